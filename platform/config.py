@@ -1,0 +1,263 @@
+"""Every setting in one table: name, type, default, help. Environment over file over default.
+
+Only the command line, `wsgi` and `services` read this; rooms receive plain values. A setting marked secret is also read
+from the file that ``<NAME>_FILE`` names. The whole is checked at start and all faults are reported together.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import DialtraceError
+
+
+class SettingsFaulty(DialtraceError):
+    """The settings are not usable; every fault is listed."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        self.faults = faults
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """`HOST:PORT` as a pair; raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 <= int(port) <= 65_535:
+        raise ValueError("must look like 127.0.0.1:8080")
+    return host, int(port)
+
+
+def _listen(text: str) -> str:
+    host_port(text)
+    return text
+
+
+def _listen_or_empty(text: str) -> str:
+    return _listen(text) if text else ""
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _optional_path(text: str) -> Path | None:
+    return _path(text) if text else None
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be 1 or more")
+    return value
+
+
+def _database_url(text: str) -> str:
+    if text and not re.match(r"^postgresql(\+psycopg2)?://", text):
+        raise ValueError("must begin with postgresql://")
+    return text
+
+
+def _store_url(text: str) -> str:
+    scheme = urlsplit(text).scheme if "://" in text else ("file" if text.startswith("/") else "")
+    if text and scheme not in {"file", "s3"}:
+        raise ValueError("must be a folder (/path or file:///path) or s3://bucket/prefix")
+    return text
+
+
+def _http_url(text: str) -> str:
+    if text and urlsplit(text).scheme not in {"http", "https"}:
+        raise ValueError("must begin with http:// or https://")
+    return text
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError("must be one of " + ", ".join(allowed))
+        return text
+
+    return parse
+
+
+def default_data_dir() -> str:
+    """Where state lives when nothing else is said: the system's place for root, the user's own otherwise."""
+    return "/var/lib/dialtrace" if os.geteuid() == 0 else "~/.local/share/dialtrace"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. ``name`` is the environment variable; in the file it is written in lower case without
+    ``DIALTRACE_``."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str
+    help: str
+    secret: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.name.removeprefix("DIALTRACE_").lower()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("DIALTRACE_DATA_DIR", _path, "", "Folder of the embedded database, recordings, nodes and keys. Default: "
+            "/var/lib/dialtrace for root, ~/.local/share/dialtrace otherwise."),
+    Setting("DIALTRACE_DATABASE_URL", _database_url, "", "PostgreSQL 15 or later, postgresql://user:password@host/name. "
+            "Empty: a server of its own under the data folder.", secret=True),
+    Setting("DIALTRACE_RECORDINGS_URL", _store_url, "", "Where recordings are kept: a folder, or s3://bucket/prefix. "
+            "Empty: the folder `recordings` under the data folder."),
+    Setting("DIALTRACE_S3_ENDPOINT_URL", _http_url, "", "Address of an S3 service other than Amazon's. Credentials come "
+            "from the usual AWS variables and files."),
+    Setting("DIALTRACE_NODES_FILE", _optional_path, "", "JSON file that lists the nodes of this machine "
+            "(docs/architecture.md). Empty: `nodes.json` under the data folder, which `dialtrace up` writes."),
+    Setting("DIALTRACE_API_LISTEN", _listen, "127.0.0.1:8080", "Address of the API."),
+    Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
+    Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),
+    Setting("DIALTRACE_WORKER_LISTEN", _listen, "127.0.0.1:8040", "Address on which call workers await the switch. "
+            "Loopback only: a far address that drops packets holds a caller for minutes."),
+    Setting("DIALTRACE_WORKER_PROCESSES", _positive, "2", "Call workers that `dialtrace up` starts; they share the port."),
+    Setting("DIALTRACE_METRICS_LISTEN", _listen_or_empty, "", "Address for Prometheus of the process that is started "
+            "(worker, monitor, agent). Empty: none. The API has /metrics of its own."),
+    Setting("DIALTRACE_SECRET_KEY", str, "", "Signs cursors. Empty: made once and kept in the data folder (one machine "
+            "only: several API machines must share one).", secret=True),
+    Setting("DIALTRACE_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "Least level that is logged."),
+    Setting("DIALTRACE_LOG_FORMAT", _choice("text", "json"), "text", "Form of the log lines."),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values, by name; made by :func:`load_settings` only."""
+
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def data_dir(self) -> Path:
+        return self.values["DIALTRACE_DATA_DIR"]
+
+    @property
+    def database_url(self) -> str:
+        return self.values["DIALTRACE_DATABASE_URL"]
+
+    @property
+    def recordings_url(self) -> str:
+        return self.values["DIALTRACE_RECORDINGS_URL"] or str(self.data_dir / "recordings")
+
+    @property
+    def s3_endpoint_url(self) -> str | None:
+        return self.values["DIALTRACE_S3_ENDPOINT_URL"] or None
+
+    @property
+    def nodes_file(self) -> Path:
+        return self.values["DIALTRACE_NODES_FILE"] or self.data_dir / "nodes.json"
+
+    @property
+    def api_listen(self) -> tuple[str, int]:
+        return host_port(self.values["DIALTRACE_API_LISTEN"])
+
+    @property
+    def worker_listen(self) -> tuple[str, int]:
+        return host_port(self.values["DIALTRACE_WORKER_LISTEN"])
+
+    @property
+    def metrics_listen(self) -> tuple[str, int] | None:
+        text = self.values["DIALTRACE_METRICS_LISTEN"]
+        return host_port(text) if text else None
+
+
+def _raw_values(environment: Mapping[str, str], in_file: Mapping[str, Any], faults: list[str]) -> dict[str, str]:
+    raw = {}
+    for setting in SETTINGS:
+        text = environment.get(setting.name)
+        named_file = environment.get(setting.name + "_FILE") if setting.secret else None
+        if text is None and named_file:
+            try:
+                text = Path(named_file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                faults.append(f"{setting.name}_FILE: cannot read {named_file}: {error.strerror}")
+        if text is None and setting.key in in_file:
+            text = str(in_file[setting.key])
+        raw[setting.name] = setting.default if text is None else text
+    raw["DIALTRACE_DATA_DIR"] = raw["DIALTRACE_DATA_DIR"] or default_data_dir()
+    return raw
+
+
+def _read_file(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.append(f"settings file {path}: {error.strerror}")
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        faults.append(f"settings file {path}: {error}")
+        return {}
+    known = {setting.key for setting in SETTINGS}
+    faults.extend(f"settings file {path}: unknown setting {key!r}" for key in found if key not in known)
+    return found
+
+
+def _cross_faults(values: Mapping[str, Any]) -> list[str]:
+    host = host_port(values["DIALTRACE_WORKER_LISTEN"])[0]
+    faults = []
+    if not (host.startswith("127.") or host == "localhost"):
+        faults.append(f"DIALTRACE_WORKER_LISTEN: {host} is not loopback; workers run beside their node (DESIGN)")
+    if values["DIALTRACE_WORKER_LISTEN"] == values["DIALTRACE_API_LISTEN"]:
+        faults.append("DIALTRACE_WORKER_LISTEN and DIALTRACE_API_LISTEN are the same address")
+    return faults
+
+
+def load_settings(environment: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
+    """All settings, checked. ``DIALTRACE_SETTINGS`` names a TOML file when ``file`` is not given.
+
+    Raises SettingsFaulty with every fault at once; an unknown ``DIALTRACE_`` variable is a fault too, since it is
+    nearly always a misspelling.
+    """
+    environment = os.environ if environment is None else environment
+    faults: list[str] = []
+    named = file or (Path(environment["DIALTRACE_SETTINGS"]) if environment.get("DIALTRACE_SETTINGS") else None)
+    raw = _raw_values(environment, _read_file(named, faults) if named else {}, faults)
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        try:
+            values[setting.name] = setting.parse(raw[setting.name])
+        except ValueError as error:
+            shown = "***" if setting.secret else repr(raw[setting.name])
+            faults.append(f"{setting.name}={shown}: {error}")
+    known = {s.name for s in SETTINGS} | {s.name + "_FILE" for s in SETTINGS if s.secret}
+    known |= {"DIALTRACE_SETTINGS", "DIALTRACE_TEST_DATABASE_URL"}
+    faults.extend(f"{name}: unknown setting" for name in environment if name.startswith("DIALTRACE_") and name not in known)
+    if not faults:
+        faults = _cross_faults(values)
+    if faults:
+        raise SettingsFaulty(faults)
+    return Settings(values)
+
+
+def settings_page() -> str:
+    """docs/settings.md, made from the table; a test keeps the file true."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment over file over default. `DIALTRACE_SETTINGS` names a TOML file, in which a setting is written in",
+        "lower case without `DIALTRACE_`. A secret is also read from the file that `<NAME>_FILE` names. This page is made by",
+        "`dialtrace settings --markdown`.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
+    for setting in SETTINGS:
+        mark = " *(secret)*" if setting.secret else ""
+        default = f"`{setting.default}`" if setting.default else "–"
+        lines.append(f"| `{setting.name}`{mark} | {default} | {setting.help} |")
+    return "\n".join(lines) + "\n"

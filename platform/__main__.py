@@ -1,0 +1,32 @@
+"""Entry point. Patches the process for gevent before anything else is imported, but only for the processes that live on
+gevent: the call worker, the node monitor, the agent and the embedded node. The API (Granian refuses a patched parent)
+and the supervisors stay unpatched (STYLE 8).
+"""
+
+import sys
+
+GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",)})
+
+
+def lives_on_gevent(arguments: list[str]) -> bool:
+    """Whether the command named by these arguments must run patched."""
+    words = [word for word in arguments if not word.startswith("-")]
+    return tuple(words[:1]) in GEVENT_COMMANDS
+
+
+def main() -> None:
+    """The `dialtrace` command."""
+    if lives_on_gevent(sys.argv[1:]):
+        from gevent import monkey
+
+        monkey.patch_all()
+        from .db.green import patch_psycopg
+
+        patch_psycopg()
+    from .cli import cli
+
+    cli(prog_name="dialtrace")
+
+
+if __name__ == "__main__":
+    main()

@@ -108,26 +108,69 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("DIALTRACE_DATA_DIR", _path, "", "Folder of the embedded database, recordings, nodes and keys. Default: "
-            "/var/lib/dialtrace for root, ~/.local/share/dialtrace otherwise."),
-    Setting("DIALTRACE_DATABASE_URL", _database_url, "", "PostgreSQL 15 or later, postgresql://user:password@host/name. "
-            "Empty: a server of its own under the data folder.", secret=True),
-    Setting("DIALTRACE_RECORDINGS_URL", _store_url, "", "Where recordings are kept: a folder, or s3://bucket/prefix. "
-            "Empty: the folder `recordings` under the data folder."),
-    Setting("DIALTRACE_S3_ENDPOINT_URL", _http_url, "", "Address of an S3 service other than Amazon's. Credentials come "
-            "from the usual AWS variables and files."),
-    Setting("DIALTRACE_NODES_FILE", _optional_path, "", "JSON file that lists the nodes of this machine "
-            "(docs/architecture.md). Empty: `nodes.json` under the data folder, which `dialtrace up` writes."),
+    Setting(
+        "DIALTRACE_DATA_DIR",
+        _path,
+        "",
+        "Folder of the embedded database, recordings, nodes and keys. Default: "
+        "/var/lib/dialtrace for root, ~/.local/share/dialtrace otherwise.",
+    ),
+    Setting(
+        "DIALTRACE_DATABASE_URL",
+        _database_url,
+        "",
+        "PostgreSQL 15 or later, postgresql://user:password@host/name. "
+        "Empty: a server of its own under the data folder.",
+        secret=True,
+    ),
+    Setting(
+        "DIALTRACE_RECORDINGS_URL",
+        _store_url,
+        "",
+        "Where recordings are kept: a folder, or s3://bucket/prefix. "
+        "Empty: the folder `recordings` under the data folder.",
+    ),
+    Setting(
+        "DIALTRACE_S3_ENDPOINT_URL",
+        _http_url,
+        "",
+        "Address of an S3 service other than Amazon's. Credentials come from the usual AWS variables and files.",
+    ),
+    Setting(
+        "DIALTRACE_NODES_FILE",
+        _optional_path,
+        "",
+        "JSON file that lists the nodes of this machine "
+        "(docs/architecture.md). Empty: `nodes.json` under the data folder, which `dialtrace up` writes.",
+    ),
     Setting("DIALTRACE_API_LISTEN", _listen, "127.0.0.1:8080", "Address of the API."),
     Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
     Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),
-    Setting("DIALTRACE_WORKER_LISTEN", _listen, "127.0.0.1:8040", "Address on which call workers await the switch. "
-            "Loopback only: a far address that drops packets holds a caller for minutes."),
-    Setting("DIALTRACE_WORKER_PROCESSES", _positive, "2", "Call workers that `dialtrace up` starts; they share the port."),
-    Setting("DIALTRACE_METRICS_LISTEN", _listen_or_empty, "", "Address for Prometheus of the process that is started "
-            "(worker, monitor, agent). Empty: none. The API has /metrics of its own."),
-    Setting("DIALTRACE_SECRET_KEY", str, "", "Signs cursors. Empty: made once and kept in the data folder (one machine "
-            "only: several API machines must share one).", secret=True),
+    Setting(
+        "DIALTRACE_WORKER_LISTEN",
+        _listen,
+        "127.0.0.1:8040",
+        "Address on which call workers await the switch. "
+        "Loopback only: a far address that drops packets holds a caller for minutes.",
+    ),
+    Setting(
+        "DIALTRACE_WORKER_PROCESSES", _positive, "2", "Call workers that `dialtrace up` starts; they share the port."
+    ),
+    Setting(
+        "DIALTRACE_METRICS_LISTEN",
+        _listen_or_empty,
+        "",
+        "Address for Prometheus of the process that is started "
+        "(worker, monitor, agent). Empty: none. The API has /metrics of its own.",
+    ),
+    Setting(
+        "DIALTRACE_SECRET_KEY",
+        str,
+        "",
+        "Signs cursors. Empty: made once and kept in the data folder (one machine "
+        "only: several API machines must share one).",
+        secret=True,
+    ),
     Setting("DIALTRACE_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "Least level that is logged."),
     Setting("DIALTRACE_LOG_FORMAT", _choice("text", "json"), "text", "Form of the log lines."),
 )
@@ -236,7 +279,9 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
             faults.append(f"{setting.name}={shown}: {error}")
     known = {s.name for s in SETTINGS} | {s.name + "_FILE" for s in SETTINGS if s.secret}
     known |= {"DIALTRACE_SETTINGS", "DIALTRACE_TEST_DATABASE_URL"}
-    faults.extend(f"{name}: unknown setting" for name in environment if name.startswith("DIALTRACE_") and name not in known)
+    faults.extend(
+        f"{name}: unknown setting" for name in environment if name.startswith("DIALTRACE_") and name not in known
+    )
     if not faults:
         faults = _cross_faults(values)
     if faults:
@@ -250,8 +295,8 @@ def settings_page() -> str:
         "# Settings",
         "",
         "Environment over file over default. `DIALTRACE_SETTINGS` names a TOML file, in which a setting is written in",
-        "lower case without `DIALTRACE_`. A secret is also read from the file that `<NAME>_FILE` names. This page is made by",
-        "`dialtrace settings --markdown`.",
+        "lower case without `DIALTRACE_`. A secret is also read from the file that `<NAME>_FILE` names. This page is",
+        "made by `dialtrace settings --markdown`.",
         "",
         "| setting | default | meaning |",
         "|---|---|---|",

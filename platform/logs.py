@@ -12,7 +12,9 @@ import structlog
 def configure_logs(*, level: str = "info", form: str = "text", process: str = "") -> None:
     """Set up once, at the start of a process; ``process`` names it on every line."""
     numeric = getattr(logging, level.upper())
-    logging.basicConfig(level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"

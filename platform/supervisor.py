@@ -133,6 +133,7 @@ class Supervisor:
 
     def __init__(self, *, log_folder: Path | None = None) -> None:
         self.children: dict[str, Child] = {}
+        self._groups: list[list[Child]] = []
         self._log_folder = log_folder
         if log_folder is not None:
             log_folder.mkdir(parents=True, exist_ok=True)
@@ -144,8 +145,9 @@ class Supervisor:
         self.stop()
 
     def start(self, specs: Sequence[ChildSpec]) -> None:
-        """Start the given children side by side, then wait until each is ready."""
-        started = []
+        """Start the given children side by side as one group, then wait until each is ready."""
+        started: list[Child] = []
+        self._groups.append(started)
         for spec in specs:
             child = self.children[spec.name] = Child(spec, self._log_folder)
             child.start()
@@ -163,8 +165,11 @@ class Supervisor:
         return {name: child.restarts for name, child in self.children.items()}
 
     def stop(self) -> None:
-        """Stop all, the last started first; each kind together."""
-        for child in reversed(self.children.values()):
-            child.ask_to_stop()
-            child.await_end()
+        """Stop all: the group that was started last goes first, its children together."""
+        for group in reversed(self._groups):
+            for child in group:
+                child.ask_to_stop()
+            for child in group:
+                child.await_end()
+        self._groups.clear()
         self.children.clear()

@@ -1,0 +1,272 @@
+"""The command line. Thin: reads the settings, builds what a command needs, calls it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .config import Settings, SettingsFaulty, host_port, load_settings, settings_page
+from .errors import DialtraceError
+from .logs import configure_logs
+
+
+class HostPort(click.ParamType[tuple[str, int]]):
+    """HOST:PORT on the command line."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return host_port(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+class Cli(click.Group):
+    """Turns what Dialtrace foresaw into one clear line and exit status 1 (2 for settings)."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsFaulty as error:
+            click.echo(f"dialtrace: {error}", err=True)
+            sys.exit(2)
+        except DialtraceError as error:
+            click.echo(f"dialtrace: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dialtrace")
+def cli() -> None:
+    """Dialtrace: call tracking on FreeSWITCH."""
+
+
+def begin(process: str, *, metrics: tuple[str, int] | None = None) -> Settings:
+    """What every process does first: settings, logs, metrics."""
+    settings = load_settings()
+    configure_logs(level=settings["DIALTRACE_LOG_LEVEL"], form=settings["DIALTRACE_LOG_FORMAT"], process=process)
+    listen = metrics or settings.metrics_listen
+    if listen is not None:
+        from .metrics import serve_metrics
+
+        serve_metrics(*listen)
+    return settings
+
+
+def need_database(settings: Settings) -> str:
+    """The database's address; processes other than `up` and `demo` do not start one."""
+    if not settings.database_url:
+        raise SettingsFaulty(
+            ["DIALTRACE_DATABASE_URL: not set; only `dialtrace up` and `demo` start a database of their own"]
+        )
+    return settings.database_url
+
+
+metrics_option = click.option("--metrics", type=HostPort(), help="Serve this process's metrics at HOST:PORT.")
+
+
+@cli.command()
+@click.option("--calls", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calls to make.")
+@click.option("--rate", type=click.FloatRange(0.1, 200), default=10.0, show_default=True, help="Calls a second.")
+@click.option("--nodes", type=click.IntRange(1, 4), default=1, show_default=True, help="Nodes to run.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same calls.")
+def demo(calls: int, rate: float, nodes: int, seed: int) -> None:
+    """Bring the whole platform up, send real SIP calls through it and balance the books."""
+    from rich.console import Console
+
+    from .demo.run import DemoOptions, run_demo
+
+    configure_logs(process="demo")
+    sys.exit(run_demo(DemoOptions(calls, rate, nodes, seed), Console(stderr=True)))
+
+
+@cli.command()
+@click.option("--nodes", type=click.IntRange(1, 16), default=1, show_default=True, help="Embedded nodes to run.")
+@click.option(
+    "--sip-port",
+    type=click.IntRange(1024, 65_000),
+    default=5060,
+    show_default=True,
+    help="SIP port of the first node; each further one is 20 higher.",
+)
+def up(nodes: int, sip_port: int) -> None:
+    """Start the platform and keep it running. Ctrl-C stops all of it; a second start finds its data again."""
+    from .up import run_up
+
+    run_up(begin("up"), nodes, sip_port)
+
+
+@cli.group()
+def work() -> None:
+    """The processes on the call path."""
+
+
+@work.command("calls")
+@metrics_option
+def work_calls(metrics: tuple[str, int] | None) -> None:
+    """Answer the switch's questions: look up the route, hand over a plan, let the call go."""
+    settings = begin("worker", metrics=metrics)
+    need_database(settings)
+    from .services import build_database
+    from .workers.call import run_call_worker
+
+    run_call_worker(
+        listen=settings.worker_listen, database=build_database(settings, pool_size=8, statement_timeout_ms=250)
+    )
+
+
+@work.command("nodes")
+@metrics_option
+def work_nodes(metrics: tuple[str, int] | None) -> None:
+    """Watch this machine's nodes: health, journal of calls that began, fallback plans."""
+    settings = begin("monitor", metrics=metrics)
+    need_database(settings)
+    from .nodesfile import read_nodes
+    from .services import build_database
+    from .workers.monitor import run_monitor
+
+    run_monitor(read_nodes(settings.nodes_file), build_database(settings))
+
+
+@cli.command()
+@metrics_option
+def agent(metrics: tuple[str, int] | None) -> None:
+    """Bring this machine's CDRs and recordings home."""
+    settings = begin("agent", metrics=metrics)
+    need_database(settings)
+    from .nodesfile import read_nodes
+    from .services import build_database, build_store
+    from .workers.agent import run_agent
+
+    run_agent(read_nodes(settings.nodes_file), build_database(settings), build_store(settings))
+
+
+@cli.command()
+def api() -> None:
+    """Serve the API."""
+    settings = begin("api")
+    need_database(settings)
+    host, port = settings.api_listen
+    # Granian's own command is the well-kept way to run it; it takes this process's place.
+    os.execv(
+        sys.executable,
+        [
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", host, "--port", str(port),
+            "--workers", str(settings["DIALTRACE_API_WORKERS"]),
+            "--blocking-threads", str(settings["DIALTRACE_API_THREADS"]),
+            "--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "warning",
+            "dialtrace.wsgi:create_app",
+        ],
+    )  # fmt: skip
+
+
+@cli.command()
+@click.option("--name", default="node-1", show_default=True)
+@click.option("--sip", type=HostPort(), default="127.0.0.1:5060", show_default=True, help="SIP over UDP.")
+@click.option("--event-socket", type=HostPort(), default="127.0.0.1:8021", show_default=True)
+@click.option("--worker", default="127.0.0.1:8040", show_default=True, help="Where call workers await the switch.")
+@click.option("--spool", type=click.Path(path_type=Path), required=True, help="Folder for CDRs, recordings and plans.")
+@click.option("--rtp", default="20000-21999", show_default=True, help="RTP ports, FIRST-LAST.")
+@click.option("--max-calls", type=click.IntRange(1, 5000), default=500, show_default=True)
+@metrics_option
+def node(
+    name: str, sip: tuple[str, int], event_socket: tuple[str, int], worker: str, spool: Path, rtp: str, max_calls: int,
+    metrics: tuple[str, int] | None,
+) -> None:  # fmt: skip
+    """The embedded switch, for development, demonstration and tests only. The event socket's password is read from
+    DIALTRACE_NODE_PASSWORD."""
+    from .node.main import run_node
+    from .node.model import NodeConfig
+
+    configure_logs(process=name)
+    if metrics is not None:
+        from .metrics import serve_metrics
+
+        serve_metrics(*metrics)
+    password = os.environ.get("DIALTRACE_NODE_PASSWORD", "")
+    if len(password) < 8:
+        raise click.UsageError("set DIALTRACE_NODE_PASSWORD to at least 8 characters")
+    first, dash, last = rtp.partition("-")
+    if not (dash and first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65_535):
+        raise click.BadParameter("must look like 20000-21999", param_hint="--rtp")
+    run_node(
+        NodeConfig(
+            name=name, sip_host=sip[0], sip_port=sip[1], event_socket_host=event_socket[0],
+            event_socket_port=event_socket[1], event_socket_password=password, spool=spool.absolute(), worker=worker,
+            rtp_first=int(first), rtp_last=int(last), max_calls=max_calls,
+        )
+    )  # fmt: skip
+
+
+@cli.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the newest form; safe while the platform runs and when two do it at once."""
+    settings = begin("db")
+    from .db.migrate import upgrade
+
+    upgrade(need_database(settings))
+    click.echo("the database is up to date")
+
+
+@db.command("status")
+def db_status() -> None:
+    """Say which migrations are applied; exit status 1 when some are pending."""
+    settings = begin("db")
+    from .db.migrate import status
+
+    found = status(need_database(settings))
+    click.echo(f"current: {found.current or 'empty'}\nhead: {found.head}")
+    for name in found.pending:
+        click.echo(f"pending: {name}")
+    sys.exit(1 if found.pending else 0)
+
+
+@cli.group()
+def key() -> None:
+    """API keys."""
+
+
+@key.command("create")
+@click.option("--operator", is_flag=True, required=True, help="A key for the operator of the platform.")
+@click.option("--name", required=True, help="What the key is for.")
+def key_create(operator: bool, name: str) -> None:
+    """Make an operator's API key and print it once. Other keys are made by the API."""
+    settings = begin("key")
+    need_database(settings)
+    from .clock import SystemClock
+    from .db.tables import OPERATOR_AGENCY
+    from .services import build_database
+    from .tenancy.service import TenancyService
+
+    _, token = TenancyService(build_database(settings, pool_size=1), SystemClock()).create_key(
+        OPERATOR_AGENCY, role="operator", name=name
+    )
+    click.echo(token)
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="Print docs/settings.md.")
+def settings(markdown: bool) -> None:
+    """Show every setting with its value; secrets are hidden."""
+    if markdown:
+        click.echo(settings_page(), nl=False)
+        return
+    found = load_settings()
+    from .config import SETTINGS
+
+    for setting in SETTINGS:
+        value = found[setting.name]
+        shown = "***" if setting.secret and value else value
+        click.echo(f"{setting.name}={'' if shown is None else shown}")

@@ -1,0 +1,63 @@
+"""A small client of the public API, as any partner would write one. The demonstration uses nothing else to provision
+and to read back."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from ..errors import DialtraceError
+from ..ids import new_id
+
+
+class ApiRefused(DialtraceError):
+    """The API refused a request."""
+
+
+class ApiClient:
+    """Requests with one key. Every POST carries an `Idempotency-Key`, so that it may be sent again."""
+
+    def __init__(self, base_url: str, token: str, *, timeout_s: float = 15.0) -> None:
+        self._base_url = base_url
+        self._token = token
+        self._timeout_s = timeout_s
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Create something; the decoded answer. Raises ApiRefused with the problem's text."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f'"{new_id()}"'}
+        return json.loads(self._ask(path, data=json.dumps(body).encode(), headers=headers)[0])
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Read one thing, or one page."""
+        return json.loads(self._ask(path + ("?" + urlencode(query) if query else ""))[0])
+
+    def read_all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every row of a list, page by page."""
+        while True:
+            page = self.get(path, **query)
+            yield from page["data"]
+            if not page["next_cursor"]:
+                return
+            query["cursor"] = page["next_cursor"]
+
+    def download(self, path: str) -> tuple[bytes, dict[str, str]] | None:
+        """A body and its headers; None where there is none (404)."""
+        try:
+            return self._ask(path)
+        except ApiRefused as error:
+            if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code == 404:
+                return None
+            raise
+
+    def _ask(self, path: str, *, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 (the address of our own API)
+            self._base_url + path, data=data, headers={"Authorization": f"Bearer {self._token}", **(headers or {})}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310
+                return answer.read(), dict(answer.headers)
+        except urllib.error.HTTPError as error:
+            text = error.read().decode("utf-8", "replace")
+            raise ApiRefused(f"{request.get_method()} {path}: {error.code} {text}") from error

@@ -1,0 +1,163 @@
+"""Runs Debian's SIPp: the targets that answer, and the callers. Real SIP, real RTP, on loopback."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import DialtraceError
+from .mix import PlannedCall
+
+
+class SippFailed(DialtraceError):
+    """SIPp did not run as it should."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one SIPp process has seen so far."""
+
+    created: int = 0
+    successful: int = 0
+    failed: int = 0
+
+
+@dataclass
+class Sipp:
+    """One SIPp process with its own folder for scenario, calls, statistics and errors."""
+
+    name: str
+    folder: Path
+    scenario: str
+    audio: Path
+    sip_port: int
+    media_port: int
+    arguments: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Write the scenario beside its audio and start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        template = files("dialtrace.loadtest").joinpath("scenarios", self.scenario).read_text(encoding="utf-8")
+        scenario = self.folder / f"{self.name}.xml"
+        scenario.write_text(template.replace("@AUDIO@", str(self.audio)), encoding="utf-8")
+        command = [
+            "sipp",
+            "-sf",
+            str(scenario),
+            "-i",
+            "127.0.0.1",
+            "-p",
+            str(self.sip_port),
+            "-mi",
+            "127.0.0.1",
+            "-mp",
+            str(self.media_port),
+            "-nostdin",
+            "-trace_err",
+            "-error_file",
+            str(self.errors_path),
+            "-trace_stat",
+            "-stf",
+            str(self.statistics_path),
+            "-fd",
+            "1",
+            *self.arguments,
+        ]
+        with (self.folder / f"{self.name}.log").open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def errors_path(self) -> Path:
+        return self.folder / f"{self.name}.err"
+
+    @property
+    def statistics_path(self) -> Path:
+        return self.folder / f"{self.name}.csv"
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def counts(self) -> Counts:
+        """The last complete line of its statistics."""
+        try:
+            with self.statistics_path.open(encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file, delimiter=";") if row.get("FailedCall(C)")]
+        except FileNotFoundError:
+            return Counts()
+        if not rows:
+            return Counts()
+        last = rows[-1]
+        return Counts(int(last["TotalCallCreated"]), int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]))
+
+    def stop(self) -> None:
+        if self.process is not None and self.running:
+            self.process.terminate()
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(3)
+
+
+def target(
+    name: str, scenario: str, folder: Path, audio: Path, *, sip_port: int, media_port: int, ring_ms: int
+) -> Sipp:
+    """A SIPp that is called."""
+    return Sipp(name, folder, scenario, audio, sip_port, media_port, ["-d", str(ring_ms)])
+
+
+def caller(
+    name: str,
+    kind: str,
+    folder: Path,
+    audio: Path,
+    calls: list[PlannedCall],
+    *,
+    node: tuple[str, int],
+    ports: tuple[int, int],
+    span_s: float,
+    hold_ms: int,
+    timeout_s: int,
+) -> Sipp:
+    """A SIPp that makes these calls to one node, spread evenly over ``span_s``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    injected = folder / f"{name}.calls.csv"
+    lines = ["SEQUENTIAL", *(f"{call.number};{call.caller}" for call in calls)]
+    injected.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Sipp(
+        name,
+        folder,
+        f"caller_{kind}.xml",
+        audio,
+        ports[0],
+        ports[1],
+        [
+            f"{node[0]}:{node[1]}",
+            "-inf",
+            str(injected),
+            "-m",
+            str(len(calls)),
+            "-r",
+            str(len(calls)),
+            "-rp",
+            str(max(1, round(span_s * 1000))),
+            "-l",
+            str(len(calls) + 1),
+            "-d",
+            str(hold_ms),
+            "-timeout",
+            f"{timeout_s}s",
+        ],
+    )

@@ -1,0 +1,237 @@
+"""What `up` and `demo` have in common: from settings to a running platform on embedded defaults.
+
+Makes the folders, starts the embedded database unless another is named, migrates, writes the nodes file and the
+operator's key, and says which processes make up the platform. Starts no process but the database itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+import sys
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Settings, host_port
+from .db.embedded import start_embedded
+from .db.migrate import upgrade
+from .nodesfile import NodeSettings, write_nodes
+from .services import operator_key
+from .supervisor import ChildSpec
+
+PROGRAM = [sys.executable, "-m", "dialtrace"]
+
+#: RTP ports for one embedded node: two per leg, two legs per call.
+RTP_PORTS_PER_NODE = 2000
+FIRST_RTP_PORT = 20_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A platform that is about to run: its addresses, its environment and its processes in start order."""
+
+    nodes: list[NodeSettings]
+    environment: dict[str, str]
+    groups: list[list[ChildSpec]]
+    api_url: str
+    operator_token: str
+    database_url: str
+
+
+def free_port(kind: int = socket.SOCK_STREAM, *, avoid: Iterable[int] = ()) -> int:
+    """A port of 127.0.0.1 below the ephemeral range that nobody has at this moment."""
+    taken = set(avoid)
+    for _ in range(200):
+        port = 10_000 + secrets.randbelow(9_000)
+        if port in taken:
+            continue
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port found on 127.0.0.1")
+
+
+def is_listening(address: tuple[str, int]) -> bool:
+    """Whether something accepts TCP connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(address) == 0
+
+
+def answers_http(url: str) -> bool:
+    """Whether a GET is answered with 2xx."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 (our own loopback address)
+            return 200 <= answer.status < 300
+    except OSError:
+        return False
+
+
+def sip_answers(address: tuple[str, int]) -> bool:
+    """Whether a SIP OPTIONS is answered at all."""
+    host, port = address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.5)
+        probe.connect((host, port))
+        own = probe.getsockname()[1]
+        tag = secrets.token_hex(6)
+        probe.send(
+            (
+                f"OPTIONS sip:ping@{host}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bK{tag}\r\n"
+                f"Max-Forwards: 5\r\nFrom: <sip:ping@127.0.0.1:{own}>;tag={tag}\r\nTo: <sip:ping@{host}:{port}>\r\n"
+                f"Call-ID: {tag}\r\nCSeq: 1 OPTIONS\r\nContact: <sip:ping@127.0.0.1:{own}>\r\nContent-Length: 0\r\n\r\n"
+            ).encode()
+        )
+        try:
+            return probe.recv(2048).startswith(b"SIP/2.0")
+        except OSError:
+            return False
+
+
+def make_spool(spool: Path) -> Path:
+    """The folders of a node (docs/architecture.md, "A node's spool")."""
+    for name in ("cdr", "cdr-broken", "recordings", "plans", "prompts"):
+        (spool / name).mkdir(parents=True, exist_ok=True)
+    return spool
+
+
+def plan_nodes(settings: Settings, count: int, *, first_sip_port: int | None = None) -> list[NodeSettings]:
+    """Addresses and secrets for ``count`` embedded nodes; ``first_sip_port`` None takes free ports."""
+    nodes = []
+    taken: set[int] = set()
+    for index in range(count):
+        name = f"node-{index + 1}"
+        sip_port = first_sip_port + 20 * index if first_sip_port else free_port(socket.SOCK_DGRAM, avoid=taken)
+        socket_port = 8021 + index if first_sip_port else free_port(avoid=taken)
+        taken |= {sip_port, socket_port}
+        nodes.append(
+            NodeSettings(
+                name=name,
+                kind="embedded",
+                sip=f"127.0.0.1:{sip_port}",
+                event_socket=f"127.0.0.1:{socket_port}",
+                event_socket_password=secrets.token_urlsafe(24),
+                spool=make_spool(settings.data_dir / "nodes" / name),
+            )
+        )
+    return nodes
+
+
+def node_spec(node: NodeSettings, settings: Settings, index: int, *, max_calls: int) -> ChildSpec:
+    """The process of one embedded node. Its password travels in the environment, never on the command line."""
+    first = FIRST_RTP_PORT + index * RTP_PORTS_PER_NODE
+    address = host_port(node.event_socket)
+    return ChildSpec(
+        name=node.name,
+        kind="node",
+        argv=[
+            *PROGRAM,
+            "node",
+            "--name",
+            node.name,
+            "--sip",
+            node.sip,
+            "--event-socket",
+            node.event_socket,
+            "--worker",
+            settings["DIALTRACE_WORKER_LISTEN"],
+            "--spool",
+            str(node.spool),
+            "--rtp",
+            f"{first}-{first + RTP_PORTS_PER_NODE - 1}",
+            "--max-calls",
+            str(max_calls),
+        ],
+        environment={"DIALTRACE_NODE_PASSWORD": node.event_socket_password},
+        ready=lambda: is_listening(address) and sip_answers(host_port(node.sip)),
+    )
+
+
+def control_specs(settings: Settings, environment: dict[str, str]) -> list[ChildSpec]:
+    """API, agent, workers and monitor."""
+    api_host, api_port = settings.api_listen
+    workers = [
+        ChildSpec(
+            name=f"worker-{index + 1}",
+            kind="worker",
+            argv=[*PROGRAM, "work", "calls"],
+            environment=environment,
+            ready=lambda: is_listening(settings.worker_listen),
+        )
+        for index in range(settings["DIALTRACE_WORKER_PROCESSES"])
+    ]
+    return [
+        ChildSpec(
+            name="api",
+            kind="api",
+            argv=[*PROGRAM, "api"],
+            environment=environment,
+            ready=lambda: answers_http(f"http://{api_host}:{api_port}/readyz"),
+            ready_timeout_s=30,
+        ),
+        ChildSpec(name="agent", kind="agent", argv=[*PROGRAM, "agent"], environment=environment, stop_timeout_s=20),
+        *workers,
+        ChildSpec(name="monitor", kind="monitor", argv=[*PROGRAM, "work", "nodes"], environment=environment),
+    ]
+
+
+@contextmanager
+def running_database(settings: Settings) -> Iterator[str]:
+    """The database's address: the one that is set, or an embedded server that stops with this process."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    server = start_embedded(settings.data_dir / "postgres")
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+def plan_platform(settings: Settings, database_url: str, nodes: list[NodeSettings], *, max_calls: int = 500) -> Plan:
+    """Migrates, writes the nodes file and the operator's key, and lists the processes."""
+    upgrade(database_url)
+    write_nodes(settings.nodes_file, nodes)
+    environment = {
+        name: str(value)
+        for name, value in settings.values.items()
+        if value is not None and name != "DIALTRACE_METRICS_LISTEN"
+    }
+    environment["DIALTRACE_DATABASE_URL"] = database_url
+    environment["DIALTRACE_NODES_FILE"] = str(settings.nodes_file)
+    environment["DIALTRACE_RECORDINGS_URL"] = settings.recordings_url
+    environment["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
+    host, port = settings.api_listen
+    return Plan(
+        nodes=nodes,
+        environment=environment,
+        groups=[
+            control_specs(settings, environment),
+            [node_spec(node, settings, index, max_calls=max_calls) for index, node in enumerate(nodes)],
+        ],
+        api_url=f"http://{host}:{port}",
+        operator_token=operator_key(database_url, settings.data_dir),
+        database_url=database_url,
+    )
+
+
+def kept_secret(data_dir: Path) -> str:
+    """The key that signs cursors: made once, readable by its owner only."""
+    path = data_dir / "secret-key"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def sipp_path() -> str | None:
+    """Debian's SIPp, if it is installed."""
+    return shutil.which("sipp")

@@ -1,0 +1,65 @@
+"""Builds connections and wires the rooms: the only place where they meet their database and object store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .api.app import ApiServices
+from .calls.service import CallFlowService
+from .cdr.service import CdrService
+from .clock import SystemClock
+from .config import Settings
+from .db.engine import Database
+from .db.tables import OPERATOR_AGENCY
+from .numbers.service import NumberService
+from .objectstore.service import ObjectStore, open_store
+from .recording.service import RecordingService
+from .tenancy.errors import InvalidKey
+from .tenancy.service import TenancyService
+
+
+def build_store(settings: Settings) -> ObjectStore:
+    """The object store for recordings that the settings name."""
+    return open_store(settings.recordings_url, endpoint_url=settings.s3_endpoint_url)
+
+
+def build_database(settings: Settings, *, pool_size: int = 5, statement_timeout_ms: int = 10_000) -> Database:
+    """Connections in the application's role."""
+    return Database(settings.database_url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms)
+
+
+def build_api_services(settings: Settings) -> ApiServices:
+    """Everything that the API's resources use."""
+    database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
+    clock = SystemClock()
+    return ApiServices(
+        database=database,
+        tenancy=TenancyService(database, clock),
+        numbers=NumberService(database, clock),
+        flows=CallFlowService(database, clock),
+        cdr=CdrService(database),
+        recordings=RecordingService(database, build_store(settings)),
+        secret_key=settings["DIALTRACE_SECRET_KEY"],
+    )
+
+
+def operator_key(database_url: str, data_dir: Path) -> str:
+    """The operator's API key of this installation: made once and kept in a file that only its owner can read."""
+    path = data_dir / "operator-key"
+    database = Database(database_url, pool_size=1)
+    try:
+        tenancy = TenancyService(database, SystemClock())
+        if path.exists():
+            token = path.read_text(encoding="utf-8").strip()
+            try:
+                tenancy.authenticate(token)
+            except InvalidKey:
+                pass
+            else:
+                return token
+        _, token = tenancy.create_key(OPERATOR_AGENCY, role="operator", name="made by dialtrace up")
+    finally:
+        database.dispose()
+    path.touch(mode=0o600)
+    path.write_text(token + "\n", encoding="utf-8")
+    return token

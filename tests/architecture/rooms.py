@@ -1,0 +1,59 @@
+"""The table of rooms (docs/architecture.md) as data."""
+
+#: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
+LEVELS = {
+    "__main__": 10, "cli": 9, "up": 8, "launch": 7, "demo": 8, "supervisor": 1,
+    "workers": 7, "wsgi": 7,
+    "services": 6, "api": 5,
+    "cdr": 4, "calls": 4,
+    "recording": 3,
+    "tenancy": 2, "numbers": 2, "pool": 2,
+    "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1,
+    "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0,
+    "node": 2,
+}  # fmt: skip
+
+#: Imports on one line or upward that are allowed, with the reason.
+ALSO = {
+    ("pool", "numbers"): "the pool manager writes the placement of numbers",
+    ("events", "db"): "the log is a table",
+    ("config", "errors"): "level 0 may use the root error",
+    ("phone", "errors"): "level 0 may use the root error",
+}
+
+#: Who may read the settings and set up logging: nobody else sees the config object.
+READ_CONFIG = {"__main__", "cli", "up", "launch", "demo", "wsgi", "services", "config"}
+
+#: Between rooms only these modules are public. A room may offer further ones on purpose.
+PUBLIC = {"model", "errors", "service", "store"}
+OFFERED = {
+    "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
+    "esl": {"commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
+    "api": {"app"},
+    "calls": {"flows", "model", "errors", "service", "plan", "routes"},
+    "cdr": {"model", "errors", "service", "interpret"},
+    "pool": {"placement"},
+    "node": {"main", "model"},
+    "workers": {"call", "monitor", "agent"},
+    "demo": {"run"},
+    "objectstore": {"service", "errors", "model"},
+}
+
+#: A library and the only places that may import it (room, or room/module).
+LIBRARIES = {
+    "sqlalchemy": {"db", "*/store", "*/service"},
+    "flask": {"api", "wsgi"},
+    "apiflask": {"api", "wsgi"},
+    "boto3": {"objectstore"},
+    "botocore": {"objectstore"},
+    "gevent": {"__main__", "workers", "node", "esl", "db/green"},
+    "sippy": {"node"},
+    "greenswitch": {"esl"},
+    "psycopg2": {"db", "*/store"},
+    "lupa": {"node"},
+    "click": {"cli", "up"},
+    "alembic": {"db"},
+}
+
+#: calls can reach neither the object store nor recording beyond its model (DESIGN, rooms).
+FORBIDDEN = {("calls", "objectstore"), ("calls", "recording"), ("calls", "cdr"), ("cdr", "calls"), ("node", "db")}

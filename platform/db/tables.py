@@ -7,6 +7,8 @@ functions of the migrations. `calls` and `legs` are partitioned by month of the 
 repeats exactly, so their unique keys hold it too.
 """
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -52,7 +54,7 @@ class Xid8(UserDefinedType[int]):
         return "xid8"
 
 
-def stamp(name: str, *, default_now: bool = False, nullable: bool = True) -> Column[object]:
+def stamp(name: str, *, default_now: bool = False, nullable: bool = True) -> Column[datetime]:
     """A moment in UTC."""
     default = text("now()") if default_now else None
     return Column(name, DateTime(timezone=True), nullable=nullable and not default_now, server_default=default)
@@ -138,6 +140,8 @@ flows = Table(
     stamp("updated_at", default_now=True),
     Column("version", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("agency_id", "id"),
+    # What a number's foreign key points at: a number takes only a flow of its own client.
+    UniqueConstraint("agency_id", "client_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
 )
 
@@ -158,7 +162,7 @@ numbers = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
-    ForeignKeyConstraint(["agency_id", "flow_id"], ["flows.agency_id", "flows.id"]),
+    ForeignKeyConstraint(["agency_id", "client_id", "flow_id"], ["flows.agency_id", "flows.client_id", "flows.id"]),
     CheckConstraint("kind IN ('static', 'dynamic')", name="kind"),
     CheckConstraint("status IN ('active', 'suspended', 'released')", name="status"),
     CheckConstraint("e164 ~ '^\\+[1-9][0-9]{4,14}$'", name="e164"),
@@ -175,12 +179,20 @@ directory = Table(
     Column("agency_id", Uuid, nullable=False),
     Column("client_id", Uuid, nullable=False),
     Column("number_id", Uuid, nullable=False),
+    # active | suspended | released: a released number stays, so that its callers are refused by its last holder's name
+    # and every follower hears of the change.
     Column("status", Text, nullable=False),
+    # suspended when the agency or the client is; kept here so that the call plane reads one table.
+    Column("tenant_status", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("flow_id", Uuid),
     Column("version", Integer, nullable=False),
     Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     PrimaryKeyConstraint("e164"),
+    CheckConstraint("status IN ('active', 'suspended', 'released')", name="status"),
+    CheckConstraint("tenant_status IN ('active', 'suspended')", name="tenant_status"),
+    CheckConstraint("kind IN ('static', 'dynamic')", name="kind"),
+    Index("ix_directory_agency_id", "agency_id"),
     Index("ix_directory_changed_xid", "changed_xid"),
     Index("ix_directory_flow_id", "flow_id"),
 )
@@ -363,9 +375,16 @@ events = Table(
     PrimaryKeyConstraint("agency_id", "id"),
     UniqueConstraint("agency_id", "call_id", "type", "revision"),
     Index("ix_events_agency_id_position", "agency_id", "position", unique=True),
-    Index(
-        "ix_events_unsequenced", "agency_id", "recorded_at", postgresql_where=text("position IS NULL")
-    ),
+    Index("ix_events_unsequenced", "agency_id", "recorded_at", postgresql_where=text("position IS NULL")),
+)
+
+#: The last position given in each agency's event log. Only the sequencer's function touches it; its row is the lock.
+event_sequences = Table(
+    "event_sequences",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("last_position", BigInteger, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("agency_id"),
 )
 
 #: Answers kept for `Idempotency-Key` (72 h): the same key and body gets the same answer again.
@@ -395,8 +414,12 @@ TENANT: dict[str, str | None] = {
     "legs": "client_id",
     "recordings": "client_id",
     "events": "client_id",
+    "event_sequences": None,
     "idempotency_keys": None,
 }
 
 #: Tables outside row-level security (see the module's text).
 REFERENCE = frozenset({"directory", "published_flows", "nodes"})
+
+#: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
+SYSTEM_READS = frozenset({"agencies", "events", "recordings", "nodes"})

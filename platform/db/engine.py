@@ -1,0 +1,130 @@
+"""Connections and transactions: every statement of the platform runs inside one of the three that are opened here.
+
+A connection takes its role when it is made, so row-level security binds even where the login is a superuser. The
+literal settings that open a transaction name the tenant; code that forgets a filter then gets nothing instead of a
+neighbour's rows. Works in plain threads, and in gevent processes after `green.patch_psycopg`. Must not know any room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import sqlalchemy.exc
+from sqlalchemy import URL, Connection, create_engine, make_url
+
+from .errors import translate
+
+#: The roles that migrations make (roles.py).
+APP_ROLE = "dialtrace_app"
+SYSTEM_ROLE = "dialtrace_system"
+
+_NO_TENANT = "SET LOCAL dialtrace.agency = ''; SET LOCAL dialtrace.client = ''"
+
+
+def driver_url(url: str | URL) -> URL:
+    """The address with our driver in it, whichever way it was written."""
+    return make_url(url).set(drivername="postgresql+psycopg2")
+
+
+def tenant_settings(agency_id: UUID | str, client_id: UUID | str | None) -> str:
+    """The literal that opens a tenant's transaction. Both are parsed as UUIDs first, so nothing else can get in;
+    raises ValueError."""
+    agency = agency_id if isinstance(agency_id, UUID) else UUID(agency_id)
+    client = "" if client_id is None else client_id if isinstance(client_id, UUID) else UUID(client_id)
+    return f"SET LOCAL dialtrace.agency = '{agency}'; SET LOCAL dialtrace.client = '{client}'"
+
+
+class Database:
+    """A bounded pool of connections in one role. Raises the errors of `db.errors`; constraint violations pass through
+    as SQLAlchemy's IntegrityError for the room to name."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        role: str = APP_ROLE,
+        pool_size: int = 5,
+        connect_timeout_s: int = 3,
+        statement_timeout_ms: int = 10_000,
+        pool_timeout_s: float = 5.0,
+    ) -> None:
+        self.engine = create_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_timeout_s,
+            pool_recycle=1800,
+            # A broken connection is found by the statement that opens the transaction (below): no ping is needed.
+            connect_args={
+                "application_name": "dialtrace",
+                "connect_timeout": connect_timeout_s,
+                "options": f"-c role={role} -c statement_timeout={statement_timeout_ms}"
+                f" -c lock_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+                # The server cannot cancel what it never received: a silent network is noticed on our side.
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": statement_timeout_ms + 1_000 * connect_timeout_s,
+            },
+        )
+
+    @contextmanager
+    def tenant(self, agency_id: UUID | str, client_id: UUID | str | None = None) -> Iterator[Connection]:
+        """One transaction for an agency (``client_id`` None: all its clients). Commits at the end, rolls back on error.
+        Raises ValueError when an id is no UUID."""
+        with self._transaction(tenant_settings(agency_id, client_id)) as connection:
+            yield connection
+
+    @contextmanager
+    def directory(self) -> Iterator[Connection]:
+        """One transaction without a tenant: for the narrow functions that find one, and for `nodes`."""
+        with self._transaction(_NO_TENANT) as connection:
+            yield connection
+
+    @contextmanager
+    def system(self) -> Iterator[Connection]:
+        """One transaction that may read, and only read, the tables of `tables.SYSTEM_READS` across tenants."""
+        with self._transaction(f"SET LOCAL ROLE {SYSTEM_ROLE}; {_NO_TENANT}") as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close every connection that is not in use."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, opening: str) -> Iterator[Connection]:
+        try:
+            connection = self._open(opening)
+            with connection:
+                yield connection
+                connection.commit()
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            ours = translate(error)
+            if ours is None:
+                raise
+            raise ours from error
+
+    def _open(self, opening: str) -> Connection:
+        """A connection inside a transaction. One kept idle may have died meanwhile: then, nothing having been done yet,
+        a fresh one is taken (SQLAlchemy drops every other idle one at the same time)."""
+        connection = self.engine.connect()
+        try:
+            connection.exec_driver_sql(opening)
+        except sqlalchemy.exc.DBAPIError as error:
+            connection.close()
+            if not error.connection_invalidated:
+                raise
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+        connection = self.engine.connect()
+        try:
+            connection.exec_driver_sql(opening)
+        except BaseException:
+            connection.close()
+            raise
+        return connection

@@ -1,0 +1,17 @@
+"""One page of a list that is read by keyset: a value, level 0. Cursors that leave the platform are the API's matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Items in order, and the keyset value to ask with for the next ones; ``next`` is None on the last page."""
+
+    items: Sequence[T]
+    next: tuple[Any, ...] | None = None

@@ -72,6 +72,7 @@ prove: setup ## what runs longer: every test, the slow ones too, and the benchma
 
 .PHONY: test-postgres15
 test-postgres15: setup ## the tests on Debian's PostgreSQL 15
+	tools/install-system "$(SUDO)" postgresql-15
 	tests/with-postgres15 $(BIN)/pytest -n $(JOBS) -q -m "not slow" tests/integration
 
 .PHONY: docs

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from .errors import UnsafeValue
-from .safe import call_uuid, identifier, phone_digits, plain_text, program_text, refusal
+from .safe import call_uuid, identifier, plain_text, program_text, refusal
 
 #: More than this in one command is a mistake (the switch stops at 10 MiB of header text).
 MAX_COMMAND_BYTES = 1_048_576
@@ -178,8 +178,3 @@ def linger(seconds: int) -> bytes:
 def exit_() -> bytes:
     """Leave: an outbound call goes on in its dialplan, an inbound connection ends."""
     return _block("exit")
-
-
-def dial_number(number: str) -> str:
-    """A number fit for a dial string; the only form in which one should enter it."""
-    return phone_digits(number)

@@ -1,0 +1,134 @@
+"""Targets and routes: the values of the call plane and their rules. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from .errors import Fault
+
+#: Seconds a target may ring; the table's check says the same.
+LEAST_RING_S, LONGEST_RING_S = 1, 300
+DEFAULT_RING_S = 20
+LONGEST_NAME = 120
+
+# A whitelist, not the grammar of RFC 3261: the address becomes part of a dial string, where , | [ ] { } < > ' : have
+# meanings of their own (freeswitch.md 7.5).
+_SIP_URI = re.compile(
+    r"sip:(?P<user>[A-Za-z0-9_.+-]{1,64})@(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+)
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_OCTET = re.compile(r"0|[1-9][0-9]{0,2}")
+_NUMERIC = re.compile(r"[0-9.]+")
+
+ADDRESS_RULE = (
+    "must look like sip:user@host or sip:user@host:port, with letters, digits and _ . + - in the user, "
+    "and a host name or an IPv4 address"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A SIP URI that passed the whitelist."""
+
+    user: str
+    host: str
+    port: int | None
+
+    @property
+    def destination(self) -> str:
+        """``user@host[:port]``, as a dial string holds it."""
+        return f"{self.user}@{self.host}" + ("" if self.port is None else f":{self.port}")
+
+
+def parse_address(text: str) -> Address:
+    """The parts of a target's SIP URI. Raises ValueError with the rule."""
+    match = _SIP_URI.fullmatch(text)
+    if match is None or not _is_host(match["host"]):
+        raise ValueError(ADDRESS_RULE)
+    port = None if match["port"] is None else int(match["port"])
+    if port is not None and not 0 < port < 65_536:
+        raise ValueError("has a port that is not between 1 and 65535")
+    return Address(match["user"], match["host"], port)
+
+
+def _is_host(host: str) -> bool:
+    if _NUMERIC.fullmatch(host):
+        parts = host.split(".")
+        return len(parts) == 4 and all(_OCTET.fullmatch(part) and int(part) < 256 for part in parts)
+    return all(_LABEL.fullmatch(label) for label in host.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place that a flow rings."""
+
+    id: UUID
+    agency_id: UUID
+    client_id: UUID
+    name: str
+    address: str
+    ring_timeout_s: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What happens to a call to a number, as its owner wrote it."""
+
+    id: UUID
+    agency_id: UUID
+    client_id: UUID
+    name: str
+    document: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """All that a worker must know of a number. ``compiled`` is the published flow with its targets resolved, or None
+    when the number has none."""
+
+    agency_id: UUID
+    client_id: UUID
+    number_id: UUID
+    status: str
+    flow_id: UUID | None
+    flow_version: int | None
+    compiled: Mapping[str, Any] | None
+
+
+def name_fault(name: object) -> Fault | None:
+    """The fault of a name that people read, if it has one."""
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        return Fault("/name", "invalid", f"must have 1 to {LONGEST_NAME} printable characters")
+    return None
+
+
+def target_faults(*, name: object, address: object, ring_timeout_s: object) -> list[Fault]:
+    """Every fault of a target's values."""
+    faults = [name_fault(name), _address_fault(address), _ring_fault(ring_timeout_s)]
+    return [fault for fault in faults if fault is not None]
+
+
+def _address_fault(address: object) -> Fault | None:
+    try:
+        parse_address(address if isinstance(address, str) else "")
+    except ValueError as error:
+        return Fault("/address", "invalid", str(error))
+    return None
+
+
+def _ring_fault(ring_timeout_s: object) -> Fault | None:
+    whole = isinstance(ring_timeout_s, int) and not isinstance(ring_timeout_s, bool)
+    if not whole or not LEAST_RING_S <= ring_timeout_s <= LONGEST_RING_S:  # type: ignore[operator]
+        return Fault("/ring_timeout_s", "out_of_range", f"must be {LEAST_RING_S} to {LONGEST_RING_S} seconds")
+    return None

@@ -77,14 +77,18 @@ metrics_option = click.option("--metrics", type=HostPort(), help="Serve this pro
 @click.option("--rate", type=click.FloatRange(0.1, 200), default=10.0, show_default=True, help="Calls a second.")
 @click.option("--nodes", type=click.IntRange(1, 4), default=1, show_default=True, help="Nodes to run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same calls.")
-def demo(calls: int, rate: float, nodes: int, seed: int) -> None:
+@click.option(
+    "--talk", type=click.FloatRange(0.5, 600), default=3.0, show_default=True, help="Seconds of conversation."
+)
+def demo(calls: int, rate: float, nodes: int, seed: int, talk: float) -> None:
     """Bring the whole platform up, send real SIP calls through it and balance the books."""
     from rich.console import Console
 
-    from .demo.run import DemoOptions, run_demo
+    from .demo.run import run_demo
+    from .demo.stage import DemoOptions
 
     configure_logs(process="demo")
-    sys.exit(run_demo(DemoOptions(calls, rate, nodes, seed), Console(stderr=True)))
+    sys.exit(run_demo(DemoOptions(calls, rate, nodes, seed, talk), Console(stderr=True)))
 
 
 @cli.command()

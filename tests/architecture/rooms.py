@@ -35,7 +35,7 @@ OFFERED = {
     "pool": {"placement"},
     "node": {"main", "model"},
     "workers": {"call", "monitor", "agent"},
-    "demo": {"run"},
+    "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},
 }
 

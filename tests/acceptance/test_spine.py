@@ -1,4 +1,4 @@
-"""From a SIP call to its CDR on the whole platform: real SIP, real audio, real processes, and processes that are killed.
+"""From a SIP call to its CDR on the whole platform: real SIP, real audio, real processes, some of them killed.
 
 Each test balances the books: what SIPp's callers counted against CDRs and recordings read through the API.
 """

@@ -1,0 +1,122 @@
+"""Reads single fields out of a switch's JSON CDR and believes none of them: every value is checked on the way out.
+
+All variables are text in a CDR; "0" as a stamp means that it never happened, a list is `ARRAY::a|:b`
+(reference/call-setup.md, "What the CDR files hold"). Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+from ..clock import from_microseconds
+from .text import clean_text
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+#: 2001 to 2100: a stamp outside is a clock that was never set, or not a stamp.
+_STAMPS_US = range(978_307_200_000_000, 4_102_444_800_000_000)
+
+
+def as_uuid(value: object) -> uuid.UUID | None:
+    """A UUID in its usual spelling, or None."""
+    return uuid.UUID(value) if isinstance(value, str) and _UUID.fullmatch(value) else None
+
+
+def as_stamp(value: object) -> datetime | None:
+    """Microseconds since 1970 as a moment; None for zero, nonsense and what lies outside 2001 to 2100."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.isascii() or not value.isdecimal() or len(value) > 16:
+        return None
+    stamp_us = int(value)
+    return from_microseconds(stamp_us) if stamp_us in _STAMPS_US else None
+
+
+def as_number(value: object) -> int | float | None:
+    """A finite number that was written as text or as JSON; whole ones as int."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, str))
+        or (isinstance(value, str) and len(value) > 32)
+    ):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(number) or abs(number) > 2**53:
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def as_list(value: object) -> list[str]:
+    """`ARRAY::a|:b` → [a, b]; a value by itself → [value]; nothing → []."""
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, str)]
+    if not isinstance(value, str) or not value:
+        return []
+    return value[len("ARRAY::") :].split("|:") if value.startswith("ARRAY::") else [value]
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """A JSON object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+class Fields:
+    """The variables of one CDR, and the caller profiles beside them."""
+
+    def __init__(self, cdr: Mapping[str, Any]) -> None:
+        self.cdr = cdr
+        self.variables = as_mapping(cdr.get("variables"))
+        flow = cdr.get("callflow")
+        self.profiles = [as_mapping(entry) for entry in flow] if isinstance(flow, list) else []
+
+    def text(self, name: str, *, limit: int = 512) -> str | None:
+        """The variable, cleaned; None if it is absent or empty."""
+        value = self.variables.get(name)
+        return clean_text(value, limit=limit) if isinstance(value, str) and value else None
+
+    def word(self, name: str) -> str | None:
+        """A word of the switch or of ours (a cause, a disposition): letters, digits, `_`, `-`, `.`, `:` only."""
+        value = self.variables.get(name)
+        return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", value) else None
+
+    def uuid(self, name: str) -> uuid.UUID | None:
+        return as_uuid(self.variables.get(name))
+
+    def stamp(self, name: str) -> datetime | None:
+        return as_stamp(self.variables.get(name))
+
+    def number(self, name: str) -> int | float | None:
+        return as_number(self.variables.get(name))
+
+    def integer(self, name: str) -> int | None:
+        value = self.number(name)
+        return value if isinstance(value, int) and abs(value) < 2**31 else None
+
+    def list(self, name: str) -> list[str]:
+        return as_list(self.variables.get(name))
+
+    def caller_profile(self, name: str) -> str | None:
+        """A field of the first caller profile: what came with the INVITE, before any transfer of ours."""
+        for entry in reversed(self.profiles):
+            value = as_mapping(entry.get("caller_profile")).get(name)
+            if isinstance(value, str) and value:
+                return value
+        return None
+
+    def earliest_time(self, name: str) -> datetime | None:
+        """The earliest moment of this name in any profile: a transfer makes a new profile without the bridge's time."""
+        found = [as_stamp(as_mapping(entry.get("times")).get(name)) for entry in self.profiles]
+        return min((moment for moment in found if moment), default=None)
+
+
+def unescape(value: str) -> str:
+    """A value that the switch percent-encoded though `encode-values` is off (SIP URIs' user parts)."""
+    return clean_text(unquote(value, errors="replace"))

@@ -1,0 +1,200 @@
+"""Use cases of call records: store what the files say, and read it again.
+
+Storing is at-least-once from disk and exactly-once in effect: one transaction per agency holds calls, legs, ledger rows
+and events, keyed by the channels' UUIDs, so that a file that comes twice changes nothing. A record that the database
+refuses is told apart from a database that is away. Must not know files, spools or the object store.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from ..db.engine import Database
+from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
+from ..events.service import NewEvent, append
+from ..ids import new_id
+from ..paging import Page
+from ..recording.model import node_path, object_name
+from . import store
+from .errors import CallUnknown, CdrRefused
+from .model import Call, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 200
+MAX_PAGE = 500
+_OPERATOR = (uuid.UUID(OPERATOR_AGENCY), uuid.UUID(OPERATOR_CLIENT))
+
+Tenant = tuple[uuid.UUID, uuid.UUID]
+
+
+class CdrService:
+    """Call records in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- Storing. ---
+
+    def store_batch(self, batch: Sequence[Facts]) -> list[Stored]:
+        """Stores facts of files; the answer has one entry per fact, in order.
+
+        Refused facts (``refused`` set) are the file's own fault. Raises the errors of `db.errors` when the database is:
+        then nothing, or only some agencies' part, was stored, and the same batch again is harmless.
+        """
+        assert len(batch) <= MAX_BATCH, f"at most {MAX_BATCH} facts at a time"
+        owned = self._with_tenants(batch)
+        by_agency: dict[uuid.UUID, list[int]] = defaultdict(list)
+        for index, facts in enumerate(owned):
+            assert facts.agency_id is not None
+            by_agency[facts.agency_id].append(index)
+        results: dict[int, Stored] = {}
+        for agency_id, indexes in by_agency.items():
+            stored = self._store_for_agency(agency_id, [owned[index] for index in indexes])
+            results.update(zip(indexes, stored, strict=True))
+        return [results[index] for index in range(len(owned))]
+
+    def _with_tenants(self, batch: Sequence[Facts]) -> list[Facts]:
+        """Every fact with agency and client: its own, its call's, the dialled number's, or the operator's."""
+        known: dict[uuid.UUID, Tenant] = {}
+        calls = [fact for fact in batch if isinstance(fact, CallFacts)]
+        routes = self._routes(sorted({call.number for call in calls if not (call.agency_id and call.client_id)}))
+        for call in calls:
+            if call.agency_id and call.client_id:
+                known[call.id] = (call.agency_id, call.client_id)
+            else:
+                known[call.id] = routes.get(call.number, _OPERATOR)
+        owned: list[Facts] = []
+        for fact in batch:
+            if fact.agency_id and fact.client_id:
+                owned.append(fact)
+                continue
+            call_id = fact.id if isinstance(fact, CallFacts) else fact.call_id
+            agency_id, client_id = known.get(call_id, _OPERATOR)
+            owned.append(replace(fact, agency_id=agency_id, client_id=client_id))
+        return owned
+
+    def _routes(self, numbers: Sequence[str]) -> dict[str, Tenant]:
+        """Who has these numbers now: for calls that ended before anybody decided whose they are."""
+        if not numbers:
+            return {}
+        with self._database.directory() as connection:
+            return store.tenants_of_numbers(connection, numbers)
+
+    def _store_for_agency(self, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
+        try:
+            return self._store_together(agency_id, facts)
+        except CdrRefused as refused:
+            if len(facts) == 1:
+                log.warning("a record is refused", extra={"record": str(facts[0].id), "reason": str(refused)})
+                return [Stored(facts=facts[0], agency_id=agency_id, changed=False, revision=0, refused=str(refused))]
+        # One record poisons the transaction of all: each by itself, so that only the one at fault stays out.
+        return [stored for fact in facts for stored in self._store_for_agency(agency_id, [fact])]
+
+    def _store_together(self, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
+        calls = list({fact.id: fact for fact in facts if isinstance(fact, CallFacts)}.values())
+        legs = list({fact.id: fact for fact in facts if isinstance(fact, LegFacts)}.values())
+        with store.naming_refusals(), self._database.tenant(agency_id) as connection:
+            changed_legs = store.upsert_legs(connection, legs)
+            targets = store.targets_of_legs(connection, agency_id, calls)
+            found = [call for call in calls if call.outcome != "node_lost"]
+            lost = [call for call in calls if call.outcome == "node_lost"]
+            revisions = store.upsert_calls(connection, found, targets)
+            # A node's death is only what we say when nothing better is known: it never replaces a record.
+            revisions |= store.upsert_calls(connection, lost, {}, revise=False)
+            changed_calls = [call for call in calls if call.id in revisions]
+            store.add_to_ledger(connection, [row for call in changed_calls for row in ledger_rows(call)])
+            late = [leg for leg in legs if leg.id in changed_legs and leg.call_id not in revisions]
+            events = [_ended(call, revisions[call.id]) for call in changed_calls]
+            for row in store.revise_for_late_legs(connection, agency_id, late):
+                revisions[row["id"]] = row["revision"]
+                events.append(
+                    _revised(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"])
+                )
+            append(connection, agency_id, events)
+        return [
+            Stored(
+                facts=fact,
+                agency_id=agency_id,
+                changed=fact.id in revisions or fact.id in changed_legs,
+                revision=revisions.get(fact.id, 0),
+            )
+            for fact in facts
+        ]
+
+    # --- Reading. ---
+
+    def list_calls(
+        self,
+        agency_id: uuid.UUID,
+        client_id: uuid.UUID | None,
+        filters: CallFilters,
+        *,
+        limit: int = 50,
+        after: tuple[datetime, uuid.UUID] | None = None,
+    ) -> Page[Call]:
+        """Calls of an agency (or of one client), the latest start first. ``after``: the ``next`` of the page before."""
+        limit = max(1, min(limit, MAX_PAGE))
+        with self._database.tenant(agency_id, client_id) as connection:
+            found = store.find_calls(connection, agency_id, client_id, filters, limit=limit + 1, before=after)
+        page = found[:limit]
+        return Page(items=page, next=(page[-1].started_at, page[-1].id) if len(found) > limit else None)
+
+    def get_call(self, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID) -> CallDetail:
+        """One call with its legs and recordings. Raises CallUnknown, also for a call that is somebody else's."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            call = store.find_call(connection, agency_id, call_id)
+            if call is None:
+                raise CallUnknown(f"there is no call {call_id}")
+            legs = store.find_legs(connection, agency_id, call)
+            recordings = store.find_recordings(connection, agency_id, call_id)
+        planned = [uuid.UUID(attempt) for attempt in call.facts.get("attempts", [])]
+        without = attempts_without_leg(planned, legs, outcome=call.outcome, legs_expected=call.legs_expected)
+        return CallDetail(call=call, legs=legs, recordings=recordings, attempts_without_leg=without)
+
+
+def ledger_rows(call: CallFacts) -> list[dict[str, object]]:
+    """What the ledger says of a call's recordings when its record is stored: on the node, or why there is none."""
+    assert call.agency_id is not None
+    ruled_out = call.facts.get("recording_rule") == "no" and not call.segments
+    rows: list[dict[str, object]] = []
+    for segment in call.segments or ((1,) if ruled_out else ()):
+        rows.append(
+            {
+                "agency_id": call.agency_id,
+                "id": new_id(),
+                "client_id": call.client_id,
+                "call_id": call.id,
+                "call_started_at": call.started_at,
+                "segment": segment,
+                "state": "absent" if ruled_out else "on_node",
+                "absence_reason": "rule_off" if ruled_out else None,
+                "node": call.node,
+                "node_path": None if ruled_out else str(node_path(call.started_at, call.id, segment)),
+                "object_name": None if ruled_out else object_name(call.agency_id, call.started_at, call.id, segment),
+            }
+        )
+    return rows
+
+
+def _ended(call: CallFacts, revision: int) -> NewEvent:
+    return _revised(call.id, call.client_id, call.started_at, call.ended_at, revision)
+
+
+def _revised(
+    call_id: uuid.UUID, client_id: uuid.UUID | None, started_at: datetime, ended_at: datetime | None, revision: int
+) -> NewEvent:
+    """`call.ended` tells of the record's latest revision; ids only, its body is read when it is sent (DESIGN, Data)."""
+    return NewEvent(
+        type="call.ended",
+        occurred_at=ended_at or started_at,
+        client_id=client_id,
+        call_id=call_id,
+        revision=revision,
+        data={"started_at": started_at.isoformat()},
+    )

@@ -1,0 +1,256 @@
+"""SQL of call records. One statement per kind for a whole batch; uniqueness is the database's job.
+
+Rows travel as one JSON document and are unfolded by PostgreSQL into the table's own row type: one round trip and no
+parameter limit whatever the batch's size. Must not know where facts come from.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy.exc
+from sqlalchemy import Connection, RowMapping, Select, and_, literal, select, text, tuple_
+
+from ..db.tables import calls, legs, recordings
+from ..recording.model import Recording
+from .errors import CdrRefused
+from .model import Call, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
+
+_CALL_COLUMNS = tuple(
+    name
+    for name in CallFacts.__dataclass_fields__
+    if name not in {"connected_leg_id", "segments"}
+)  # fmt: skip
+_LEG_COLUMNS = tuple(LegFacts.__dataclass_fields__)
+_KEYS = {"agency_id", "id", "started_at", "call_started_at"}
+
+#: SQLSTATE classes and codes by which the database blames the values, not itself.
+_VALUE_FAULTS = ("22", "23", "54")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    raise TypeError(f"no plain form for {type(value).__name__}")
+
+
+def _document(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(rows, default=_plain, ensure_ascii=False, allow_nan=False)
+
+
+def refusal(error: sqlalchemy.exc.SQLAlchemyError) -> CdrRefused | None:
+    """The database's complaint about a record as such; None if the record is not to blame."""
+    if not isinstance(error, sqlalchemy.exc.DBAPIError) or error.connection_invalidated:
+        return None
+    state = getattr(error.orig, "pgcode", None) or ""
+    if not state.startswith(_VALUE_FAULTS):
+        return None
+    return CdrRefused(f"the database refuses this record ({state}): {str(error.orig).strip().splitlines()[0][:300]}")
+
+
+@contextmanager
+def naming_refusals() -> Iterator[None]:
+    """Turns the database's complaint about a record into CdrRefused; every other error passes."""
+    try:
+        yield
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        ours = refusal(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+_TENANTS = text(
+    "SELECT wanted.e164, route.agency_id, route.client_id FROM unnest(CAST(:numbers AS text[])) AS wanted (e164)"
+    " CROSS JOIN LATERAL dialtrace_route(wanted.e164) AS route"
+)
+
+
+def tenants_of_numbers(connection: Connection, numbers: Sequence[str]) -> dict[str, tuple[uuid.UUID, uuid.UUID]]:
+    """E.164 → agency and client, for numbers that somebody has."""
+    found = connection.execute(_TENANTS, {"numbers": list(numbers)})
+    return {row.e164: (row.agency_id, row.client_id) for row in found}
+
+
+# --- Writing. ---
+
+
+def _upsert(table: str, columns: Sequence[str], key: str, *, revise: bool) -> str:
+    names = [*columns, "digest"]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _KEYS)
+    extra = ", target_id" if table == "calls" else ""
+    if extra:
+        changes += ", target_id = coalesce(excluded.target_id, calls.target_id)"
+    conflict = (
+        f"DO UPDATE SET {changes}, revision = {table}.revision + 1, updated_at = now() "
+        f"WHERE {table}.digest <> excluded.digest"
+        if revise
+        else "DO NOTHING"
+    )
+    listed = ", ".join(names) + extra
+    return (
+        f"INSERT INTO {table} ({listed}) SELECT {listed} FROM json_populate_recordset(NULL::{table}, "  # noqa: S608
+        f"CAST(:rows AS json)) ON CONFLICT ({key}) {conflict} RETURNING id, revision"
+    )
+
+
+_UPSERT_CALLS = text(_upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=True))
+_ADD_CALLS = text(_upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=False))
+_UPSERT_LEGS = text(_upsert("legs", _LEG_COLUMNS, "agency_id, id, call_started_at", revise=True))
+
+
+def upsert_legs(connection: Connection, facts: Sequence[LegFacts]) -> set[uuid.UUID]:
+    """Stores legs; returns those that are new or differ from what was there."""
+    rows = [as_columns(leg) | {"digest": digest_of(leg)} for leg in facts]
+    return {row.id for row in connection.execute(_UPSERT_LEGS, {"rows": _document(rows)})} if rows else set()
+
+
+def upsert_calls(
+    connection: Connection, facts: Sequence[CallFacts], targets: Mapping[uuid.UUID, uuid.UUID], *, revise: bool = True
+) -> dict[uuid.UUID, int]:
+    """Stores calls; returns id → revision of those that are new or differ. ``targets``: connected leg → target.
+
+    ``revise`` False only adds: what is there already stays, whatever it says.
+    """
+    rows = []
+    for call in facts:
+        row = as_columns(call) | {"digest": digest_of(call)}
+        leg = call.connected_leg_id
+        row["target_id"] = targets.get(leg) if leg else None
+        if leg:
+            row["facts"]["connected_leg"] = str(leg)
+        rows.append({name: value for name, value in row.items() if name not in {"connected_leg_id", "segments"}})
+    if not rows:
+        return {}
+    found = connection.execute(_UPSERT_CALLS if revise else _ADD_CALLS, {"rows": _document(rows)})
+    return {row.id: row.revision for row in found}
+
+
+def targets_of_legs(
+    connection: Connection, agency_id: uuid.UUID, facts: Sequence[CallFacts]
+) -> dict[uuid.UUID, uuid.UUID]:
+    """Connected leg → its target, for those legs that are stored already."""
+    keys = [(call.connected_leg_id, call.started_at) for call in facts if call.connected_leg_id]
+    if not keys:
+        return {}
+    query = select(legs.c.id, legs.c.target_id).where(
+        legs.c.agency_id == agency_id,
+        tuple_(legs.c.id, legs.c.call_started_at).in_(keys),
+        legs.c.target_id.is_not(None),
+    )
+    return {row.id: row.target_id for row in connection.execute(query)}
+
+
+_REVISE_FOR_LATE_LEGS = text(
+    "WITH late AS (SELECT call_id, call_started_at, min(id::text) FILTER (WHERE target_id IS NOT NULL) AS any_leg,"
+    " json_object_agg(id::text, target_id::text) AS targets"
+    " FROM json_populate_recordset(NULL::legs, CAST(:rows AS json)) GROUP BY call_id, call_started_at)"
+    " UPDATE calls SET revision = calls.revision + 1, updated_at = now(),"
+    " target_id = coalesce(CAST(late.targets ->> (calls.facts ->> 'connected_leg') AS uuid), calls.target_id)"
+    " FROM late WHERE calls.agency_id = :agency AND calls.id = late.call_id AND calls.started_at = late.call_started_at"
+    " RETURNING calls.id, calls.client_id, calls.ended_at, calls.started_at, calls.revision"
+)
+
+
+def revise_for_late_legs(connection: Connection, agency_id: uuid.UUID, late: Sequence[LegFacts]) -> list[RowMapping]:
+    """Legs whose call is stored already make a revision of it: the connected one tells its target."""
+    if not late:
+        return []
+    rows = [as_columns(leg) for leg in late]
+    found = connection.execute(_REVISE_FOR_LATE_LEGS, {"rows": _document(rows), "agency": agency_id})
+    return list(found.mappings())
+
+
+_LEDGER_COLUMNS = (
+    "agency_id, id, client_id, call_id, call_started_at, segment, state, absence_reason, node, node_path, object_name"
+)
+_ADD_TO_LEDGER = text(
+    f"INSERT INTO recordings ({_LEDGER_COLUMNS}) SELECT {_LEDGER_COLUMNS} FROM "  # noqa: S608
+    "json_populate_recordset(NULL::recordings, CAST(:rows AS json))"
+    " ON CONFLICT (agency_id, call_id, segment) DO NOTHING"
+)
+
+
+def add_to_ledger(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Adds recordings that are expected, or whose absence is known; a row that is there stays as it is."""
+    if rows:
+        connection.execute(_ADD_TO_LEDGER, {"rows": _document(rows)})
+
+
+# --- Reading. ---
+
+
+def call_of(row: RowMapping) -> Call:
+    return Call(**{name: row[name] for name in Call.__dataclass_fields__})
+
+
+def leg_of(row: RowMapping) -> Leg:
+    return Leg(**{name: row[name] for name in Leg.__dataclass_fields__})
+
+
+def recording_of(row: RowMapping) -> Recording:
+    return Recording(**{name: row[name] for name in Recording.__dataclass_fields__})
+
+
+def _filtered(agency_id: uuid.UUID, client_id: uuid.UUID | None, filters: CallFilters) -> Select[Any]:
+    conditions = [calls.c.agency_id == agency_id]
+    if client_id is not None:
+        conditions.append(calls.c.client_id == client_id)
+    for name in ("number", "caller", "outcome", "node"):
+        value = getattr(filters, name)
+        if value is not None:
+            conditions.append(calls.c[name] == value)
+    if filters.started_from is not None:
+        conditions.append(calls.c.started_at >= filters.started_from)
+    if filters.started_until is not None:
+        conditions.append(calls.c.started_at < filters.started_until)
+    if filters.answered_only:
+        conditions.append(calls.c.connected_at.is_not(None))
+    if filters.min_talk_ms is not None:
+        conditions.append(calls.c.talk_ms >= filters.min_talk_ms)
+    return select(calls).where(and_(*conditions))
+
+
+def find_calls(
+    connection: Connection,
+    agency_id: uuid.UUID,
+    client_id: uuid.UUID | None,
+    filters: CallFilters,
+    *,
+    limit: int,
+    before: tuple[datetime, uuid.UUID] | None,
+) -> list[Call]:
+    """Calls, the latest first; ``before`` (start, id) is where the page before this one ended."""
+    query = _filtered(agency_id, client_id, filters)
+    if before is not None:
+        query = query.where(tuple_(calls.c.started_at, calls.c.id) < tuple_(literal(before[0]), literal(before[1])))
+    query = query.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit)
+    return [call_of(row) for row in connection.execute(query).mappings()]
+
+
+def find_call(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> Call | None:
+    """One call by its id, in whatever month it lies."""
+    query = select(calls).where(calls.c.agency_id == agency_id, calls.c.id == call_id)
+    row = connection.execute(query.order_by(calls.c.started_at.desc()).limit(1)).mappings().first()
+    return call_of(row) if row else None
+
+
+def find_legs(connection: Connection, agency_id: uuid.UUID, call: Call) -> list[Leg]:
+    query = select(legs).where(
+        legs.c.agency_id == agency_id, legs.c.call_id == call.id, legs.c.call_started_at == call.started_at
+    )
+    return [leg_of(row) for row in connection.execute(query.order_by(legs.c.started_at, legs.c.id)).mappings()]
+
+
+def find_recordings(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> list[Recording]:
+    query = select(recordings).where(recordings.c.agency_id == agency_id, recordings.c.call_id == call_id)
+    return [recording_of(row) for row in connection.execute(query.order_by(recordings.c.segment)).mappings()]

@@ -1,0 +1,47 @@
+"""Routes as the call plane reads them: one of a number, and those that have changed.
+
+Both are narrow functions of the database, outside any tenant: who calls a number is not known before the number is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..db.engine import Database
+from .model import Route
+
+_COLUMNS = "agency_id, client_id, number_id, status, flow_id, flow_version, compiled"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChanges:
+    """Routes by E.164 number, and the mark to ask with next time."""
+
+    mark: str
+    routes: Mapping[str, Route]
+
+
+class RouteStore:
+    """Reads routes. Raises the errors of `db.errors`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_route(self, e164: str) -> Route | None:
+        """The route of a number (with its ``+``); None: nobody has it. One indexed read."""
+        with self._database.directory() as connection:
+            found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM dialtrace_route(%s)", (e164,))  # noqa: S608
+            row = found.one_or_none()
+        return None if row is None else Route(*row)
+
+    def routes_changed(self, since: str | None) -> RouteChanges:
+        """Routes that changed since a mark (None: all there are). One may come again unchanged; none is left out."""
+        with self._database.directory() as connection:
+            found = connection.exec_driver_sql(
+                f"SELECT mark, e164, {_COLUMNS} FROM dialtrace_routes_changed(%s::xid8)",  # noqa: S608
+                (since,),
+            )
+            rows: list[Any] = list(found)
+        return RouteChanges(str(rows[0][0]), {row[1]: Route(*row[2:]) for row in rows if row[1] is not None})

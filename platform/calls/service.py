@@ -1,0 +1,171 @@
+"""Targets and flows: what a partner makes and changes. Saving publishes in the same transaction, so what the API has
+confirmed is what the next call runs.
+
+``agency_id`` and ``client_id`` are the tenant of whoever asks (``client_id`` None: the whole agency). Somebody else's
+target or flow is answered as not found.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from ..clock import Clock
+from ..db.engine import Database
+from ..ids import new_id
+from ..paging import Page
+from . import store
+from .errors import FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
+from .flows import compile_flow, parse_flow, target_ids
+from .model import DEFAULT_RING_S, Flow, Target, name_fault, target_faults
+
+
+class CallFlowService:
+    """The use cases of flows and targets."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # --- targets ---
+
+    def create_target(
+        self, agency_id: UUID, client_id: UUID, *, name: str, address: str, ring_timeout_s: int = DEFAULT_RING_S
+    ) -> Target:
+        """A new place to ring. Raises TargetFaulty, ClientNotFound."""
+        values = _checked_target(name=name, address=address, ring_timeout_s=ring_timeout_s)
+        with self._database.tenant(agency_id, client_id) as connection:
+            return store.insert_target(connection, {**self._fresh(agency_id, client_id), **values})
+
+    def get_target(self, agency_id: UUID, target_id: UUID, *, client_id: UUID | None = None) -> Target:
+        """Raises TargetNotFound."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            return _found_target(store.find_target(connection, target_id))
+
+    def list_targets(
+        self, agency_id: UUID, client_id: UUID | None = None, *, limit: int = 50, after: tuple[Any, ...] | None = None
+    ) -> Page[Target]:
+        """Oldest first, ``limit`` at a time; ``after`` is the page before's ``next``."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            return store.page_of_targets(connection, limit=limit, after=after)
+
+    def update_target(
+        self,
+        agency_id: UUID,
+        target_id: UUID,
+        *,
+        client_id: UUID | None = None,
+        expected_version: int | None = None,
+        name: str | None = None,
+        address: str | None = None,
+        ring_timeout_s: int | None = None,
+    ) -> Target:
+        """Changes what is given, and publishes every flow that rings it anew. Calls that stand are not touched.
+
+        Raises TargetNotFound, TargetFaulty, and VersionConflict unless it is at ``expected_version``.
+        """
+        with self._database.tenant(agency_id, client_id) as connection:
+            before = _found_target(store.find_target(connection, target_id, lock=True))
+            _must_be_at(expected_version, before.version)
+            values = _checked_target(
+                name=before.name if name is None else name,
+                address=before.address if address is None else address,
+                ring_timeout_s=before.ring_timeout_s if ring_timeout_s is None else ring_timeout_s,
+            )
+            target = store.change_target(connection, target_id, {**values, "updated_at": self._clock.now()})
+            for flow in store.hold_flows_with_target(connection, target_id):
+                self._publish(connection, flow)
+            return target
+
+    # --- flows ---
+
+    def create_flow(self, agency_id: UUID, client_id: UUID, *, name: str, document: object) -> Flow:
+        """A new flow, published at once. Raises FlowFaulty, ClientNotFound."""
+        values = _checked_flow(name=name, document=document)
+        with self._database.tenant(agency_id, client_id) as connection:
+            flow = store.insert_flow(connection, {**self._fresh(agency_id, client_id), **values})
+            self._publish(connection, flow)
+            return flow
+
+    def get_flow(self, agency_id: UUID, flow_id: UUID, *, client_id: UUID | None = None) -> Flow:
+        """Raises FlowNotFound."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            return _found_flow(store.find_flow(connection, flow_id))
+
+    def list_flows(
+        self, agency_id: UUID, client_id: UUID | None = None, *, limit: int = 50, after: tuple[Any, ...] | None = None
+    ) -> Page[Flow]:
+        """Oldest first, ``limit`` at a time; ``after`` is the page before's ``next``."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            return store.page_of_flows(connection, limit=limit, after=after)
+
+    def update_flow(
+        self,
+        agency_id: UUID,
+        flow_id: UUID,
+        *,
+        client_id: UUID | None = None,
+        expected_version: int | None = None,
+        name: str | None = None,
+        document: object = None,
+    ) -> Flow:
+        """Changes what is given and publishes it. Calls that stand go on with the plan they have.
+
+        Raises FlowNotFound, FlowFaulty, and VersionConflict unless it is at ``expected_version``.
+        """
+        with self._database.tenant(agency_id, client_id) as connection:
+            seen = _found_flow(store.find_flow(connection, flow_id))
+            values = _checked_flow(
+                name=seen.name if name is None else name, document=seen.document if document is None else document
+            )
+            # Targets before flows: the order in which everybody locks (store).
+            store.hold_targets(connection, seen.client_id, target_ids(parse_flow(values["document"])))
+            before = _found_flow(store.find_flow(connection, flow_id, lock=True))
+            # What was not asked to change is what it is now, not what it was when we looked.
+            _must_be_at(seen.version if expected_version is None else expected_version, before.version)
+            flow = store.change_flow(connection, flow_id, {**values, "updated_at": self._clock.now()})
+            self._publish(connection, flow)
+            return flow
+
+    def _publish(self, connection: Connection, flow: Flow) -> None:
+        wanted = target_ids(parse_flow(flow.document))
+        targets = store.hold_targets(connection, flow.client_id, wanted)
+        store.publish_flow(connection, flow, compile_flow(flow.document, targets))
+
+    def _fresh(self, agency_id: UUID, client_id: UUID) -> dict[str, Any]:
+        now = self._clock.now()
+        return {"agency_id": agency_id, "client_id": client_id, "id": new_id(), "created_at": now, "updated_at": now}
+
+
+def _checked_target(*, name: str, address: str, ring_timeout_s: int) -> dict[str, Any]:
+    faults = target_faults(name=name, address=address, ring_timeout_s=ring_timeout_s)
+    if faults:
+        raise TargetFaulty(faults)
+    return {"name": name, "address": address, "ring_timeout_s": ring_timeout_s}
+
+
+def _checked_flow(*, name: str, document: object) -> dict[str, Any]:
+    """The document is stored as it was understood: ids in one spelling, so that they can be searched for."""
+    fault = name_fault(name)
+    if fault is not None:
+        raise FlowFaulty([fault])
+    return {"name": name, "document": parse_flow(document).model_dump(mode="json", exclude_none=True)}
+
+
+def _found_target(target: Target | None) -> Target:
+    if target is None:
+        raise TargetNotFound
+    return target
+
+
+def _found_flow(flow: Flow | None) -> Flow:
+    if flow is None:
+        raise FlowNotFound
+    return flow
+
+
+def _must_be_at(expected: int | None, current: int) -> None:
+    if expected is not None and expected != current:
+        raise VersionConflict(expected=expected, current=current)

@@ -40,7 +40,9 @@ CREATE TABLE api_keys (
     CONSTRAINT fk_api_keys_agency_id FOREIGN KEY(agency_id) REFERENCES agencies (agency_id),
     CONSTRAINT fk_api_keys_agency_id_client_id FOREIGN KEY(agency_id, client_id) REFERENCES clients (agency_id, id),
     CONSTRAINT ck_api_keys_role CHECK (role IN ('operator', 'agency', 'client')),
-    CONSTRAINT ck_api_keys_client_role_has_client CHECK ((role = 'client') = (client_id IS NOT NULL))
+    CONSTRAINT ck_api_keys_client_role_has_client CHECK ((role = 'client') = (client_id IS NOT NULL)),
+    CONSTRAINT ck_api_keys_operator_role_is_the_operators
+        CHECK (role <> 'operator' OR agency_id = '00000000-0000-7000-8000-000000000001')
 );
 
 CREATE TABLE targets (

@@ -108,6 +108,7 @@ api_keys = Table(
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
     CheckConstraint("role IN ('operator', 'agency', 'client')", name="role"),
     CheckConstraint("(role = 'client') = (client_id IS NOT NULL)", name="client_role_has_client"),
+    CheckConstraint(f"role <> 'operator' OR agency_id = '{OPERATOR_AGENCY}'", name="operator_role_is_the_operators"),
 )
 
 targets = Table(

@@ -1,0 +1,75 @@
+"""Numbers as values, and the rules that need no database. Must not know how they are stored."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from ..phone import parse_e164
+from .errors import ValueRefused
+
+KINDS = ("static", "dynamic")
+#: What may be asked for; `released` is reached by releasing only.
+STATUSES = ("active", "suspended")
+LABEL_LENGTH = 200
+
+
+class Unchanged(enum.Enum):
+    """Stands where a change says nothing; None would mean "none" for a flow."""
+
+    UNCHANGED = enum.auto()
+
+
+UNCHANGED = Unchanged.UNCHANGED
+
+
+@dataclass(frozen=True)
+class Number:
+    """A telephone number that callers dial. ``flow_id`` None: its calls are refused as `no_flow`."""
+
+    agency_id: UUID
+    id: UUID
+    client_id: UUID
+    e164: str
+    kind: str
+    status: str
+    label: str
+    flow_id: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    released_at: datetime | None
+    version: int
+
+
+def check_number(raw: str, region: str | None) -> str:
+    """E.164 of what was written. Raises ValueRefused."""
+    e164 = parse_e164(raw, region)
+    if e164 is None:
+        raise ValueRefused("number", "must be a telephone number in E.164, such as +442079460001")
+    return e164
+
+
+def check_kind(kind: str) -> str:
+    """Raises ValueRefused."""
+    if kind not in KINDS:
+        raise ValueRefused("kind", "must be static or dynamic")
+    return kind
+
+
+def check_status(status: str) -> str:
+    """Raises ValueRefused."""
+    if status not in STATUSES:
+        raise ValueRefused("status", "must be active or suspended; release a number to give it back")
+    return status
+
+
+def check_label(label: str) -> str:
+    """A label as it is kept: without blanks around it, perhaps empty. Raises ValueRefused."""
+    kept = label.strip()
+    if len(kept) > LABEL_LENGTH:
+        raise ValueRefused("label", f"must have at most {LABEL_LENGTH} characters")
+    if not kept.isprintable():
+        raise ValueRefused("label", "must hold no line breaks or other control characters")
+    return kept

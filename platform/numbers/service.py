@@ -1,0 +1,154 @@
+"""Use cases of the inventory: add a number, change what answers it, release it.
+
+A number and its entry in the directory change in one transaction, so the call plane never sees one without the other.
+Must not know HTTP, nor what a flow does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ..clock import Clock
+from ..db.engine import Database
+from ..ids import new_id
+from ..paging import Page
+from ..phone import parse_e164
+from . import store
+from .errors import NumberReleased, NumberUnknown, VersionMismatch
+from .model import UNCHANGED, Number, Unchanged, check_kind, check_label, check_number, check_status
+
+MAX_PAGE = 500
+
+
+def _id(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+class NumberService:
+    """The numbers in one database. ``client_id`` None stands for the whole agency wherever it may be left out."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add_number(
+        self,
+        agency_id: UUID | str,
+        client_id: UUID | str,
+        number: str,
+        *,
+        kind: str = "static",
+        flow_id: UUID | str | None = None,
+        label: str = "",
+        region: str | None = None,
+    ) -> Number:
+        """``number`` in any form that `phone.parse_e164` reads (``region``: how to read one without country code).
+        Raises ValueRefused, NumberTaken, HolderUnknown, FlowUnknown."""
+        values = {
+            "agency_id": _id(agency_id),
+            "id": new_id(),
+            "client_id": _id(client_id),
+            "e164": check_number(number, region),
+            "kind": check_kind(kind),
+            "flow_id": _id(flow_id) if flow_id is not None else None,
+            "label": check_label(label),
+        }
+        with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
+            added = store.insert_number(connection, values)
+            store.put_in_directory(connection, added)
+        return added
+
+    def get_number(
+        self, agency_id: UUID | str, number_id: UUID | str, *, client_id: UUID | str | None = None
+    ) -> Number:
+        """Raises NumberUnknown, also for a number of somebody else."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            found = store.find_number(connection, _id(agency_id), _id(number_id))
+        if found is None:
+            raise NumberUnknown(f"there is no number {number_id}")
+        return found
+
+    def list_numbers(
+        self,
+        agency_id: UUID | str,
+        client_id: UUID | str | None = None,
+        *,
+        status: str | None = None,
+        e164: str | None = None,
+        limit: int = 50,
+        after: tuple[Any, ...] | None = None,
+    ) -> Page[Number]:
+        """The oldest first. ``e164`` finds one number, its released holdings included unless ``status`` says more."""
+        wanted: dict[str, Any] = {"client_id": _id(client_id)} if client_id is not None else {}
+        if status is not None:
+            wanted["status"] = status
+        if e164 is not None:
+            wanted["e164"] = parse_e164(e164) or e164
+        limit = max(1, min(limit, MAX_PAGE))
+        with self._database.tenant(agency_id, client_id) as connection:
+            found = store.find_numbers(
+                connection, _id(agency_id), wanted, limit=limit + 1, after=after[0] if after else None
+            )
+        items = found[:limit]
+        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+
+    def update_number(
+        self,
+        agency_id: UUID | str,
+        number_id: UUID | str,
+        *,
+        client_id: UUID | str | None = None,
+        version: int | None = None,
+        flow_id: UUID | str | Unchanged | None = UNCHANGED,
+        label: str | Unchanged = UNCHANGED,
+        status: str | Unchanged = UNCHANGED,
+    ) -> Number:
+        """Change what is given; ``version``: only if the number still has it. What changes nothing makes no new
+        version. Raises NumberUnknown, NumberReleased, VersionMismatch, FlowUnknown, ValueRefused."""
+        changes: dict[str, Any] = {}
+        if not isinstance(flow_id, Unchanged):
+            changes["flow_id"] = _id(flow_id) if flow_id is not None else None
+        if not isinstance(label, Unchanged):
+            changes["label"] = check_label(label)
+        if not isinstance(status, Unchanged):
+            changes["status"] = check_status(status)
+        return self._change(agency_id, number_id, client_id, version, changes)
+
+    def release_number(
+        self,
+        agency_id: UUID | str,
+        number_id: UUID | str,
+        *,
+        client_id: UUID | str | None = None,
+        version: int | None = None,
+    ) -> Number:
+        """Give it back: its callers are refused as `released` until somebody adds it again. Doing it twice changes
+        nothing. Raises NumberUnknown, VersionMismatch."""
+        changes = {"status": "released", "released_at": self._clock.now()}
+        try:
+            return self._change(agency_id, number_id, client_id, version, changes)
+        except NumberReleased:
+            return self.get_number(agency_id, number_id, client_id=client_id)
+
+    def _change(
+        self,
+        agency_id: UUID | str,
+        number_id: UUID | str,
+        client_id: UUID | str | None,
+        version: int | None,
+        changes: dict[str, Any],
+    ) -> Number:
+        with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
+            found = store.find_number(connection, _id(agency_id), _id(number_id), lock=True)
+            if found is None:
+                raise NumberUnknown(f"there is no number {number_id}")
+            if found.status == "released":
+                raise NumberReleased
+            if version is not None and version != found.version:
+                raise VersionMismatch(found.version)
+            if all(getattr(found, name) == value for name, value in changes.items()):
+                return found
+            changed = store.update_number(connection, found.agency_id, found.id, changes, self._clock.now())
+            store.put_in_directory(connection, changed)
+        return changed

@@ -1,0 +1,34 @@
+"""What can go wrong with agencies, clients and keys. Each class answers for one sentence to the caller."""
+
+from __future__ import annotations
+
+from ..errors import DialtraceError
+
+
+class TenancyError(DialtraceError):
+    """Something about an agency, a client or a key is not as asked."""
+
+
+class InvalidKey(TenancyError):
+    """The API key is unknown, revoked or has expired."""
+
+
+class AgencyUnknown(TenancyError):
+    """There is no such agency."""
+
+
+class ClientUnknown(TenancyError):
+    """There is no such client."""
+
+
+class KeyUnknown(TenancyError):
+    """There is no such API key."""
+
+
+class ValueRefused(TenancyError):
+    """A value of an agency, a client or a key is not usable. ``field`` names it, ``reason`` says how to mend it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason

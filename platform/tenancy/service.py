@@ -1,0 +1,217 @@
+"""Use cases of agencies, clients and API keys.
+
+Every one runs as the tenant it is about, so the database refuses what this code might forget to; only the operator's
+list of agencies reads across tenants. Must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import sqlalchemy.exc
+
+from ..clock import Clock
+from ..db.engine import Database
+from ..db.tables import OPERATOR_AGENCY
+from ..ids import new_id
+from ..paging import Page
+from . import store
+from .errors import AgencyUnknown, ClientUnknown, InvalidKey, KeyUnknown, ValueRefused
+from .model import (
+    SECRET_BYTES,
+    Agency,
+    ApiKey,
+    Client,
+    Principal,
+    Token,
+    check_key,
+    check_name,
+    check_status,
+    check_time_zone,
+    hash_secret,
+    is_usable,
+    parse_token,
+    secret_fits,
+    secret_of,
+)
+
+MAX_PAGE = 500
+#: A key's last use is written at most this often: authentication stays a read.
+TOUCH_EVERY = timedelta(minutes=1)
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+Item = TypeVar("Item", bound=_Identified)
+
+
+def _page(read: Callable[[int, UUID | None], Sequence[Item]], limit: int, after: tuple[Any, ...] | None) -> Page[Item]:
+    """One page of a list in the order of its ids."""
+    limit = max(1, min(limit, MAX_PAGE))
+    found = read(limit + 1, after[0] if after else None)
+    items = found[:limit]
+    return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+
+
+class TenancyService:
+    """Agencies, clients and keys in one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # --- Agencies. ---
+
+    def create_agency(self, name: str) -> Agency:
+        """Only the operator may ask for this. Raises ValueRefused."""
+        name, agency_id = check_name(name), new_id()
+        with self._database.tenant(agency_id) as connection:
+            return store.insert_agency(connection, agency_id, name)
+
+    def get_agency(self, agency_id: UUID | str) -> Agency:
+        """Raises AgencyUnknown."""
+        agency_id = UUID(str(agency_id))
+        with self._database.tenant(agency_id) as connection:
+            found = store.find_agency(connection, agency_id)
+        if found is None:
+            raise AgencyUnknown(f"there is no agency {agency_id}")
+        return found
+
+    def list_agencies(self, *, limit: int = 50, after: tuple[Any, ...] | None = None) -> Page[Agency]:
+        """Every agency, the oldest first. Only the operator may ask for this."""
+        with self._database.system() as connection:
+            return _page(lambda most, from_id: store.find_agencies(connection, limit=most, after=from_id), limit, after)
+
+    def set_agency_status(self, agency_id: UUID | str, status: str) -> Agency:
+        """Suspended: calls to all its numbers are refused; its records stay readable. Raises AgencyUnknown,
+        ValueRefused."""
+        agency_id, status = UUID(str(agency_id)), check_status(status)
+        with self._database.tenant(agency_id) as connection:
+            changed = store.update_agency_status(connection, agency_id, status, self._clock.now())
+            if changed is None:
+                raise AgencyUnknown(f"there is no agency {agency_id}")
+            store.refresh_directory(connection, agency_id)
+        return changed
+
+    # --- Clients. ---
+
+    def create_client(self, agency_id: UUID | str, name: str, time_zone: str = "UTC") -> Client:
+        """Raises AgencyUnknown, ValueRefused."""
+        agency_id, name, time_zone = UUID(str(agency_id)), check_name(name), check_time_zone(time_zone)
+        try:
+            with self._database.tenant(agency_id) as connection:
+                return store.insert_client(connection, agency_id, new_id(), name, time_zone)
+        except sqlalchemy.exc.IntegrityError as error:
+            raise AgencyUnknown(f"there is no agency {agency_id}") from error
+
+    def get_client(self, agency_id: UUID | str, client_id: UUID | str) -> Client:
+        """Raises ClientUnknown, also for a client of another agency."""
+        agency_id, client_id = UUID(str(agency_id)), UUID(str(client_id))
+        with self._database.tenant(agency_id) as connection:
+            found = store.find_client(connection, agency_id, client_id)
+        if found is None:
+            raise ClientUnknown(f"there is no client {client_id}")
+        return found
+
+    def list_clients(
+        self,
+        agency_id: UUID | str,
+        client_id: UUID | str | None = None,
+        *,
+        limit: int = 50,
+        after: tuple[Any, ...] | None = None,
+    ) -> Page[Client]:
+        """The agency's clients, the oldest first; with ``client_id`` what that client may see: itself."""
+        agency_id = UUID(str(agency_id))
+        with self._database.tenant(agency_id, client_id) as connection:
+            return _page(
+                lambda most, from_id: store.find_clients(connection, agency_id, limit=most, after=from_id), limit, after
+            )
+
+    def set_client_status(self, agency_id: UUID | str, client_id: UUID | str, status: str) -> Client:
+        """Suspended: calls to its numbers are refused; its records stay readable. Raises ClientUnknown,
+        ValueRefused."""
+        agency_id, client_id, status = UUID(str(agency_id)), UUID(str(client_id)), check_status(status)
+        with self._database.tenant(agency_id) as connection:
+            changed = store.update_client_status(connection, agency_id, client_id, status, self._clock.now())
+            if changed is None:
+                raise ClientUnknown(f"there is no client {client_id}")
+            store.refresh_directory(connection, agency_id)
+        return changed
+
+    # --- Keys. ---
+
+    def create_key(
+        self,
+        agency_id: UUID | str,
+        *,
+        role: str,
+        name: str,
+        client_id: UUID | str | None = None,
+        expires_at: datetime | None = None,
+    ) -> tuple[ApiKey, str]:
+        """A new key and its text, which nobody can ask for again. Raises AgencyUnknown, ClientUnknown, ValueRefused."""
+        agency_id, client_id = UUID(str(agency_id)), UUID(str(client_id)) if client_id is not None else None
+        now = self._clock.now()
+        check_key(role=role, client_id=client_id, expires_at=expires_at, now=now)
+        if role == "operator" and agency_id != UUID(OPERATOR_AGENCY):
+            raise ValueRefused("role", "only the operator's own agency has keys of the role operator")
+        token = Token(agency_id, new_id(), secret_of(secrets.token_bytes(SECRET_BYTES)))
+        key = ApiKey(agency_id, token.key_id, client_id, check_name(name), role, now, None, expires_at, None)
+        try:
+            with self._database.tenant(agency_id) as connection:
+                store.insert_key(connection, key, hash_secret(token.secret))
+        except sqlalchemy.exc.IntegrityError as error:
+            if client_id is not None:
+                raise ClientUnknown(f"there is no client {client_id}") from error
+            raise AgencyUnknown(f"there is no agency {agency_id}") from error
+        return key, token.format()
+
+    def authenticate(self, token: str) -> Principal:
+        """Whose key this is. Raises InvalidKey, the same for unknown, wrong, revoked and expired ones."""
+        sent = parse_token(token)
+        now = self._clock.now()
+        with self._database.tenant(sent.agency_id) as connection:
+            found = store.find_key(connection, sent.agency_id, sent.key_id)
+            if found is None or not secret_fits(sent.secret, found[1]) or not is_usable(found[0], now):
+                raise InvalidKey
+            key = found[0]
+            if key.last_used_at is None or key.last_used_at <= now - TOUCH_EVERY:
+                store.touch_key(connection, key, now=now, unless_after=now - TOUCH_EVERY)
+        return Principal(agency_id=key.agency_id, client_id=key.client_id, role=key.role, key_id=key.id)
+
+    def get_key(self, agency_id: UUID | str, key_id: UUID | str) -> ApiKey:
+        """Raises KeyUnknown."""
+        agency_id, key_id = UUID(str(agency_id)), UUID(str(key_id))
+        with self._database.tenant(agency_id) as connection:
+            found = store.find_key(connection, agency_id, key_id)
+        if found is None:
+            raise KeyUnknown(f"there is no API key {key_id}")
+        return found[0]
+
+    def list_keys(
+        self, agency_id: UUID | str, *, limit: int = 50, after: tuple[Any, ...] | None = None
+    ) -> Page[ApiKey]:
+        """The agency's keys, the oldest first, revoked ones included; their secrets are nowhere."""
+        agency_id = UUID(str(agency_id))
+        with self._database.tenant(agency_id) as connection:
+            return _page(
+                lambda most, from_id: store.find_keys(connection, agency_id, limit=most, after=from_id), limit, after
+            )
+
+    def revoke_key(self, agency_id: UUID | str, key_id: UUID | str) -> ApiKey:
+        """From now on nobody gets in with it; doing it again changes nothing. Raises KeyUnknown."""
+        agency_id, key_id = UUID(str(agency_id)), UUID(str(key_id))
+        with self._database.tenant(agency_id) as connection:
+            store.revoke_key(connection, agency_id, key_id, self._clock.now())
+            found = store.find_key(connection, agency_id, key_id)
+        if found is None:
+            raise KeyUnknown(f"there is no API key {key_id}")
+        return found[0]

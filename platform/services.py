@@ -12,7 +12,8 @@ from .config import Settings
 from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
 from .numbers.service import NumberService
-from .objectstore.service import ObjectStore, open_store
+from .objectstore.model import ObjectStore
+from .objectstore.service import open_store
 from .recording.service import RecordingService
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService

@@ -107,7 +107,7 @@ def make_callers(demo: Demo, folder: Path, calls: list[PlannedCall]) -> list[tup
     would send them."""
     audio = folder / "caller.ulaw"
     audio.write_bytes(ulaw_tone(CALLER_TONE_HZ, 2.0))
-    nodes = {node.name: node.sip_pair for node in demo.plan.nodes}
+    nodes = {node.name: node.sip_address for node in demo.plan.nodes}
     grouped: dict[tuple[str, str], list[PlannedCall]] = defaultdict(list)
     for call in calls:
         first = order_nodes(call.number, [(name, 100) for name in nodes])[0]

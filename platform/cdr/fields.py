@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 from ..clock import from_microseconds
 from .text import clean_text
@@ -103,6 +102,13 @@ class Fields:
     def list(self, name: str) -> list[str]:
         return as_list(self.variables.get(name))
 
+    @property
+    def applications(self) -> set[str]:
+        """Names of the applications that ran on the channel."""
+        ran = as_mapping(self.cdr.get("app_log")).get("applications")
+        names = [as_mapping(entry).get("app_name") for entry in ran] if isinstance(ran, list) else []
+        return {name for name in names if isinstance(name, str)}
+
     def caller_profile(self, name: str) -> str | None:
         """A field of the first caller profile: what came with the INVITE, before any transfer of ours."""
         for entry in reversed(self.profiles):
@@ -115,8 +121,3 @@ class Fields:
         """The earliest moment of this name in any profile: a transfer makes a new profile without the bridge's time."""
         found = [as_stamp(as_mapping(entry.get("times")).get(name)) for entry in self.profiles]
         return min((moment for moment in found if moment), default=None)
-
-
-def unescape(value: str) -> str:
-    """A value that the switch percent-encoded though `encode-values` is off (SIP URIs' user parts)."""
-    return clean_text(unquote(value, errors="replace"))

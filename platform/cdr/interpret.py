@@ -19,6 +19,8 @@ from .errors import CdrUnreadable
 from .fields import Fields, as_mapping, as_uuid
 from .media import read_media
 from .model import CallFacts, DecidedBy, Facts, HangupSide, LegFacts, Outcome
+from .numbering import caller_e164, dialled_e164
+from .rebuild import EVENT, LOST, cdr_of_event, interpret_lost
 from .text import clean_text
 
 MAX_LEGS = 200
@@ -31,7 +33,6 @@ _REFUSED: Mapping[str, Outcome] = {
     "suspended": "blocked",
     "no_flow": "unreachable",
 }
-_WITHHELD = frozenset({"anonymous", "unavailable", "restricted", "private", "unknown", "blocked", "withheld"})
 
 
 def interpret(cdr: object, *, node: str) -> Facts:
@@ -39,6 +40,10 @@ def interpret(cdr: object, *, node: str) -> Facts:
 
     Raises CdrUnreadable for JSON that no switch of ours writes: no UUID, no start.
     """
+    if isinstance(cdr, dict) and LOST in cdr:
+        return interpret_lost(cdr[LOST], node=node)
+    if isinstance(cdr, dict) and EVENT in cdr:
+        cdr = cdr_of_event(cdr[EVENT])
     if not isinstance(cdr, dict) or not isinstance(cdr.get("variables"), dict):
         raise CdrUnreadable("not a switch's CDR: there is no object `variables`")
     fields = Fields(cdr)
@@ -50,18 +55,6 @@ def interpret(cdr: object, *, node: str) -> Facts:
     if call == own or (call is None and direction != "outbound"):
         return _interpret_call(fields, own, node)
     return _interpret_leg(fields, own, call)
-
-
-def caller_e164(raw: str | None) -> str | None:
-    """A caller's number in E.164 when it is written internationally, with `+`, `00` or bare; None otherwise."""
-    match = re.fullmatch(r"(?:\+|00)?([1-9][0-9]{6,14})", re.sub(r"[\s().-]", "", raw or ""))
-    return "+" + match[1] if match else None
-
-
-def dialled_e164(raw: str) -> str:
-    """The dialled number in E.164 where it can be read so (the dialplan's own rule), the text as received otherwise."""
-    match = re.fullmatch(r"\+?([1-9][0-9]{4,14})", raw)
-    return "+" + match[1] if match else clean_text(raw, limit=64)
 
 
 def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
@@ -83,7 +76,15 @@ def _first(*moments: datetime | None) -> datetime | None:
 
 
 def _ringing(fields: Fields) -> datetime | None:
-    return _first(fields.stamp("progress_uepoch"), fields.stamp("progress_media_uepoch"))
+    """A 180, else a 183; an answer of ours sets the 183's stamp too and is no ringing [T]."""
+    answered, media = fields.stamp("answer_uepoch"), fields.stamp("progress_media_uepoch")
+    early = media if media and not (answered and media >= answered) else None
+    return fields.stamp("progress_uepoch") or early
+
+
+def _ring_end(ringing: datetime | None, *ends: datetime | None) -> datetime | None:
+    """The first of ``ends`` that comes after the ringing began: an announcement may have answered before it."""
+    return next((end for end in ends if end and ringing and end >= ringing), None)
 
 
 def _bridged(fields: Fields) -> datetime | None:
@@ -108,7 +109,6 @@ def _interpret_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
     raw_caller = fields.caller_profile("caller_id_number") or fields.text("sip_from_user")
     caller_name = fields.caller_profile("caller_id_name") or fields.text("sip_from_display")
     caller_raw = clean_text(raw_caller, limit=128) if raw_caller else None
-    withheld = (raw_caller or "").strip().lower() in _WITHHELD
     return CallFacts(
         id=call_id,
         agency_id=fields.uuid("dialtrace_agency"),
@@ -116,7 +116,7 @@ def _interpret_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
         number_id=fields.uuid("dialtrace_number"),
         started_at=started,
         number=dialled_e164(_dialled(fields)),
-        caller=None if withheld else caller_e164(raw_caller),
+        caller=caller_e164(raw_caller),
         caller_raw=caller_raw,
         caller_name=clean_text(caller_name, limit=128) if caller_name else None,
         node=fields.word("dialtrace_node") or node,
@@ -131,7 +131,7 @@ def _interpret_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
         connected_at=connected,
         ended_at=ended,
         duration_ms=milliseconds(started, ended),
-        ring_ms=milliseconds(ringing, connected or answered or ended),
+        ring_ms=milliseconds(ringing, _ring_end(ringing, connected, answered, ended)),
         talk_ms=milliseconds(connected, ended),
         billed_ms=milliseconds(answered, ended),
         hangup_cause=cause,
@@ -149,7 +149,7 @@ def _interpret_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
 
 
 def _dialled(fields: Fields) -> str:
-    """What was dialled when the call came in: a transfer of ours changes `destination_number` in later profiles only."""
+    """What was dialled when the call came in; transfers of ours change `destination_number` in later profiles only."""
     return (
         fields.text("dialtrace_dialled")
         or fields.caller_profile("destination_number")
@@ -211,6 +211,9 @@ def _call_outcome(fields: Fields, connected: datetime | None) -> Outcome:
         return "answered"
     if refused:
         return _REFUSED.get(refused, "unallocated")
+    if "record" in fields.applications:
+        # Voicemail is the only thing that our plans use `record` for (call-setup.md, "Recording").
+        return "voicemail"
     if _caller_left(fields, cause):
         return "caller_cancelled"
     if _decided_by(fields) == "none":
@@ -253,6 +256,7 @@ def _segments(fields: Fields, call_id: uuid.UUID) -> tuple[int, ...]:
 def _call_facts(fields: Fields) -> dict[str, Any]:
     attempts = [as_uuid(item.strip()) for item in (fields.text("dialtrace_attempts", limit=8192) or "").split(",")]
     facts: dict[str, Any] = {
+        "source": "event" if fields.cdr.get("source") == "event" else None,
         "attempts": [str(attempt) for attempt in attempts if attempt],
         "legs": [str(leg) for leg in _originated(fields)],
         "attempt_causes": [
@@ -298,7 +302,7 @@ def _interpret_leg(fields: Fields, leg_id: uuid.UUID, call_id: uuid.UUID | None)
         answered_at=answered,
         connected_at=connected,
         ended_at=ended,
-        ring_ms=milliseconds(ringing, answered or ended),
+        ring_ms=milliseconds(ringing, _ring_end(ringing, answered, ended)),
         talk_ms=milliseconds(connected, ended),
         hangup_cause=cause,
         cause_q850=_q850(fields, cause),

@@ -74,8 +74,9 @@ class CallFacts:
     facts: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
     @property
-    def call_id(self) -> uuid.UUID:
-        return self.id
+    def is_stand_in(self) -> bool:
+        """Whether this is what we say only because nothing better is known; it never replaces a record."""
+        return "source" in self.facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

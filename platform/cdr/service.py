@@ -102,11 +102,10 @@ class CdrService:
         with store.naming_refusals(), self._database.tenant(agency_id) as connection:
             changed_legs = store.upsert_legs(connection, legs)
             targets = store.targets_of_legs(connection, agency_id, calls)
-            found = [call for call in calls if call.outcome != "node_lost"]
-            lost = [call for call in calls if call.outcome == "node_lost"]
-            revisions = store.upsert_calls(connection, found, targets)
-            # A node's death is only what we say when nothing better is known: it never replaces a record.
-            revisions |= store.upsert_calls(connection, lost, {}, revise=False)
+            told = [call for call in calls if not call.is_stand_in]
+            revisions = store.upsert_calls(connection, told, targets)
+            stand_ins = [call for call in calls if call.is_stand_in]
+            revisions |= store.upsert_calls(connection, stand_ins, targets, revise=False)
             changed_calls = [call for call in calls if call.id in revisions]
             store.add_to_ledger(connection, [row for call in changed_calls for row in ledger_rows(call)])
             late = [leg for leg in legs if leg.id in changed_legs and leg.call_id not in revisions]

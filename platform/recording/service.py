@@ -168,8 +168,8 @@ class RecordingService:
 
 
 def find_file(folder: Path, due: Due) -> Path | None:
-    """A segment's file. A plan that was made ahead takes the day at which it ran, so the days beside the start's own are
-    looked at too (a call at midnight)."""
+    """A segment's file. A plan that was made ahead takes the day at which it ran, so the days beside the start's own
+    are looked at too (a call at midnight)."""
     for days in (0, 1, -1):
         path = folder / node_path(due.started_at + timedelta(days=days), due.call_id, due.segment)
         if path.is_file():

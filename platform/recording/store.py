@@ -29,8 +29,8 @@ def find_recordings(connection: Connection, agency_id: uuid.UUID, call_id: uuid.
 def settle(
     connection: Connection, new_row_id: uuid.UUID, due: Due, node: str, values: Mapping[str, Any]
 ) -> Recording | None:
-    """Writes a segment's end state: `stored` with its facts, or `absent` with its reason. None if it was settled before;
-    only a file that was found after all changes `absent`."""
+    """Writes a segment's end state: `stored` with its facts, or `absent` with its reason. None if it was settled
+    before; only a file that was found after all changes `absent`."""
     key = {
         "agency_id": due.agency_id,
         "client_id": due.client_id,

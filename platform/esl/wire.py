@@ -99,6 +99,7 @@ class _BlockReader(Generic[_Item]):
         self._block: tuple[str, dict[str, str]] | None = None  # a block whose body has not arrived yet
         self._body_bytes = 0
         self._fault: str | None = None
+        self._roomy = min(limits.line_bytes, limits.header_bytes) >= _EVENT_HEAD_BYTES and limits.headers >= 2
 
     @property
     def at_boundary(self) -> bool:
@@ -203,10 +204,32 @@ class _BlockReader(Generic[_Item]):
         raise NotImplementedError
 
 
+# The head of nearly every frame of a busy link, exactly as mod_event_socket.c writes it (listener_run).
+_EVENT_HEAD = re.compile(rb"Content-Length: ([0-9]{1,9})\nContent-Type: (text/event-json|text/event-plain)\n\n")
+_EVENT_HEAD_BYTES = 80
+
+
 class FrameReader(_BlockReader[Frame]):
     """Reads what a switch sends, in whatever pieces it arrives."""
 
     _peer = "switch"
+
+    def _next(self) -> Frame | None:
+        return self._whole_event() or super()._next()
+
+    def _whole_event(self) -> Frame | None:
+        """An event that is all here, in a tenth of the time; anything else is left to the general way."""
+        if self._block is not None:
+            return None
+        head = _EVENT_HEAD.match(self._buffer, self._at)
+        if head is None:
+            return None
+        length, kind, start = head[1].decode(), head[2].decode(), head.end()
+        end = start + int(length)
+        if end > len(self._buffer) or int(length) > self._limits.body_bytes or not self._roomy:
+            return None
+        self._at = self._scan = end
+        return Frame({"Content-Length": length, "Content-Type": kind}, bytes(self._buffer[start:end]))
 
     def _find_end(self) -> tuple[int, int] | None:
         stop = self._buffer.find(b"\n\n", self._scan)

@@ -1,19 +1,20 @@
-"""Reads telephone numbers as switches and callers write them. Pure; no country is assumed."""
+"""Reads telephone numbers as carriers and dialplans write them. Pure; no country is assumed."""
 
 import re
 
+from ..phone import is_withheld, parse_e164
 from .text import clean_text
 
-_WITHHELD = frozenset({"anonymous", "unavailable", "restricted", "private", "unknown", "blocked", "withheld"})
+#: International without its plus, as many trunks send it: shorter ones may be national, and eleven digits that begin
+#: with 8 are as likely a Russian number with its trunk prefix as one of +8x (reference/contracts/11).
+_BARE_INTERNATIONAL = re.compile(r"(?!8[0-9]{10}$)[1-9][0-9]{10,14}", re.ASCII)
 
 
 def caller_e164(raw: str | None) -> str | None:
     """A caller's number in E.164 when it is written internationally (`+`, `00` or bare); None if not, or withheld."""
-    text = re.sub(r"[\s().-]", "", raw or "")
-    if text.lower() in _WITHHELD:
+    if raw is None or is_withheld(raw):
         return None
-    match = re.fullmatch(r"(?:\+|00)?([1-9][0-9]{6,14})", text, re.ASCII)
-    return "+" + match[1] if match else None
+    return parse_e164(raw) or (parse_e164("+" + raw) if _BARE_INTERNATIONAL.fullmatch(raw) else None)
 
 
 def dialled_e164(raw: str) -> str:

@@ -165,9 +165,12 @@ def test_given_a_caller_name_of_control_characters_when_interpreting_then_it_is_
         ("anonymous", None),
         ("Restricted", None),
         ("0123456", None),
+        ("sip:anonymous@anonymous.invalid", None),
         ("sip:x@y", None),
         ("+7495555012345678", None),
         ("٠٧٤٩٥٥٥٥٠١٢٣", None),
+        ("89991234567", None),
+        ("2125550100", None),
         ("'; DROP TABLE calls; --", None),
     ],
 )

@@ -1,0 +1,154 @@
+"""The call worker: a switch asks what to do with a call, gets a plan, and goes on alone (call-setup.md).
+
+Holds no call and no state; whatever goes wrong, it lets go of the socket, and the node's own fallback takes the call.
+Several of these processes share one port. Must not know recordings, records or anything that waits on the world.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable
+
+import gevent
+import structlog
+
+from ..calls.errors import CallsError
+from ..calls.model import Route
+from ..calls.plan import make_plan, refusal
+from ..calls.routes import RouteStore
+from ..clock import from_microseconds
+from ..db.engine import Database
+from ..db.errors import DatabaseError
+from ..errors import DialtraceError
+from ..esl import commands
+from ..esl.errors import BadEvent, EslError, HandlerFailed, UnsafeValue
+from ..esl.events import ConnectReply
+from ..esl.outbound import OutboundCall, OutboundServer
+from ..esl.safe import server_path
+from ..metrics import (
+    WORKER_ANSWER_SECONDS,
+    WORKER_ANSWERS,
+    WORKER_COPY_AGE_SECONDS,
+    WORKER_FAILURES,
+    WORKER_REFUSALS,
+)
+from .routes import RouteNotKnown, RouteReader
+
+log = structlog.get_logger("worker")
+
+#: From the question to the last reply. The dialplan's guard fires after 1.2 s at the earliest (call-setup.md, 7).
+BUDGET_S = 0.7
+#: What is left at least for handing a plan over; on loopback it takes a millisecond.
+HAND_OVER_S = 0.2
+#: A worker that was asked to stop is gone within two seconds, its last sockets included.
+STOP_TIMEOUT_S = 1.5
+#: A worker does not keep calls waiting for a database that does not answer at its start.
+WARM_UP_TIMEOUT_S = 2.0
+
+_DIALLED = re.compile(r"[1-9][0-9]{4,14}")
+
+
+class BadQuestion(DialtraceError):
+    """The switch asked without the facts that our dialplan gives; is freeswitch/dialplan/ the one that it runs?"""
+
+
+class CallWorker:
+    """Answers the switch's questions. ``read`` finds a number's route within a bounded time."""
+
+    def __init__(self, routes: RouteReader) -> None:
+        self._routes = routes
+
+    def handle(self, call: OutboundCall) -> None:
+        """One question. Raises only what :class:`OutboundServer` then tells :meth:`failed`."""
+        begun_s = time.monotonic()
+        plan = self._plan_or_none(call.reply)
+        blocks = [] if plan is None else [commands.execute("set", f"dialtrace_plan={plan}", lock=False)]
+        left_s = BUDGET_S - (time.monotonic() - begun_s)
+        call.run(*blocks, commands.exit_(), timeout_s=max(left_s, HAND_OVER_S))
+        WORKER_ANSWER_SECONDS.observe(time.monotonic() - begun_s)
+
+    def failed(self, fault: EslError) -> None:
+        """A connection did not go well: its call is with the fallback, or had ended anyway."""
+        what = "handler" if isinstance(fault, HandlerFailed) else "socket"
+        WORKER_FAILURES.labels(what).inc()
+        log.warning("a call was left to the node", fault=str(fault), cause=repr(fault.__cause__))
+
+    def _plan_or_none(self, reply: ConnectReply) -> str | None:
+        """None lets the dialplan go on to its fallback, which is quicker than any error."""
+        try:
+            return self._plan(reply)
+        except RouteNotKnown as fault:
+            what = "database"
+            log.warning("no route in time", call=reply.call_id, fault=str(fault))
+        except (BadQuestion, BadEvent, UnsafeValue) as fault:
+            what = "question"
+            log.error("a question makes no sense", call=reply.call_id, fault=str(fault))
+        except CallsError as fault:
+            what = "plan"
+            log.error("no plan could be made", call=reply.call_id, fault=str(fault))
+        WORKER_FAILURES.labels(what).inc()
+        WORKER_ANSWERS.labels("none").inc()
+        return None
+
+    def _plan(self, reply: ConnectReply) -> str:
+        dialled, spool = reply.variable("dialtrace_dialled") or "", reply.variable("dialtrace_spool") or ""
+        if not _DIALLED.fullmatch(dialled):
+            raise BadQuestion(f"{BadQuestion.__doc__} (dialtrace_dialled)")
+        found = self._routes.read("+" + dialled)
+        plan = make_plan(
+            found.route,
+            call_id=reply.call_id,
+            day=from_microseconds(reply.created_us).strftime("%Y%m%d"),
+            spool=server_path(spool),
+            decided="worker",
+            step=reply.variable("dialtrace_step"),
+        )
+        WORKER_ANSWERS.labels(found.source).inc()
+        if found.source == "copy":
+            WORKER_COPY_AGE_SECONDS.observe(found.age_s)
+        refused = refusal(found.route)
+        if refused is not None:
+            WORKER_REFUSALS.labels(refused).inc()
+        return plan
+
+
+def run_call_worker(*, listen: tuple[str, int], database: Database) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what it has and returns. Raises BindFailed.
+
+    The process must be patched for gevent, its database driver included (``__main__``).
+    """
+    find_route = RouteStore(database).find_route
+    worker = CallWorker(RouteReader(find_route))
+    server = OutboundServer(listen, worker.handle, on_failure=worker.failed)
+    _warm_up(find_route)
+    server.start()
+    stopping: list[gevent.Greenlet[..., int]] = []
+
+    def stop() -> None:
+        if not stopping:
+            stopping.append(gevent.spawn(server.stop, STOP_TIMEOUT_S))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop)
+    log.info("call worker ready", listen=server.address)
+    server.serve_forever()
+    gevent.joinall(stopping, timeout=1.0)
+    database.dispose()
+
+
+def _warm_up(find_route: Callable[[str], Route | None]) -> None:
+    """The first statement costs a connection and SQLAlchemy's first-time work: no caller should wait for that. A worker
+    starts without its database too; the nodes' fallback plans answer until it is there."""
+    deadline = gevent.Timeout.start_new(WARM_UP_TIMEOUT_S)
+    try:
+        find_route("+0")
+    except gevent.Timeout as fault:
+        if fault is not deadline:
+            raise
+        log.warning("the database is slow to answer")
+    except DatabaseError as fault:
+        log.warning("the database is not there yet", fault=str(fault))
+    finally:
+        deadline.close()

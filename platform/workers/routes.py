@@ -1,0 +1,95 @@
+"""The routes as a worker sees them: the database within a bounded time, the last-known copy when that fails.
+
+A worker shares nothing with another, so a copy is only a memory of what this process has read; what it never read, the
+node's own fallback plans know. Must not know sockets or plans.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gevent import Timeout
+
+from ..calls.model import Route
+from ..db.errors import DatabaseError
+from ..errors import DialtraceError
+
+#: Two thirds of what a worker has in all; the statement's own limit (250 ms) normally ends it before.
+READ_TIMEOUT_S = 0.35
+#: After a failure, numbers with a copy are answered from it at once for so long: waiting again would only add to the
+#: load of a database in trouble and to each caller's silence.
+REST_S = 1.0
+MOST_COPIES = 100_000
+
+
+class RouteNotKnown(DialtraceError):
+    """The database did not answer in time, and this worker has never read the number's route."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRoute:
+    """A number's route (None: nobody has it), where it came from, and for a copy how old it is."""
+
+    route: Route | None
+    source: Literal["database", "copy"]
+    age_s: float = 0.0
+
+
+class RouteReader:
+    """Reads routes through ``find_route`` and keeps a bounded copy of each, the least used one leaving first."""
+
+    def __init__(
+        self,
+        find_route: Callable[[str], Route | None],
+        *,
+        timeout_s: float = READ_TIMEOUT_S,
+        most_copies: int = MOST_COPIES,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find_route = find_route
+        self._timeout_s = timeout_s
+        self._most_copies = most_copies
+        self._monotonic_s = monotonic_s
+        self._copies: OrderedDict[str, tuple[Route, float]] = OrderedDict()
+        self._rest_until_s = float("-inf")
+
+    def read(self, e164: str) -> FoundRoute:
+        """Within ``timeout_s``, and never an error that is only the database's. Raises RouteNotKnown."""
+        if e164 in self._copies and self._monotonic_s() < self._rest_until_s:
+            return self._copy(e164, None)
+        deadline = Timeout.start_new(self._timeout_s)
+        try:
+            route = self._find_route(e164)
+        except Timeout as fault:
+            if fault is not deadline:
+                raise
+            return self._copy(e164, fault)
+        except DatabaseError as fault:
+            return self._copy(e164, fault)
+        finally:
+            deadline.close()
+        self._keep(e164, route)
+        return FoundRoute(route, "database")
+
+    def _keep(self, e164: str, route: Route | None) -> None:
+        self._rest_until_s = float("-inf")
+        self._copies.pop(e164, None)
+        if route is not None:
+            self._copies[e164] = (route, self._monotonic_s())
+            if len(self._copies) > self._most_copies:
+                self._copies.popitem(last=False)
+
+    def _copy(self, e164: str, fault: BaseException | None) -> FoundRoute:
+        now_s = self._monotonic_s()
+        if fault is not None:
+            self._rest_until_s = now_s + REST_S
+        kept = self._copies.get(e164)
+        if kept is None:
+            raise RouteNotKnown(f"{RouteNotKnown.__doc__} ({fault})") from fault
+        self._copies.move_to_end(e164)
+        route, read_at_s = kept
+        return FoundRoute(route, "copy", now_s - read_at_s)

@@ -17,6 +17,7 @@ from alembic.command import upgrade as run_alembic
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
@@ -113,6 +114,6 @@ def _status(config: Config, connection: Connection) -> MigrationStatus:
     connection.rollback()
     try:
         pending = [script.revision for script in scripts.iterate_revisions(head, current)]
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise MigrationUnknown(f"the database is at migration {current}, which this release does not know") from error
     return MigrationStatus(current=current, head=head, pending=pending[::-1])

@@ -384,7 +384,7 @@ event_sequences = Table(
     "event_sequences",
     metadata,
     Column("agency_id", Uuid, nullable=False),
-    Column("last_position", BigInteger, nullable=False, server_default="0"),
+    Column("last_position", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("agency_id"),
 )
 

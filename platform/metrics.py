@@ -50,3 +50,52 @@ HTTP_DURATION = Histogram(
     ["route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+
+# --- agent ---
+CDR_FILES_STORED = Counter("dialtrace_cdr_files_stored_total", "CDR files whose records are kept.", ["node", "kind"])
+CDR_FILES_BROKEN = Counter("dialtrace_cdr_files_broken_total", "CDR files set aside, by why.", ["node", "why"])
+CDR_FILES_WAITING = Gauge("dialtrace_cdr_files_waiting", "CDR files in the node's spool.", ["node"])
+CDR_FILES_SET_ASIDE = Gauge("dialtrace_cdr_files_set_aside", "CDR files that somebody must look at.", ["node"])
+CDR_OLDEST_SECONDS = Gauge("dialtrace_cdr_oldest_seconds", "Age of the oldest CDR file in the spool.", ["node"])
+CDR_DELAY_SECONDS = Histogram(
+    "dialtrace_cdr_delay_seconds",
+    "From a call's end to its record being kept.",
+    buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+)
+CDR_PASSES_FAILED = Counter("dialtrace_cdr_passes_failed_total", "Passes over a spool that failed.", ["node", "what"])
+CALLS_REBUILT = Counter("dialtrace_calls_rebuilt_total", "Calls that left no CDR file, by what is known.", ["node", "how"])
+RECORDINGS_SETTLED = Counter(
+    "dialtrace_recordings_settled_total", "Recordings stored, or known not to exist.", ["node", "state"]
+)
+RECORDINGS_FAILED = Counter("dialtrace_recordings_failed_total", "Attempts to store that failed.", ["node"])
+RECORDINGS_DUE = Gauge("dialtrace_recordings_due", "Calls whose recordings are still on the node.", ["node"])
+RECORDINGS_ORPHANED = Gauge("dialtrace_recordings_orphaned", "Recordings that no call record speaks of.", ["node"])
+RECORDINGS_UNACCOUNTED = Gauge(
+    "dialtrace_recordings_unaccounted", "Recordings of this machine's nodes on their way for too long, or orphaned."
+)
+
+# --- node monitor ---
+NODE_UP = Gauge("dialtrace_node_up", "1: the switch answers, 0: it is down, -1: its monitor cannot ask.", ["node"])
+NODE_SESSIONS = Gauge("dialtrace_node_sessions", "Legs on the switch, by its last heartbeat.", ["node"])
+NODE_MAX_SESSIONS = Gauge(
+    "dialtrace_node_max_sessions", "Legs that the switch admits; it lowers this itself when it runs out of threads.", ["node"]
+)
+NODE_LAST_SEEN = Gauge("dialtrace_node_last_seen_timestamp_seconds", "When the switch last answered.", ["node"])
+NODE_RECONNECTS = Counter("dialtrace_node_reconnects_total", "Links to the switch that ended, by their monitor.", ["node"])
+NODE_REPORT_FAILURES = Counter(
+    "dialtrace_node_report_failures_total", "States of the switch that the database did not take.", ["node"]
+)
+JOURNAL_ROWS = Counter("dialtrace_journal_rows_total", "Starts and ends of calls written to the journal.", ["node", "kind"])
+JOURNAL_FAILURES = Counter("dialtrace_journal_failures_total", "Commits of the journal that failed.", ["node"])
+JOURNAL_COMMIT_SECONDS = Histogram(
+    "dialtrace_journal_commit_seconds", "One commit of the journal.", ["node"], buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2)
+)
+PLAN_FILES_CHANGED = Counter(
+    "dialtrace_plan_files_changed_total", "Fallback plan files that were written or removed.", ["node", "change"]
+)
+PLAN_FAILURES = Counter(
+    "dialtrace_plan_failures_total", "Fallback plans that could not be made or kept, by what failed.", ["node", "what"]
+)
+PLAN_SYNCED = Gauge(
+    "dialtrace_plan_synced_timestamp_seconds", "When the fallback plans were last known to be up to date.", ["node"]
+)

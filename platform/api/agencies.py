@@ -1,0 +1,73 @@
+"""`/v1/agencies`: the operator's customers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from pydantic import ConfigDict
+
+from ..tenancy.model import Agency
+from .auth import AGENCY, OPERATOR, Asked
+from .endpoint import endpoint
+from .fields import Answer, Body, Id, Moment, Name, Version
+from .paging import Listed, ListQuery, each, list_page
+from .replies import Reply, created, found
+
+blueprint = APIBlueprint("agencies", __name__, tag="Agencies")
+
+
+class NewAgency(Body):
+    """An agency to be made."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "North Star Media"}})
+
+    name: Name
+
+
+class AgencyAnswer(Answer):
+    """An agency: it resells tracking to its clients."""
+
+    id: Id
+    name: str
+    status: Literal["active", "suspended"]
+    created_at: Moment
+    updated_at: Moment
+    version: Version
+
+
+class AgencyList(Listed[AgencyAnswer]):
+    """A page of agencies."""
+
+
+def show(agency: Agency) -> AgencyAnswer:
+    return AgencyAnswer.model_validate(agency)
+
+
+@endpoint(blueprint, "POST", "/v1/agencies", roles=OPERATOR, body=NewAgency, answer=AgencyAnswer, status=201)
+def create_agency(asked: Asked, body: NewAgency) -> Reply[AgencyAnswer]:
+    """Make an agency
+
+    Make a key for it next: `POST /v1/keys` with its `agency_id`.
+    """
+    return created("/v1/agencies", show(asked.services.tenancy.create_agency(body.name)))
+
+
+@endpoint(blueprint, "GET", "/v1/agencies", roles=OPERATOR, query=ListQuery, answer=AgencyList)
+def list_agencies(asked: Asked, query: ListQuery) -> Any:
+    """List agencies
+
+    In the order in which they were made.
+    """
+    tenancy = asked.services.tenancy
+    return list_page(asked, query, lambda limit, after: tenancy.list_agencies(limit=limit, after=after), each(show))
+
+
+@endpoint(blueprint, "GET", "/v1/agencies/<uuid:agency_id>", roles=AGENCY, answer=AgencyAnswer)
+def get_agency(asked: Asked, agency_id: UUID) -> Reply[AgencyAnswer]:
+    """Read an agency
+
+    An agency's own key reads its own agency only.
+    """
+    return found(show(asked.services.tenancy.get_agency(agency_id)))

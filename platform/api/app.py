@@ -1,0 +1,96 @@
+"""The API as a WSGI application: puts the resources together. Knows nothing of where settings come from."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from apiflask import APIFlask
+from flask import Response, g, request
+from flask.json.provider import DefaultJSONProvider
+
+from .. import metrics
+from ..ids import new_id
+from . import agencies, calls, clients, flows, health, keys, numbers, openapi, problems, recordings, reference, targets
+from .endpoint import EXTENSION
+from .errors import SecretKeyMissing
+from .gate import MAX_BODY_BYTES
+from .rooms import ApiServices
+
+__all__ = ["ApiServices", "create_app"]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+
+
+def create_app(services: ApiServices) -> APIFlask:
+    """The application. Raises SecretKeyMissing."""
+    if not services.secret_key:
+        raise SecretKeyMissing
+    app = APIFlask("dialtrace.api", title=openapi.TITLE, version=openapi.VERSION, spec_path=None, docs_path=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        AUTO_200_RESPONSE=False,
+        AUTO_404_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        SERVERS=[{"url": "/"}],
+        DESCRIPTION=openapi.DESCRIPTION,
+        SECURITY_SCHEMES=openapi.SECURITY_SCHEMES,
+        TAGS=openapi.TAGS,
+    )
+    app.json = CompactJson(app)
+    # A path is right or wrong; no redirect carries a key to another address.
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.extensions[EXTENSION] = services
+    app.extensions[health.READINESS] = health.Readiness(services.database).check
+    app.spec_processor(openapi.complete)
+    problems.install(app)
+    app.before_request(begin)
+    app.after_request(finish)
+    for module in (agencies, clients, targets, flows, numbers, calls, recordings, keys, reference, health):
+        app.register_blueprint(module.blueprint)
+    check_declared(app)
+    return app
+
+
+class CompactJson(DefaultJSONProvider):
+    """Members stay in the order in which the models name them."""
+
+    sort_keys = False
+    ensure_ascii = False
+    compact = True
+
+
+def check_declared(app: APIFlask) -> None:
+    """No address without a declaration: whoever adds one has said who may use it."""
+    undeclared = [
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if not hasattr(app.view_functions[rule.endpoint], "declaration") and rule.endpoint != "static"
+    ]
+    assert not undeclared, f"declare with endpoint() or public(): {undeclared}"
+
+
+def begin() -> None:
+    """Names the request, and starts its clock."""
+    sent = request.headers.get("X-Request-Id", "")
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(new_id())
+    g.began_s = time.perf_counter()
+
+
+def finish(response: Response) -> Response:
+    """What every answer carries; and counts it."""
+    headers = response.headers
+    headers["X-Request-Id"] = g.request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    route = request.url_rule.rule if request.url_rule is not None else "unmatched"
+    method = request.method if request.method in _METHODS else "other"
+    metrics.HTTP_REQUESTS.labels(method=method, route=route, status=str(response.status_code)).inc()
+    metrics.HTTP_DURATION.labels(route=route).observe(time.perf_counter() - g.began_s)
+    return response

@@ -1,0 +1,221 @@
+"""`/v1/calls`: call detail records, and each call with its legs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from pydantic import Field
+
+from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
+from ..recording.model import Recording
+from .auth import EVERYBODY, Asked
+from .endpoint import endpoint
+from .fields import Answer, Id, Moment, MomentIn
+from .owners import OwnedQuery
+from .paging import Listed, list_page
+from .store import recording_states
+
+blueprint = APIBlueprint("calls", __name__, tag="Calls")
+
+RecordingState = Literal["none", "pending", "stored", "absent"]
+_STATES: Mapping[str, RecordingState] = {"on_node": "pending", "stored": "stored", "absent": "absent"}
+#: Of several segments the least settled one speaks for the call.
+_RANK: Sequence[RecordingState] = ("none", "absent", "stored", "pending")
+
+E164 = Annotated[
+    str,
+    Field(max_length=32, description="E.164; `+` is `%2B` in an address.", examples=["+442079460123"]),
+]
+Ms = Annotated[int | None, Field(description="Milliseconds.")]
+
+
+class CallQuery(OwnedQuery):
+    """Filters of the list of calls; all that are given must hold."""
+
+    number: Annotated[E164 | None, Field(default=None)]
+    caller: Annotated[E164 | None, Field(default=None)]
+    outcome: Annotated[Outcome | None, Field(default=None)]
+    node: Annotated[str | None, Field(default=None, max_length=100, description="Name of the node that had the call.")]
+    started_from: Annotated[MomentIn | None, Field(default=None, description="Began at this moment or later.")]
+    started_until: Annotated[MomentIn | None, Field(default=None, description="Began before this moment.")]
+    answered_only: Annotated[bool, Field(default=False, description="Only calls that were connected to a target.")]
+    min_talk_ms: Annotated[int | None, Field(default=None, ge=0, le=2**53, description="Talked at least this long.")]
+
+
+class CallAnswer(Answer):
+    """A call's final record (CDR)."""
+
+    id: Annotated[UUID, Field(description="The switch's UUID of the caller's leg.")]
+    agency_id: Id
+    client_id: Id
+    number_id: Annotated[UUID | None, Field(description="null for a number that nobody has.")]
+    number: Annotated[
+        str, Field(description="What was dialled: E.164 where it can be read so.", examples=["+442079460123"])
+    ]
+    caller: Annotated[str | None, Field(description="E.164, or null where the caller withheld it.")]
+    caller_name: str | None
+    outcome: Annotated[str, Field(description="One of: " + ", ".join(get_args(Outcome)) + ".", examples=["answered"])]
+    started_at: Moment
+    ringing_at: Moment | None
+    answered_at: Annotated[Moment | None, Field(description="When the platform answered, if only for an announcement.")]
+    connected_at: Annotated[Moment | None, Field(description="When caller and target could talk.")]
+    ended_at: Moment | None
+    duration_ms: Ms
+    ring_ms: Ms
+    talk_ms: Ms
+    billed_ms: Ms
+    target_id: Annotated[UUID | None, Field(description="The target that answered.")]
+    hangup_side: Literal["caller", "target", "platform", "unknown"]
+    hangup_cause: str | None
+    cause_q850: int | None
+    sip_status: int | None
+    flow_id: UUID | None
+    flow_version: int | None
+    decided_by: Annotated[
+        Literal["worker", "fallback", "none"], Field(description="Who made the plan that the call followed.")
+    ]
+    fallback_reason: str | None
+    node: str
+    codec: str | None
+    sip_call_id: str | None
+    recording: Annotated[
+        RecordingState, Field(description="pending: on its way from the node. absent: expected, and there is none.")
+    ]
+    revision: Annotated[int, Field(description="Counts the changes to this record, such as a leg that came late.")]
+    created_at: Moment
+    updated_at: Moment
+
+
+class LegAnswer(Answer):
+    """One attempt to reach a target."""
+
+    id: UUID
+    target_id: UUID | None
+    address: str | None
+    outcome: str
+    started_at: Moment | None
+    ringing_at: Moment | None
+    answered_at: Moment | None
+    connected_at: Moment | None
+    ended_at: Moment | None
+    ring_ms: Ms
+    talk_ms: Ms
+    hangup_cause: str | None
+    cause_q850: int | None
+    sip_status: int | None
+    codec: str | None
+    sip_call_id: str | None
+
+
+class RecordingAnswer(Answer):
+    """One segment of a call's recording."""
+
+    segment: int
+    state: RecordingState
+    absence_reason: str | None
+    size_bytes: int | None
+    sha256: Annotated[str | None, Field(description="In hexadecimal; also the `ETag` of the audio.")]
+    duration_ms: Ms
+    channels: Annotated[int | None, Field(description="2: the caller is on the left, the target on the right.")]
+    stored_at: Moment | None
+    href: Annotated[str | None, Field(description="Where the audio is; null as long as it is not stored.")]
+
+
+class CallDetailAnswer(CallAnswer):
+    """A call's record with its legs and recordings."""
+
+    caller_raw: Annotated[str | None, Field(description="The caller as the carrier sent it.")]
+    legs: list[LegAnswer]
+    recordings: list[RecordingAnswer]
+    attempts_without_leg: Annotated[
+        list[UUID], Field(description="Targets that were tried and refused before any leg came to be.")
+    ]
+
+
+class CallList(Listed[CallAnswer]):
+    """A page of calls."""
+
+
+def _call_members(call: Call, recording: RecordingState) -> dict[str, Any]:
+    names = CallAnswer.model_fields.keys() - {"recording"}
+    return {name: getattr(call, name) for name in names} | {"recording": recording}
+
+
+def state_of(states: Sequence[str]) -> RecordingState:
+    """What the ledger's rows say of a call as a whole."""
+    return max((_STATES[state] for state in states), key=_RANK.index, default="none")
+
+
+def show_detail(detail: CallDetail) -> CallDetailAnswer:
+    call = detail.call
+    return CallDetailAnswer(
+        **_call_members(call, state_of([row.state for row in detail.recordings])),
+        caller_raw=call.caller_raw,
+        legs=[_show_leg(leg) for leg in detail.legs],
+        recordings=[_show_recording(row) for row in detail.recordings],
+        attempts_without_leg=list(detail.attempts_without_leg),
+    )
+
+
+def _show_leg(leg: Leg) -> LegAnswer:
+    return LegAnswer.model_validate(leg)
+
+
+def _show_recording(row: Recording) -> RecordingAnswer:
+    stored = row.state == "stored"
+    return RecordingAnswer(
+        segment=row.segment,
+        state=_STATES[row.state],
+        absence_reason=row.absence_reason,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256.hex() if row.sha256 is not None else None,
+        duration_ms=row.duration_ms,
+        channels=row.channels,
+        stored_at=row.stored_at,
+        href=f"/v1/calls/{row.call_id}/recording?segment={row.segment}" if stored else None,
+    )
+
+
+@endpoint(blueprint, "GET", "/v1/calls", roles=EVERYBODY, query=CallQuery, answer=CallList)
+def list_calls(asked: Asked, query: CallQuery) -> Any:
+    """List calls
+
+    The latest first. A call is there once it has ended. Calls to numbers that nobody has belong to the operator.
+    """
+    filters = CallFilters(
+        number=query.number,
+        caller=query.caller,
+        outcome=query.outcome,
+        node=query.node,
+        started_from=query.started_from,
+        started_until=query.started_until,
+        answered_only=query.answered_only,
+        min_talk_ms=query.min_talk_ms,
+    )
+    services = asked.services
+
+    def show(calls: Sequence[Call]) -> list[CallAnswer]:
+        with services.database.tenant(asked.agency_id, asked.client_id) as connection:
+            states = recording_states(connection, asked.agency_id, [call.id for call in calls])
+        return [CallAnswer(**_call_members(call, state_of(states.get(call.id, ())))) for call in calls]
+
+    return list_page(
+        asked,
+        query,
+        lambda limit, after: services.cdr.list_calls(
+            asked.agency_id, asked.client_id, filters, limit=limit, after=after
+        ),
+        show,
+    )
+
+
+@endpoint(blueprint, "GET", "/v1/calls/<uuid:call_id>", roles=EVERYBODY, answer=CallDetailAnswer)
+def get_call(asked: Asked, call_id: UUID) -> CallDetailAnswer:
+    """Read a call with its legs
+
+    Legs are in the order of their start. A leg whose file comes late is added, and `revision` counts up.
+    """
+    return show_detail(asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id))

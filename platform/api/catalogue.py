@@ -1,0 +1,59 @@
+"""Every problem that the API answers with: its code, status and meaning.
+
+Clients decide by the code, so one that was published never changes its meaning, and none is ever used for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One entry of the catalogue."""
+
+    status: int
+    title: str
+    meaning: str
+
+
+CATALOGUE: Mapping[str, Kind] = {
+    "malformed_request": Kind(400, "Request cannot be read", "The body is not valid JSON, or the request is broken."),
+    "idempotency_key_invalid": Kind(
+        400, "Idempotency-Key is not usable", "It must have 1 to 255 visible ASCII characters, quoted or not."
+    ),
+    "cursor_invalid": Kind(
+        400, "Cursor is not usable", "It was changed, is too old, or is for another list or other filters. Start anew."
+    ),
+    "credential_missing": Kind(401, "Key is missing", "Send `Authorization: Bearer <key>`."),
+    "credential_invalid": Kind(401, "Key is not valid", "It is unknown, revoked or has expired."),
+    "role_insufficient": Kind(403, "Key may not do this", "Its role does not reach; each endpoint names its roles."),
+    "not_found": Kind(404, "Not found", "No such thing, or not one that this key may see."),
+    "recording_absent": Kind(404, "There is no recording", "`reason` says why the call has none."),
+    "recording_pending": Kind(404, "Recording is not stored yet", "It is on its way from the node. Ask again later."),
+    "method_not_allowed": Kind(405, "Method is not allowed", "`Allow` lists what this address takes."),
+    "not_acceptable": Kind(406, "Not acceptable", "The answer has no form that `Accept` asks for."),
+    "number_taken": Kind(409, "Number is in use", "The platform serves it already, perhaps for somebody else."),
+    "number_released": Kind(409, "Number was released", "A released number does not change any more. Add it again."),
+    "idempotency_key_in_use": Kind(
+        409, "First request is still running", "A request with this Idempotency-Key has not finished. Repeat it later."
+    ),
+    "idempotency_outcome_unknown": Kind(
+        409,
+        "First request never finished",
+        "A request with this Idempotency-Key was cut short. Look whether its object exists, then use a new key.",
+    ),
+    "version_mismatch": Kind(412, "It was changed meanwhile", "`If-Match` names another version. Read it again first."),
+    "body_too_large": Kind(413, "Body is too large", "A body may have 1 MiB at most."),
+    "unsupported_media_type": Kind(415, "Media type is not supported", "Send the body as application/json."),
+    "range_not_satisfiable": Kind(416, "Range is outside of the file", "`Content-Range` says how long the file is."),
+    "validation_failed": Kind(422, "Request is not valid", "`errors` lists every fault with its place."),
+    "idempotency_key_reused": Kind(
+        422, "Idempotency-Key was used for another request", "Each new request needs a key of its own."
+    ),
+    "version_required": Kind(428, "If-Match is required", "Send the `ETag` of what you read: no change is lost then."),
+    "internal_error": Kind(500, "Something went wrong here", "Not your fault. `request_id` helps us to find it."),
+    "temporarily_unavailable": Kind(503, "Not available at the moment", "The same request may succeed after a moment."),
+    "not_ready": Kind(503, "Not ready", "`checks` says what is missing."),
+}  # fmt: skip

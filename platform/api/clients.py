@@ -1,0 +1,82 @@
+"""`/v1/clients`: whom an agency works for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from pydantic import ConfigDict, Field
+
+from ..tenancy.model import Client
+from .auth import AGENCY, EVERYBODY, Asked
+from .endpoint import endpoint
+from .errors import Problem
+from .fields import AgencyId, Answer, Body, Id, Moment, Name, Version
+from .paging import Listed, ListQuery, each, list_page
+from .replies import Reply, created, found
+
+blueprint = APIBlueprint("clients", __name__, tag="Clients")
+
+ZONE = "IANA name of the time zone of the client's reports and schedules."
+
+
+class NewClient(Body):
+    """A client to be made."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "Bright Dental", "time_zone": "Europe/London"}})
+
+    agency_id: AgencyId
+    name: Name
+    time_zone: Annotated[str, Field(default="UTC", max_length=64, description=ZONE)]
+
+
+class ClientAnswer(Answer):
+    """A client of an agency: it owns numbers, flows, targets and calls."""
+
+    id: Id
+    agency_id: Id
+    name: str
+    time_zone: Annotated[str, Field(description=ZONE, examples=["Europe/London"])]
+    status: Literal["active", "suspended"]
+    created_at: Moment
+    updated_at: Moment
+    version: Version
+
+
+class ClientList(Listed[ClientAnswer]):
+    """A page of clients."""
+
+
+def show(client: Client) -> ClientAnswer:
+    return ClientAnswer.model_validate(client)
+
+
+@endpoint(blueprint, "POST", "/v1/clients", roles=AGENCY, body=NewClient, answer=ClientAnswer, status=201)
+def create_client(asked: Asked, body: NewClient) -> Reply[ClientAnswer]:
+    """Make a client"""
+    made = asked.services.tenancy.create_client(asked.agency_id, body.name, body.time_zone)
+    return created("/v1/clients", show(made))
+
+
+@endpoint(blueprint, "GET", "/v1/clients", roles=EVERYBODY, query=ListQuery, answer=ClientList)
+def list_clients(asked: Asked, query: ListQuery) -> Any:
+    """List clients
+
+    In the order in which they were made. A client's key sees its own client only.
+    """
+    tenancy = asked.services.tenancy
+    return list_page(
+        asked,
+        query,
+        lambda limit, after: tenancy.list_clients(asked.agency_id, asked.client_id, limit=limit, after=after),
+        each(show),
+    )
+
+
+@endpoint(blueprint, "GET", "/v1/clients/<uuid:client_id>", roles=EVERYBODY, answer=ClientAnswer)
+def get_client(asked: Asked, client_id: UUID) -> Reply[ClientAnswer]:
+    """Read a client"""
+    if asked.client_id not in {None, client_id}:
+        raise Problem("not_found", "There is no such client.")
+    return found(show(asked.services.tenancy.get_client(asked.agency_id, client_id)))

@@ -1,0 +1,220 @@
+"""One way to declare an endpoint, so that none can forget its roles, its strict input or its idempotency.
+
+The order of a request: key and role (401, 403), media type and JSON (400, 413, 415), shape (422), tenant (404),
+idempotency, and only then the resource. Declarations become the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, current_app, request
+from pydantic import BaseModel
+
+from .auth import Asked, authenticate, need_role, tenant_of
+from .catalogue import CATALOGUE
+from .fields import AgencyId, Answer, Body
+from .gate import check_query, read_body
+from .idempotency import once
+from .paging import ListQuery
+from .preconditions import is_known
+from .rooms import ApiServices
+
+Handler = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
+
+#: Where create_app puts the services.
+EXTENSION = "dialtrace"
+
+
+class TenantQuery(Body):
+    """What every endpoint for one thing understands."""
+
+    agency_id: AgencyId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A declaration. ``problems``: codes beyond those that every such endpoint has. ``secrets``: members of the answer
+    that are shown once. ``answer`` None: the handler makes the response itself (``media_type``)."""
+
+    method: str
+    path: str
+    roles: Collection[str]
+    answer: type[Answer] | None = None
+    body: type[Body] | None = None
+    query: type[Body] = TenantQuery
+    status: int = 200
+    problems: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    media_type: str = "application/json"
+
+
+def services() -> ApiServices:
+    """The services of the application that answers the current request."""
+    found: ApiServices = current_app.extensions[EXTENSION]
+    return found
+
+
+def endpoint(blueprint: APIBlueprint, method: str, path: str, **declared: Any) -> Callable[[H], H]:
+    """Registers a handler, which gets an `Asked`, the path's values, and ``query`` and ``body`` where declared."""
+    made = Endpoint(method=method, path=path, **declared)
+
+    def register(handler: H) -> H:
+        view: Handler = _answered(blueprint, made, handler)
+        view = _within_tenant(made, view)
+        if made.body is not None:
+            view = blueprint.input(made.body, arg_name="body", example=_example_of(made.body))(view)
+        view = blueprint.input(made.query, location="query", arg_name="query")(view)
+        view = _guarded(made, view)
+        view = blueprint.doc(
+            tags=[str(blueprint.tag)],
+            operation_id=handler.__name__,
+            security="key",
+            responses=_bare_response(made) if made.answer is None else None,
+            extensions={"x-roles": list(made.roles), "x-problems": list(_problems_of(made))},
+        )(view)
+        _declare(view, made)
+        blueprint.route(path, methods=[method])(view)
+        return handler
+
+    return register
+
+
+def _example_of(model: type[BaseModel]) -> Any:
+    extra = model.model_config.get("json_schema_extra")
+    return extra.get("example") if isinstance(extra, dict) else None
+
+
+def _bare_response(made: Endpoint) -> dict[int, Any]:
+    """What an endpoint answers whose handler makes the response itself."""
+    if made.status == 204:
+        return {204: {"description": "Done."}}
+    return {made.status: {"description": "OK", "content": {made.media_type: {"schema": {"type": "string"}}}}}
+
+
+def _problems_of(made: Endpoint) -> list[str]:
+    found = ["credential_missing", "credential_invalid", "role_insufficient", "not_found", "validation_failed"]
+    if made.body is not None:
+        found += ["malformed_request", "body_too_large", "unsupported_media_type"]
+    if made.method == "POST":
+        found += [code for code in CATALOGUE if code.startswith("idempotency_")]
+    if made.method == "PATCH":
+        found += ["version_required", "version_mismatch"]
+    if issubclass(made.query, ListQuery):
+        found.append("cursor_invalid")
+    return [*dict.fromkeys([*found, *made.problems, "internal_error", "temporarily_unavailable"])]
+
+
+def _guarded(made: Endpoint, view: Handler) -> Handler:
+    """Key, role, and a request that can be read: before anything looks at what it says."""
+
+    @wraps(view)
+    def guarded(**values: Any) -> Any:
+        principal = authenticate(services(), request.headers)
+        need_role(principal, made.roles)
+        check_query(request)
+        if made.body is not None:
+            read_body(request)
+        return view(principal=principal, **values)
+
+    return guarded
+
+
+def _within_tenant(made: Endpoint, view: Handler) -> Handler:
+    """The tenant, and idempotency of what creates."""
+
+    @wraps(view)
+    def within(*, principal: Any, query: Body, body: Body | None = None, **values: Any) -> Any:
+        asked = tenant_of(
+            services(),
+            principal,
+            values.get("agency_id") or _named("agency_id", query, body),
+            _named("client_id", query, body),
+        )
+        given = values | ({"body": body} if made.body is not None else {})
+        if made.method != "POST":
+            return view(asked=asked, query=query, **given)
+        return once(
+            asked,
+            request,
+            lambda: current_app.make_response(view(asked=asked, query=query, **given)),
+            secrets=made.secrets,
+        )
+
+    return within
+
+
+def _named(name: str, query: Body, body: Body | None) -> UUID | None:
+    found: UUID | None = getattr(body, name, None) or getattr(query, name, None)
+    return found
+
+
+def _answered(blueprint: APIBlueprint, made: Endpoint, handler: Handler) -> Handler:
+    """The handler's value as a response; a GET that the asker has already becomes 304."""
+
+    def plain(*, asked: Asked, query: Body, **values: Any) -> Any:
+        given = values | ({"query": query} if made.query is not TenantQuery else {})
+        return handler(asked, **given)
+
+    wrapped = wraps(handler)(plain)
+    if made.answer is None:
+        return wrapped
+    shown = blueprint.output(made.answer, status_code=made.status)(wrapped)
+
+    @wraps(shown)
+    def conditional(**values: Any) -> Response:
+        response = current_app.make_response(shown(**values))
+        tag = response.headers.get("ETag")
+        if made.method == "GET" and tag and is_known(request.headers, tag):
+            response.status_code = 304
+            response.set_data(b"")
+        return response
+
+    return conditional
+
+
+def public(
+    blueprint: APIBlueprint,
+    path: str,
+    *,
+    summary: str,
+    answers: Mapping[int, str],
+    media_type: str = "application/json",
+) -> Callable[[H], H]:
+    """Registers a GET that needs no key. Nothing behind it may be a tenant's."""
+
+    def register(handler: H) -> H:
+        content = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
+        problems = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        responses: dict[int | str, Any] = {
+            status: {"description": text, "content": content if status < 400 else problems}
+            for status, text in answers.items()
+        }
+
+        @wraps(handler)
+        def view() -> Any:
+            return handler()
+
+        shown = blueprint.doc(
+            summary=summary, tags=[str(blueprint.tag)], operation_id=handler.__name__, responses=responses
+        )(view)
+        _declare(shown, PUBLIC)
+        blueprint.route(path, methods=["GET"])(shown)
+        return handler
+
+    return register
+
+
+#: Marks a view that needs no key.
+PUBLIC = "public"
+
+
+def _declare(view: Any, made: Endpoint | str) -> None:
+    """Leaves the declaration on the view, where `app.check_declared` and the tests of isolation look for it."""
+    view.declaration = made

@@ -1,0 +1,72 @@
+"""The kinds of values in bodies and queries: how they are read, written and described. Knows no resource.
+
+Bodies are strict: an unknown member is a fault, and no type is guessed from another (``"5"`` is no integer).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+EXAMPLE_ID = "0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47"
+
+
+def moment_text(moment: datetime) -> str:
+    """RFC 3339 in UTC: with microseconds where there are any, with milliseconds otherwise."""
+    utc = moment.astimezone(UTC)
+    precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
+    return utc.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def _text_only(value: object) -> object:
+    """Refuses numbers where a moment is expected: pydantic would take them for seconds since 1970."""
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("must be a text in RFC 3339, such as 2026-03-01T09:30:00Z")
+
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(moment_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T09:30:00.125Z"]}),
+]
+MomentIn = Annotated[
+    AwareDatetime,
+    BeforeValidator(_text_only),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T09:30:00Z"]}),
+]
+Id = Annotated[UUID, Field(examples=[EXAMPLE_ID])]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["Main office"])]
+AgencyId = Annotated[
+    UUID | None,
+    Field(
+        default=None,
+        description="Only the operator needs it: the agency to act for. Any other key may name its own agency only.",
+        examples=[EXAMPLE_ID],
+    ),
+]
+Version = Annotated[int, Field(description="Counts the changes; `ETag` and `If-Match` carry it.", examples=[1])]
+
+
+class Body(BaseModel):
+    """A request's body or query: nothing unknown, nothing guessed."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=10_000, coerce_numbers_to_str=False)
+
+    def changes(self) -> dict[str, Any]:
+        """The members that were sent, by name: what a merge patch (RFC 7396) changes."""
+        return {name: getattr(self, name) for name in self.model_fields_set if name not in {"agency_id", "client_id"}}
+
+
+class Answer(BaseModel):
+    """What is answered; made from the rooms' values by attribute name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def absent() -> None:
+    """Default of a patch's member: it may be left out, but not be null; `Body.changes` tells which were sent."""
+    return

@@ -1,0 +1,97 @@
+"""What every request must keep to before any resource looks at it: media type, size, and a body that really is JSON.
+
+A text that the database could not hold (NUL, half a surrogate pair) is refused here with its place.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Request
+
+from .errors import Fault, Problem
+from .problems import pointer, validation_problem
+
+MAX_BODY_BYTES = 1024 * 1024
+MEDIA_TYPES = ("application/json", "application/merge-patch+json")
+
+
+def check_query(request: Request) -> None:
+    """Refuses a parameter that is given twice: which one counts would be a guess."""
+    faults = [
+        Fault(code="repeated", detail="must be given once", parameter=name)
+        for name, values in request.args.lists()
+        if len(values) > 1
+    ]
+    faults += [
+        Fault(code="invalid_character", detail=_BAD_TEXT, parameter=name)
+        for name, value in request.args.items()
+        if _is_bad(value) or _is_bad(name)
+    ]
+    if faults:
+        raise validation_problem(faults)
+
+
+def read_body(request: Request) -> Any:
+    """The JSON document of a request. Raises Problem: 400 for no JSON, 413, 415, 422 for texts that cannot be kept."""
+    if request.mimetype not in MEDIA_TYPES:
+        given = request.mimetype or "nothing"
+        raise Problem("unsupported_media_type", f"Send the body as application/json; Content-Type says {given}.")
+    raw = request.get_data(cache=True)
+    try:
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise Problem("malformed_request", f"The body is not JSON: {error.msg} at {place}.") from error
+    except UnicodeDecodeError as error:
+        raise Problem("malformed_request", f"The body is not UTF-8: byte {error.start}.") from error
+    except (_NotJson, RecursionError) as error:
+        reason = str(error) if isinstance(error, _NotJson) else "it is nested too deeply"
+        raise Problem("malformed_request", f"The body is not usable JSON: {reason}.") from error
+    if faults := _text_faults(document):
+        raise validation_problem(faults)
+    return document
+
+
+class _NotJson(ValueError):
+    """Python's reader would take it, RFC 8259 does not."""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _NotJson(f"the member {twice[:80]!r} is there twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _NotJson(f"{name} is no JSON value")
+
+
+_BAD_TEXT = "holds a character that cannot be kept (NUL or half of a surrogate pair)"
+_MOST_FAULTS = 20
+
+
+def _is_bad(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _text_faults(document: Any) -> list[Fault]:
+    """Every text that cannot be kept, found without recursion."""
+    faults: list[Fault] = []
+    waiting: list[tuple[tuple[int | str, ...], Any]] = [((), document)]
+    while waiting and len(faults) < _MOST_FAULTS:
+        place, value = waiting.pop()
+        if isinstance(value, str) and _is_bad(value):
+            faults.append(Fault(code="invalid_character", detail=_BAD_TEXT, pointer=pointer(place)))
+        elif isinstance(value, dict):
+            if any(_is_bad(name) for name in value):
+                faults.append(Fault(code="invalid_character", detail=_BAD_TEXT, pointer=pointer(place)))
+                continue
+            waiting.extend(((*place, name), inner) for name, inner in value.items())
+        elif isinstance(value, list):
+            waiting.extend(((*place, index), inner) for index, inner in enumerate(value))
+    return faults

@@ -1,0 +1,188 @@
+"""`/v1/numbers`: the telephone numbers that callers dial."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import request
+from pydantic import ConfigDict, Field
+
+from ..numbers.model import Number
+from .auth import AGENCY, EVERYBODY, Asked
+from .endpoint import endpoint
+from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, Version, absent
+from .owners import ClientId, OwnedQuery, owner_of
+from .paging import Listed, each, list_page
+from .preconditions import check_match
+from .replies import Reply, created, found
+
+blueprint = APIBlueprint("numbers", __name__, tag="Numbers")
+
+Label = Annotated[
+    str, Field(max_length=200, description="For people; the platform does not read it.", examples=["Shop window"])
+]
+FlowId = Annotated[
+    UUID | None,
+    Field(description="The flow that answers; null: calls are refused.", examples=[EXAMPLE_ID]),
+]
+Kind = Literal["static", "dynamic"]
+
+
+class NewNumber(Body):
+    """A number to be added."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "client_id": EXAMPLE_ID,
+                "number": "+442079460123",
+                "flow_id": EXAMPLE_ID,
+                "label": "Shop window",
+            }
+        }
+    )
+
+    agency_id: AgencyId
+    client_id: ClientId
+    number: Annotated[str, Field(min_length=1, max_length=40, description="E.164.", examples=["+442079460123"])]
+    kind: Annotated[
+        Kind, Field(default="static", description="static belongs to one source, dynamic to a pool that leases it.")
+    ]
+    flow_id: Annotated[FlowId, Field(default=None)]
+    label: Annotated[Label, Field(default="")]
+
+
+class NumberChange(Body):
+    """A merge patch of a number."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "suspended"}})
+
+    flow_id: Annotated[FlowId, Field(default=None)]
+    label: Annotated[Label, Field(default_factory=absent)]
+    status: Annotated[
+        Literal["active", "suspended"],
+        Field(default_factory=absent, description="suspended: calls are refused. DELETE releases a number."),
+    ]
+
+
+class NumberAnswer(Answer):
+    """A telephone number that callers dial."""
+
+    id: Id
+    agency_id: Id
+    client_id: Id
+    number: Annotated[str, Field(validation_alias="e164", examples=["+442079460123"])]
+    kind: Kind
+    status: Literal["active", "suspended", "released"]
+    label: Label
+    flow_id: FlowId
+    created_at: Moment
+    updated_at: Moment
+    released_at: Moment | None
+    version: Version
+
+
+class NumberList(Listed[NumberAnswer]):
+    """A page of numbers."""
+
+
+class NumberQuery(OwnedQuery):
+    """Filters of the list of numbers."""
+
+    number: Annotated[str | None, Field(default=None, max_length=40, description="E.164; `+` is `%2B` in an address.")]
+    status: Annotated[Literal["active", "suspended", "released"] | None, Field(default=None)]
+
+
+def show(number: Number) -> NumberAnswer:
+    return NumberAnswer.model_validate(number)
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "/v1/numbers",
+    roles=AGENCY,
+    body=NewNumber,
+    answer=NumberAnswer,
+    status=201,
+    problems=("number_taken",),
+)
+def add_number(asked: Asked, body: NewNumber) -> Reply[NumberAnswer]:
+    """Add a number
+
+    The next call to it follows its flow.
+    """
+    added = asked.services.numbers.add_number(
+        asked.agency_id, owner_of(asked), body.number, kind=body.kind, flow_id=body.flow_id, label=body.label
+    )
+    return created("/v1/numbers", show(added))
+
+
+@endpoint(blueprint, "GET", "/v1/numbers", roles=EVERYBODY, query=NumberQuery, answer=NumberList)
+def list_numbers(asked: Asked, query: NumberQuery) -> Any:
+    """List numbers
+
+    In the order in which they were added; released ones too.
+    """
+    numbers = asked.services.numbers
+    return list_page(
+        asked,
+        query,
+        lambda limit, after: numbers.list_numbers(
+            asked.agency_id, asked.client_id, status=query.status, e164=query.number, limit=limit, after=after
+        ),
+        each(show),
+    )
+
+
+@endpoint(blueprint, "GET", "/v1/numbers/<uuid:number_id>", roles=EVERYBODY, answer=NumberAnswer)
+def get_number(asked: Asked, number_id: UUID) -> Reply[NumberAnswer]:
+    """Read a number"""
+    return found(show(asked.services.numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)))
+
+
+@endpoint(
+    blueprint,
+    "PATCH",
+    "/v1/numbers/<uuid:number_id>",
+    roles=EVERYBODY,
+    body=NumberChange,
+    answer=NumberAnswer,
+    problems=("number_released",),
+)
+def change_number(asked: Asked, number_id: UUID, body: NumberChange) -> Reply[NumberAnswer]:
+    """Change a number
+
+    A JSON merge patch: what is left out stays. The next call follows the change.
+    """
+    numbers = asked.services.numbers
+    before = numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)
+    check_match(request.headers, before.version, required=True)
+    changed = numbers.update_number(
+        asked.agency_id, number_id, client_id=asked.client_id, version=before.version, **body.changes()
+    )
+    return found(show(changed))
+
+
+@endpoint(
+    blueprint,
+    "DELETE",
+    "/v1/numbers/<uuid:number_id>",
+    roles=AGENCY,
+    answer=NumberAnswer,
+    problems=("version_mismatch",),
+)
+def release_number(asked: Asked, number_id: UUID) -> Reply[NumberAnswer]:
+    """Release a number
+
+    Calls to it are refused from now on; its history stays. Releasing again changes nothing. `If-Match` may be sent.
+    """
+    numbers = asked.services.numbers
+    before = numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)
+    check_match(request.headers, before.version, required=False)
+    # With If-Match the version that was checked is the one that is released.
+    version = before.version if "If-Match" in request.headers else None
+    released = numbers.release_number(asked.agency_id, number_id, client_id=asked.client_id, version=version)
+    return found(show(released))

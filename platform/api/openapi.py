@@ -1,0 +1,222 @@
+"""Completes the OpenAPI 3.1 document that APIFlask makes from the declarations: problems, headers, examples, the key.
+
+Works on plain dicts, so that it can be tested without an application.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ..calls.flows import FlowDocument
+from .catalogue import CATALOGUE
+from .examples import example_of
+from .problems import MEDIA_TYPE
+
+Document = dict[str, Any]
+
+TITLE = "Dialtrace API"
+VERSION = "1.0.0"
+DESCRIPTION = """\
+Provision agencies, clients, numbers, flows and targets, and read call records and recordings.
+
+**Keys.** Send `Authorization: Bearer <key>`. A key acts for the operator, for one agency, or for one client; whatever
+it may not see is answered as not there (404).
+
+**Times** are RFC 3339 in UTC, lengths are milliseconds, telephone numbers are E.164, identifiers are UUIDs. Amounts of
+money are decimal strings beside their currency. Within `/v1` members are only ever added: ignore those that you do not
+know.
+
+**Lists** answer `data`, `next_cursor` and `has_more`. Ask again with `cursor` until `next_cursor` is null, and leave
+the filters as they are meanwhile.
+
+**Repeating safely.** Send an `Idempotency-Key` with every POST: the same key with the same request is answered the
+same way for 72 hours, marked `Idempotent-Replayed: true`, and done once.
+
+**Changing safely.** PATCH needs `If-Match` with the `ETag` of what was read, so that nobody's change is lost.
+
+**Errors** are problem documents (RFC 9457). Decide by `code`, never by a text. `errors` lists every fault of a body by
+its JSON pointer. Quote `request_id` when you ask for help.
+"""
+TAGS = [
+    {"name": "Agencies", "description": "The operator's customers."},
+    {"name": "Clients", "description": "Whom an agency works for. A client owns numbers, flows, targets and calls."},
+    {"name": "Targets", "description": "Places that a flow rings."},
+    {"name": "Flows", "description": "What happens to a call to a number, step by step."},
+    {"name": "Numbers", "description": "Telephone numbers that callers dial."},
+    {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
+    {"name": "Keys", "description": "API keys."},
+    {"name": "Operation", "description": "For those who run the platform; not to be passed on to the public."},
+]
+SECURITY_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key: `dt_…`, shown once when it is made."}
+}
+
+_IF_MATCH = {
+    "name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}, "example": '"v7"',
+    "description": "The `ETag` of what was read.",
+}  # fmt: skip
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key", "in": "header", "required": False,
+    "schema": {"type": "string", "maxLength": 257}, "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+    "description": "Makes it safe to send the request again for 72 hours. Quoted or not.",
+}  # fmt: skip
+_RANGE = {
+    "name": "Range", "in": "header", "required": False, "schema": {"type": "string"}, "example": "bytes=0-65535",
+    "description": "One range of bytes.",
+}  # fmt: skip
+_REQUEST_ID = {
+    "description": "The request's id: `X-Request-Id` as it was sent, or one that was made.",
+    "schema": {"type": "string"},
+}
+_PROBLEM_SCHEMA: Document = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable: decide by it.", "examples": ["validation_failed"]},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer into the body.", "examples": ["#/name"]},
+                    "parameter": {"type": "string", "description": "The culprit in the query."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def complete(document: Document | str) -> Document:
+    """The document as it is served."""
+    assert isinstance(document, dict), "the document is made as JSON"
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    # The room of calls owns this document's rules; its schema travels as it is.
+    flow = FlowDocument.model_json_schema(ref_template="#/components/schemas/FlowDocument.{model}")
+    for name, schema in flow.pop("$defs", {}).items():
+        schemas[f"FlowDocument.{name}"] = schema
+    schemas |= {"FlowDocument": flow, "Problem": _PROBLEM_SCHEMA}
+    document = _with_plain_names(document)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete_operation(path, method, operation)
+            _add_examples(operation, document["components"]["schemas"])
+    document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    return document
+
+
+def _with_plain_names(document: Document) -> Document:
+    """`Parent.Child` → `Child`: APIFlask names a nested schema once for each parent. Ours have one name each."""
+    nested = {name: name.rsplit(".", 1)[1] for name in document["components"]["schemas"] if "." in name}
+    text = json.dumps(document)
+    for long, short in nested.items():
+        text = text.replace(f'"#/components/schemas/{long}"', f'"#/components/schemas/{short}"')
+    renamed: Document = json.loads(text)
+    schemas = renamed["components"]["schemas"]
+    for long, short in nested.items():
+        schema = schemas.pop(long)
+        assert schemas.setdefault(short, schema) == schema, f"two schemas are called {short}"
+    return renamed
+
+
+def _complete_operation(path: str, method: str, operation: Document) -> None:
+    parameters = operation.setdefault("parameters", [])
+    _describe_path_ids(parameters)
+    _lift_descriptions(parameters)
+    if method == "post":
+        parameters.append(_IDEMPOTENCY_KEY)
+    if method == "patch":
+        parameters.append(_IF_MATCH)
+        content = operation["requestBody"]["content"]
+        content["application/merge-patch+json"] = content["application/json"]
+    if path.endswith("/recording"):
+        parameters.append(_RANGE)
+        _complete_audio(operation)
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+    if not parameters:
+        del operation["parameters"]
+    for code in operation.pop("x-problems", ()):
+        _add_problem(operation, code)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    for response in operation["responses"].values():
+        response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
+
+
+def _add_examples(operation: Document, schemas: Document) -> None:
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get("application/json")
+        if status < "300" and content and "example" not in content:
+            content["example"] = example_of(content["schema"], schemas)
+
+
+def _describe_path_ids(parameters: list[Document]) -> None:
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            parameter["schema"] = {"type": "string", "format": "uuid"}
+            parameter.setdefault("description", "Its id.")
+
+
+def _lift_descriptions(parameters: list[Document]) -> None:
+    """A parameter's description belongs beside its schema, and an absent one needs no null."""
+    for parameter in parameters:
+        schema = parameter["schema"]
+        if "description" in schema:
+            parameter["description"] = schema.pop("description")
+        choices = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+        if len(choices) == 1:
+            del schema["anyOf"]
+            schema.update(choices[0])
+            if schema.get("default", 0) is None:
+                del schema["default"]
+        schema.pop("title", None)
+
+
+def _complete_audio(operation: Document) -> None:
+    audio = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+    operation["responses"]["200"] = {"description": "The whole file.", "content": audio}
+    operation["responses"]["206"] = {"description": "The range that was asked for.", "content": audio}
+
+
+def _add_problem(operation: Document, code: str) -> None:
+    """Problems of one status share a response; each code is an example in it."""
+    kind = CATALOGUE[code]
+    response = operation["responses"].setdefault(str(kind.status), {})
+    content = response.setdefault("content", {}).setdefault(
+        MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
+    )
+    content["examples"][code] = {"summary": kind.title, "value": _example_problem(code)}
+    told = response.get("description")
+    line = f"`{code}`: {kind.meaning}"
+    response["description"] = f"{told}\n{line}" if told else line
+
+
+def _example_problem(code: str) -> Document:
+    kind = CATALOGUE[code]
+    example: Document = {
+        "type": f"/v1/reference#problem-{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "code": code,
+        "detail": re.sub(r"`", "", kind.meaning),
+        "instance": "/v1/requests/0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47",
+        "request_id": "0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47",
+    }
+    if code == "validation_failed":
+        example["errors"] = [{"pointer": "#/name", "code": "required", "detail": "Field required"}]
+    if code.startswith("recording_absent"):
+        example["reason"] = "not_answered"
+    return example

@@ -1,0 +1,27 @@
+"""What the API's resources may use: the use cases of the rooms below, built and handed in by `services`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..calls.service import CallFlowService
+from ..cdr.service import CdrService
+from ..clock import Clock, SystemClock
+from ..db.engine import Database
+from ..numbers.service import NumberService
+from ..recording.service import RecordingService
+from ..tenancy.service import TenancyService
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiServices:
+    """Everything that the API's resources use. ``secret_key`` signs cursors; several API machines share one."""
+
+    database: Database
+    tenancy: TenancyService
+    numbers: NumberService
+    flows: CallFlowService
+    cdr: CdrService
+    recordings: RecordingService
+    secret_key: str
+    clock: Clock = field(default_factory=SystemClock)

@@ -1,0 +1,104 @@
+"""What the rooms below call a mistake, in the API's codes. One table; an error that is not in it is our own mistake
+and ends as `internal_error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..calls.errors import ClientNotFound, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
+from ..cdr.errors import CallUnknown
+from ..errors import DialtraceError
+from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
+from ..numbers.errors import ValueRefused as NumberValueRefused
+from ..objectstore.errors import StoreRefuses, StoreUnavailable
+from ..recording.errors import RecordingAbsent, RecordingPending, RecordingUnknown
+from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
+from .errors import Fault, Problem
+from .preconditions import tag_of
+
+UNSTORED_RETRY_S = 5
+
+
+def _not_there(what: str) -> Callable[[Any], Problem]:
+    return lambda _: Problem("not_found", f"There is no such {what}.")
+
+
+def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty], Problem]:
+    """Faults with JSON pointers, below the member ``prefix`` of the body."""
+
+    def problem(error: FlowFaulty | TargetFaulty) -> Problem:
+        faults = [Fault(code=one.code, detail=one.message, pointer=f"#{prefix}{one.pointer}") for one in error.faults]
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        return Problem("validation_failed", f"The request has {count}; see errors.", faults=faults)
+
+    return problem
+
+
+def _flow_unknown(_: FlowUnknown) -> Problem:
+    fault = Fault(code="unknown_flow", detail="the client has no such flow", pointer="#/flow_id")
+    return Problem("not_found", "The number's client has no such flow.", faults=[fault])
+
+
+def _refused(error: ValueRefused | NumberValueRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _mismatch(error: VersionConflict) -> Problem:
+    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
+
+
+def _mismatch_of_number(error: VersionMismatch) -> Problem:
+    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
+
+
+def _absent(error: RecordingAbsent) -> Problem:
+    detail = "A recording was expected, and there is none; `reason` says why."
+    return Problem("recording_absent", detail, members={"reason": error.reason})
+
+
+def _pending(_: RecordingPending) -> Problem:
+    detail = "The recording is on its way from the node. Ask again later."
+    return Problem("recording_pending", detail, headers={"Retry-After": str(UNSTORED_RETRY_S)})
+
+
+def _store_away(_: DialtraceError) -> Problem:
+    detail = "The store of recordings does not answer. The same request may succeed after a moment."
+    return Problem("temporarily_unavailable", detail, headers={"Retry-After": str(UNSTORED_RETRY_S)})
+
+
+TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
+    AgencyUnknown: _not_there("agency"),
+    ClientUnknown: _not_there("client"),
+    ClientNotFound: _not_there("client"),
+    KeyUnknown: _not_there("key"),
+    TargetNotFound: _not_there("target"),
+    FlowNotFound: _not_there("flow"),
+    CallUnknown: _not_there("call"),
+    RecordingUnknown: _not_there("recording"),
+    RecordingAbsent: _absent,
+    RecordingPending: _pending,
+    FlowFaulty: _faulty("/document"),
+    TargetFaulty: _faulty(""),
+    ValueRefused: _refused,
+    VersionConflict: _mismatch,
+    NumberUnknown: _not_there("number"),
+    HolderUnknown: _not_there("client"),
+    FlowUnknown: _flow_unknown,
+    NumberTaken: lambda _: Problem("number_taken", "The number is in use already."),
+    NumberReleased: lambda _: Problem("number_released", "The number was released. Add it again to use it."),
+    NumberValueRefused: _refused,
+    VersionMismatch: _mismatch_of_number,
+    StoreUnavailable: _store_away,
+    StoreRefuses: _store_away,
+}
+
+
+def problem_of(error: DialtraceError) -> Problem | None:
+    """The problem that an error of a room means to whoever asked; None when it is our own fault."""
+    for kind in type(error).__mro__:
+        if issubclass(kind, DialtraceError) and kind in TABLE:
+            return TABLE[kind](error)
+    return None

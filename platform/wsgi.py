@@ -1,0 +1,17 @@
+"""What the WSGI server runs: `granian --interface wsgi --factory dialtrace.wsgi:create_app` (see `dialtrace api`)."""
+
+from __future__ import annotations
+
+from apiflask import APIFlask
+
+from .api.app import create_app as create_api
+from .config import load_settings
+from .logs import configure_logs
+from .services import build_api_services
+
+
+def create_app() -> APIFlask:
+    """The API, from the settings of this process's environment."""
+    settings = load_settings()
+    configure_logs(level=settings["DIALTRACE_LOG_LEVEL"], form=settings["DIALTRACE_LOG_FORMAT"], process="api")
+    return create_api(build_api_services(settings))

@@ -282,7 +282,7 @@ class CommandReader(_BlockReader[Command]):
         for line in lines[1:]:
             name, colon, value = line.partition(":")
             if colon:  # the switch passes over lines without one
-                headers.setdefault(name.lower(), value.strip(" "))
+                headers.setdefault(name.lower(), value.lstrip(" "))
         return lines[0], headers
 
     def _length_header(self, headers: dict[str, str]) -> str | None:

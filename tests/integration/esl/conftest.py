@@ -60,7 +60,9 @@ class Peer:
         self.say(encode_frame([("Content-Type", "api/response"), ("Content-Length", str(len(body)))], body))
 
     def event(self, name, body=None, **headers):
-        self.say(encode_json_event({"Event-Name": name, **{k.replace("_", "-"): v for k, v in headers.items()}}, body))
+        """Send an event; ``Some_Header="x"`` is ``Some-Header: x``, variables keep their names."""
+        named = {k if k.startswith("variable_") else k.replace("_", "-"): v for k, v in headers.items()}
+        self.say(encode_json_event({"Event-Name": name, **named}, body))
 
     def notice(self, disposition="disconnect"):
         headers = [("Content-Type", "text/disconnect-notice"), ("Content-Disposition", disposition)]
@@ -96,7 +98,7 @@ class Peer:
         self.sock.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def closing():
     """Things with a ``stop`` or ``close`` to call when the test ends."""
     things = []
@@ -105,7 +107,7 @@ def closing():
         thing()
 
 
-@pytest.fixture()
+@pytest.fixture
 def switch(closing):
     """``switch(script)`` starts a server that runs ``script(peer)`` for each connection; returns its address."""
 
@@ -131,7 +133,7 @@ def switch(closing):
     return start
 
 
-@pytest.fixture()
+@pytest.fixture
 def client(closing):
     """``client(address, **options)`` makes an inbound client; its ``heard`` and ``ended`` lists fill up."""
 
@@ -146,7 +148,7 @@ def client(closing):
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(closing):
     """``server(handler, **options)`` starts an outbound server; its ``failures`` list fills up."""
 
@@ -161,7 +163,7 @@ def server(closing):
     return start
 
 
-@pytest.fixture()
+@pytest.fixture
 def dial(closing):
     """``dial(address)`` connects as a switch does when a call reaches its ``socket`` application."""
 
@@ -173,7 +175,7 @@ def dial(closing):
     return connect
 
 
-@pytest.fixture()
+@pytest.fixture
 def until():
     """``until(condition)`` lets other greenlets run until it holds, for at most 5 s."""
 

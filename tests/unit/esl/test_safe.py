@@ -1,13 +1,14 @@
 """The whitelists, and the builders that use them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialtrace.esl import commands, safe
 from dialtrace.esl.errors import UnsafeValue
 from dialtrace.esl.wire import CommandReader
 
+QUICK = settings(deadline=None, max_examples=60)
 CALL = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0"
 BREAKS = ["\n", "\r", "\0", "\x0b", "\x0c", "\x1c", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\ud800"]
 
@@ -40,6 +41,7 @@ def test_given_a_long_bad_value_when_refused_then_at_most_forty_characters_are_e
     assert len(str(refused.value)) < 80
 
 
+@QUICK
 @given(st.text())
 def test_given_any_text_when_made_printable_then_it_is_plain_text(value):
     assert safe.plain_text(safe.printable(value)) is not None
@@ -78,6 +80,7 @@ def test_given_a_control_character_when_building_any_command_then_it_is_refused(
             build(value)
 
 
+@QUICK
 @given(st.sampled_from(BUILDERS), st.text())
 def test_given_any_text_when_a_command_is_built_then_the_switch_reads_exactly_one(build, value):
     try:
@@ -125,10 +128,13 @@ def test_given_good_values_when_building_then_the_bytes_are_what_the_switch_expe
     assert commands.events_json("CHANNEL_CREATE", "CUSTOM", "sofia::register") == (
         b"event json CHANNEL_CREATE CUSTOM sofia::register\n\n"
     )
-    assert commands.execute("playback", "/é.wav", event_id="e-1", call=CALL.upper()) == (
-        f"sendmsg {CALL}\ncall-command: execute\nexecute-app-name: playback\nevent-uuid: e-1\nevent-lock: true\n"
-        "content-type: text/plain\ncontent-length: 7\n\n/é.wav"
-    ).encode()
+    assert (
+        commands.execute("playback", "/é.wav", event_id="e-1", call=CALL.upper())
+        == (
+            f"sendmsg {CALL}\ncall-command: execute\nexecute-app-name: playback\nevent-uuid: e-1\nevent-lock: true\n"
+            "content-type: text/plain\ncontent-length: 7\n\n/é.wav"
+        ).encode()
+    )
     assert commands.hangup("USER_BUSY") == b"sendmsg\ncall-command: hangup\nhangup-cause: USER_BUSY\n\n"
     assert commands.bgapi("status", job_id="j-1") == b"bgapi status\nJob-UUID: j-1\n\n"
     assert commands.filter_header("Unique-ID", CALL) == f"filter Unique-ID {CALL}\n\n".encode()

@@ -63,7 +63,7 @@ CDR_DELAY_SECONDS = Histogram(
     buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
 )
 CDR_PASSES_FAILED = Counter("dialtrace_cdr_passes_failed_total", "Passes over a spool that failed.", ["node", "what"])
-CALLS_REBUILT = Counter("dialtrace_calls_rebuilt_total", "Calls that left no CDR file, by what is known.", ["node", "how"])
+CALLS_REBUILT = Counter("dialtrace_calls_rebuilt_total", "Calls without a CDR file, by what is known.", ["node", "how"])
 RECORDINGS_SETTLED = Counter(
     "dialtrace_recordings_settled_total", "Recordings stored, or known not to exist.", ["node", "state"]
 )
@@ -78,17 +78,26 @@ RECORDINGS_UNACCOUNTED = Gauge(
 NODE_UP = Gauge("dialtrace_node_up", "1: the switch answers, 0: it is down, -1: its monitor cannot ask.", ["node"])
 NODE_SESSIONS = Gauge("dialtrace_node_sessions", "Legs on the switch, by its last heartbeat.", ["node"])
 NODE_MAX_SESSIONS = Gauge(
-    "dialtrace_node_max_sessions", "Legs that the switch admits; it lowers this itself when it runs out of threads.", ["node"]
+    "dialtrace_node_max_sessions",
+    "Legs that the switch admits; it lowers this itself when it runs out of threads.",
+    ["node"],
 )
 NODE_LAST_SEEN = Gauge("dialtrace_node_last_seen_timestamp_seconds", "When the switch last answered.", ["node"])
-NODE_RECONNECTS = Counter("dialtrace_node_reconnects_total", "Links to the switch that ended, by their monitor.", ["node"])
+NODE_RECONNECTS = Counter(
+    "dialtrace_node_reconnects_total", "Links to the switch that ended, by their monitor.", ["node"]
+)
 NODE_REPORT_FAILURES = Counter(
     "dialtrace_node_report_failures_total", "States of the switch that the database did not take.", ["node"]
 )
-JOURNAL_ROWS = Counter("dialtrace_journal_rows_total", "Starts and ends of calls written to the journal.", ["node", "kind"])
+JOURNAL_ROWS = Counter(
+    "dialtrace_journal_rows_total", "Starts and ends of calls written to the journal.", ["node", "kind"]
+)
 JOURNAL_FAILURES = Counter("dialtrace_journal_failures_total", "Commits of the journal that failed.", ["node"])
 JOURNAL_COMMIT_SECONDS = Histogram(
-    "dialtrace_journal_commit_seconds", "One commit of the journal.", ["node"], buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2)
+    "dialtrace_journal_commit_seconds",
+    "One commit of the journal.",
+    ["node"],
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2),
 )
 PLAN_FILES_CHANGED = Counter(
     "dialtrace_plan_files_changed_total", "Fallback plan files that were written or removed.", ["node", "change"]

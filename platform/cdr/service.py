@@ -7,12 +7,13 @@ refuses is told apart from a database that is away. Must not know files, spools 
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import structlog
 
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
@@ -24,7 +25,7 @@ from . import store
 from .errors import CallUnknown, CdrRefused
 from .model import Call, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("cdr")
 
 MAX_BATCH = 200
 MAX_PAGE = 500
@@ -91,7 +92,7 @@ class CdrService:
             return self._store_together(agency_id, facts)
         except CdrRefused as refused:
             if len(facts) == 1:
-                log.warning("a record is refused", extra={"record": str(facts[0].id), "reason": str(refused)})
+                log.warning("a record is refused", record=str(facts[0].id), reason=str(refused))
                 return [Stored(facts=facts[0], agency_id=agency_id, changed=False, revision=0, refused=str(refused))]
         # One record poisons the transaction of all: each by itself, so that only the one at fault stays out.
         return [stored for fact in facts for stored in self._store_for_agency(agency_id, [fact])]

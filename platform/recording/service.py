@@ -7,13 +7,14 @@ Every step may be repeated after a crash at any point. Must not know CDR files o
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from ..db.engine import Database
 from ..db.errors import DatabaseError
@@ -36,7 +37,7 @@ from .model import (
     read_wav,
 )
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("recording")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class RecordingService:
                 store.note_failure(connection, due, reason)
         except DatabaseError as error:
             # The upload's own failure matters more, and is logged by who tries again.
-            log.warning("a failed upload could not be noted", extra={"reason": str(error)})
+            log.warning("a failed upload could not be noted", reason=str(error))
 
     # --- Reading. ---
 
@@ -184,7 +185,7 @@ def mend_header(path: Path) -> WavShape | None:
         try:
             shape = read_wav(file.read(HEAD_BYTES), size_bytes)
         except NotWav as error:
-            log.warning("a recording is no WAV and is kept as it is", extra={"file": path.name, "reason": str(error)})
+            log.warning("a recording is no WAV and is kept as it is", file=path.name, reason=str(error))
             return None
         changes = header_repair(shape, size_bytes)
         for offset, value in changes:

@@ -1,0 +1,231 @@
+"""The agent: the process beside the nodes of a machine that brings their records and recordings home.
+
+One greenlet for each node's records, one for its recordings, at most four uploads at a time; an upload never delays a
+record. It holds nothing that is not on the node's disk too, so it may be killed at any moment. Must not know the event
+socket: what happens while a call lives is the monitor's matter.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import IO
+
+import gevent
+import structlog
+from gevent.event import Event
+from gevent.pool import Pool
+
+from ..cdr.service import CdrService
+from ..clock import Clock, SystemClock
+from ..db.engine import Database
+from ..db.errors import DatabaseError
+from ..db.partitions import make_partitions
+from ..journal.errors import JournalError
+from ..journal.store import Journal
+from ..metrics import CDR_PASSES_FAILED, RECORDINGS_ORPHANED, RECORDINGS_UNACCOUNTED
+from ..nodesfile import NodeSettings
+from ..objectstore.service import ObjectStore
+from ..recording.service import RecordingService
+from .homecoming import Homecoming
+from .ingest import Ingest
+from .spool import DueFile, Spool, SpoolBusy
+
+log = structlog.get_logger("agent")
+
+#: How often a spool is looked at: with the commit it makes `call.ended` come well within two seconds of the hang-up.
+POLL_S = 0.15
+RECORDINGS_POLL_S = 0.3
+UPLOADS_AT_A_TIME = 4
+REBUILD_EVERY_S = 2.0
+COUNT_EVERY_S = 30.0
+PARTITIONS_EVERY_S = 3600.0
+LOCK_RETRY_S = 1.0
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 5.0
+#: How long uploads that are under way may go on after a stop was asked for; what is cut off begins anew next time.
+STOP_TIMEOUT_S = 10.0
+UNACCOUNTED_AFTER = timedelta(minutes=10)
+
+
+class NodeAgent:
+    """Records and recordings of one node."""
+
+    def __init__(
+        self, node: NodeSettings, *, records: CdrService, recordings: RecordingService, clock: Clock, stop: Event
+    ) -> None:
+        self.name = node.name
+        self.spool = Spool(node.spool, clock)
+        self.ingest = Ingest(
+            node=node.name,
+            spool=self.spool,
+            service=records,
+            journal=lambda: Journal(node.journal_path),
+            clock=clock,
+        )
+        self.homecoming = Homecoming(node=node.name, spool=self.spool, service=recordings, clock=clock)
+        self.orphans = 0
+        self.owns_spool = False
+        self._clock = clock
+        self._stop = stop
+        self._next: dict[str, float] = {}
+
+    def run(self, uploads: Pool) -> None:
+        """Works on the spool until told to stop; waits for another agent that has it."""
+        lock = self._own_spool()
+        if lock is None:
+            return
+        with lock:
+            self.owns_spool = True
+            bringing = gevent.spawn(self._bring_recordings, uploads)
+            try:
+                self._bring_records()
+            finally:
+                gevent.joinall([bringing], timeout=STOP_TIMEOUT_S)
+                self.ingest.close()
+                self.owns_spool = False
+
+    def _own_spool(self) -> IO[bytes] | None:
+        told = False
+        while not self._stop.is_set():
+            try:
+                return self.spool.lock()
+            except SpoolBusy as error:
+                if not told:
+                    log.warning("waiting", node=self.name, why=str(error))
+                    told = True
+                self._stop.wait(LOCK_RETRY_S)
+        return None
+
+    def _bring_records(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            failures = self._guarded("records", self._pass_over_records, failures)
+            self._stop.wait(_wait_s(failures) if failures else POLL_S)
+
+    def _pass_over_records(self) -> None:
+        self.ingest.run_once(go_on=lambda: not self._stop.is_set())
+        if self._is_time("rebuild", REBUILD_EVERY_S):
+            try:
+                self.ingest.rebuild_lost()
+            except JournalError as error:
+                log.error("lost calls cannot be looked for", node=self.name, why=str(error))
+        if self._is_time("count", COUNT_EVERY_S):
+            self._count_orphans()
+
+    def _count_orphans(self) -> None:
+        try:
+            self.orphans = self.homecoming.count_orphans(self.ingest.standing_calls())
+        except JournalError as error:
+            log.error("orphaned recordings cannot be counted", node=self.name, why=str(error))
+        else:
+            RECORDINGS_ORPHANED.labels(self.name).set(self.orphans)
+
+    def _bring_recordings(self, uploads: Pool) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            failures = self._guarded("recordings", lambda: self._pass_over_recordings(uploads), failures)
+            self._stop.wait(_wait_s(failures) if failures else RECORDINGS_POLL_S)
+
+    def _pass_over_recordings(self, uploads: Pool) -> None:
+        for due in self.homecoming.ready(4 * UPLOADS_AT_A_TIME):
+            # Waits while all places are taken, which bounds what is under way on all nodes together.
+            self.homecoming.take(due)
+            uploads.spawn(self._bring_home, due)
+            if self._stop.is_set():
+                return
+
+    def _bring_home(self, due: DueFile) -> None:
+        try:
+            self.homecoming.bring_home(due)
+        except Exception as error:
+            # Top of a greenlet: one recording must not stop the others.
+            log.exception("a recording failed in a way that nobody foresaw", node=self.name, file=due.path.name)
+            self.homecoming.postpone(due, error)
+
+    def _guarded(self, what: str, work: Callable[[], None], failures: int) -> int:
+        """Runs one pass; returns how many have failed in a row."""
+        try:
+            work()
+        except DatabaseError as error:
+            if failures == 0:
+                log.error("the database does not take records; they wait on disk", node=self.name, why=str(error))
+        except Exception:
+            # Top of a greenlet: whatever it is, the files are still there and the next pass begins from them.
+            log.exception("a pass over the spool failed", node=self.name, what=what)
+        else:
+            if failures:
+                log.info("the spool is worked on again", node=self.name, what=what)
+            return 0
+        CDR_PASSES_FAILED.labels(self.name, what).inc()
+        return failures + 1
+
+    def _is_time(self, what: str, every_s: float) -> bool:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._next.get(what, 0.0):
+            return False
+        self._next[what] = now_s + every_s
+        return True
+
+
+def run_agent(
+    nodes: Sequence[NodeSettings],
+    database: Database,
+    store: ObjectStore,
+    *,
+    clock: Clock | None = None,
+    stop: Event | None = None,
+) -> None:
+    """Works until SIGTERM or SIGINT (or ``stop``), finishes the batch that is under way, and returns.
+
+    The process must be patched for gevent, its database driver included (``__main__``).
+    """
+    clock, stop = clock or SystemClock(), stop or Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop.set)
+    records, recordings = CdrService(database), RecordingService(database, store)
+    agents = [NodeAgent(node, records=records, recordings=recordings, clock=clock, stop=stop) for node in nodes]
+    uploads = Pool(UPLOADS_AT_A_TIME)
+    care = gevent.spawn(_care, database, recordings, agents, clock, stop)
+    working = [gevent.spawn(agent.run, uploads) for agent in agents]
+    parts: list[gevent.Greenlet[..., None]] = [care, *working]
+    for part in parts:
+        part.link_exception(lambda dead: _report_death(dead, stop))
+    log.info("agent ready", nodes=[node.name for node in nodes])
+    stop.wait()
+    gevent.joinall(parts, timeout=2 * STOP_TIMEOUT_S)
+    uploads.join(timeout=STOP_TIMEOUT_S)
+    database.dispose()
+    if any(part.exception is not None for part in parts):
+        raise SystemExit(1)
+
+
+def _care(
+    database: Database, recordings: RecordingService, agents: Sequence[NodeAgent], clock: Clock, stop: Event
+) -> None:
+    """Partitions ahead of time, and the count of recordings that nobody accounts for."""
+    names = [agent.name for agent in agents]
+    next_partitions_s = 0.0
+    while not stop.is_set():
+        try:
+            if clock.monotonic_s() >= next_partitions_s:
+                make_partitions(database, clock.now())
+                next_partitions_s = clock.monotonic_s() + PARTITIONS_EVERY_S
+            waiting = recordings.count_unaccounted(names, now=clock.now(), older_than=UNACCOUNTED_AFTER)
+            RECORDINGS_UNACCOUNTED.set(waiting + sum(agent.orphans for agent in agents))
+        except DatabaseError as error:
+            log.warning("partitions and ledger are looked after later", why=str(error))
+        stop.wait(COUNT_EVERY_S)
+
+
+def _report_death(dead: gevent.Greenlet[..., None], stop: Event) -> None:
+    """A part that died takes the process with it; the supervisor starts it again from what is on disk."""
+    log.error("a part of the agent died", part=dead.name, why=repr(dead.exception))
+    stop.set()
+
+
+def _wait_s(failures: int) -> float:
+    wait_s: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures - 1, 10))
+    return wait_s * random.uniform(0.5, 1.0)  # noqa: S311 (so that agents do not come back in the same moment)

@@ -1,0 +1,254 @@
+"""Brings a node's CDR files into the database: one pass over the spool, and what becomes of calls that left no file.
+
+At-least-once from disk, exactly-once in effect (cdr.service). The order of steps is the promise: a file goes only after
+the commit, the journal's row before the file. ``step`` is called between any two, so that a test can stop there. Must
+not know gevent, sockets or the object store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from ..cdr.errors import CdrError
+from ..cdr.interpret import interpret
+from ..cdr.model import CallFacts, Facts, LegFacts, Stored
+from ..cdr.rebuild import event_document, lost_document
+from ..cdr.service import MAX_BATCH, CdrService
+from ..clock import Clock, to_microseconds
+from ..journal.errors import JournalError
+from ..journal.store import Journal, Started
+from ..metrics import (
+    CALLS_REBUILT,
+    CDR_DELAY_SECONDS,
+    CDR_FILES_BROKEN,
+    CDR_FILES_SET_ASIDE,
+    CDR_FILES_STORED,
+    CDR_FILES_WAITING,
+    CDR_OLDEST_SECONDS,
+)
+from ..recording.model import parse_file_name
+from .spool import Broken, CdrFile, HalfWritten, Spool
+
+log = structlog.get_logger("agent")
+
+#: How long a call's file waits for its legs' files, so that one record tells all; they come within milliseconds.
+LEGS_GRACE_S = 0.6
+#: A hang-up that was heard this long ago has no file coming: the disk was full, or the file was unreadable.
+NO_FILE_AFTER_S = 10.0
+_REMEMBERED_LEGS = 20_000
+_REMEMBERED_CALLS = 50_000
+
+Read = tuple[CdrFile, Facts]
+
+
+def no_step(_: str) -> None:
+    """Nothing happens between two steps."""
+
+
+class Ingest:
+    """The CDR files of one node. ``journal`` opens the node's journal; it is asked for when it is needed, so that a
+    journal that cannot be opened stops no record."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        spool: Spool,
+        service: CdrService,
+        journal: Callable[[], Journal],
+        clock: Clock,
+        step: Callable[[str], None] = no_step,
+    ) -> None:
+        self._node = node
+        self._spool = spool
+        self._service = service
+        self._make_journal = journal
+        self._journal: Journal | None = None
+        self._clock = clock
+        self._step = step
+        self._legs_seen: OrderedDict[str, None] = OrderedDict()
+        self._to_forget: set[str] = set()
+
+    # --- Files. ---
+
+    def run_once(self, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Stores what waits, at most a few thousand files; returns how many were stored. ``go_on`` is asked between
+        batches. Raises the errors of `db.errors`: everything that was not stored is still there then."""
+        files, count = self._spool.waiting()
+        CDR_FILES_WAITING.labels(self._node).set(count)
+        CDR_OLDEST_SECONDS.labels(self._node).set(max(0.0, self._spool.age_s(files[0])) if files else 0.0)
+        names = {file.name for file in files}
+        stored = 0
+        for start in range(0, len(files), MAX_BATCH):
+            if not go_on():
+                break
+            readings = (self._read(file, names) for file in files[start : start + MAX_BATCH])
+            stored += self._store([reading for reading in readings if reading is not None])
+        return stored
+
+    def _read(self, file: CdrFile, names: set[str]) -> Read | None:
+        """The file's facts; None if it is not its turn yet, or it was set aside."""
+        try:
+            facts = interpret(self._spool.read(file), node=self._node)
+        except (HalfWritten, FileNotFoundError):
+            return None
+        except Broken as error:
+            self._set_aside(file, "unreadable", str(error))
+            return None
+        except CdrError as error:
+            self._set_aside(file, "no_cdr", str(error))
+            return None
+        if isinstance(facts, CallFacts) and self._awaits_legs(file, facts, names):
+            return None
+        return file, facts
+
+    def _awaits_legs(self, file: CdrFile, call: CallFacts, names: set[str]) -> bool:
+        """A call's file may come a moment before its legs'. What is older, or from the future, waits for nobody."""
+        if not 0 <= self._spool.age_s(file) < LEGS_GRACE_S:
+            return False
+        legs = call.facts.get("legs", [])
+        return any(f"{leg}.cdr.json" not in names and leg not in self._legs_seen for leg in legs)
+
+    def _store(self, batch: Sequence[Read]) -> int:
+        if not batch:
+            return 0
+        self._step("read")
+        results = self._service.store_batch([facts for _, facts in batch])
+        self._step("committed")
+        kept = [(file, result) for (file, _), result in zip(batch, results, strict=True) if result.refused is None]
+        self._forget({str(result.facts.id) for _, result in kept if isinstance(result.facts, CallFacts)})
+        self._step("forgotten")
+        for (file, _), result in zip(batch, results, strict=True):
+            if result.refused is not None:
+                self._set_aside(file, "refused", result.refused)
+        for file, result in kept:
+            self._let_go(file, result)
+            self._step("let_go")
+        return len(kept)
+
+    def _let_go(self, file: CdrFile, result: Stored) -> None:
+        facts = result.facts
+        if isinstance(facts, LegFacts):
+            self._remember_leg(str(facts.id))
+        assert facts.client_id is not None
+        try:
+            if isinstance(facts, CallFacts) and facts.segments:
+                self._spool.keep_for_recordings(file, facts.id, result.agency_id, facts.client_id)
+            else:
+                self._spool.remove(file)
+        except FileNotFoundError:
+            # Somebody took it away by hand; its record is kept.
+            log.warning("a stored CDR file is gone", node=self._node, file=file.name)
+        kind = "call" if isinstance(facts, CallFacts) else "leg"
+        CDR_FILES_STORED.labels(self._node, kind).inc()
+        if isinstance(facts, CallFacts) and facts.ended_at is not None and result.changed:
+            CDR_DELAY_SECONDS.observe(max(0.0, (self._clock.now() - facts.ended_at).total_seconds()))
+
+    def _remember_leg(self, leg_id: str) -> None:
+        self._legs_seen[leg_id] = None
+        if len(self._legs_seen) > _REMEMBERED_LEGS:
+            self._legs_seen.popitem(last=False)
+
+    def _set_aside(self, file: CdrFile, why: str, words: str) -> None:
+        try:
+            target = self._spool.set_aside(file)
+        except FileNotFoundError:
+            return
+        CDR_FILES_BROKEN.labels(self._node, why).inc()
+        CDR_FILES_SET_ASIDE.labels(self._node).set(self._spool.count_set_aside())
+        log.error("a CDR file is set aside", node=self._node, file=str(target), why=words)
+
+    # --- The journal. ---
+
+    def _forget(self, call_ids: set[str]) -> None:
+        """A journal that is busy must not stop records: what could not be forgotten is tried again."""
+        self._to_forget |= call_ids
+        if not self._to_forget:
+            return
+        try:
+            self._open_journal().forget(sorted(self._to_forget))
+        except JournalError as error:
+            log.warning("the journal keeps calls that are stored", node=self._node, why=str(error))
+            if len(self._to_forget) > _REMEMBERED_CALLS:
+                # A row that is never forgotten is looked at again and adds nothing (cdr.rebuild).
+                self._to_forget.clear()
+        else:
+            self._to_forget.clear()
+
+    def rebuild_lost(self) -> int:
+        """Puts a record in the place of every file that will never come; returns how many. Raises JournalError."""
+        now_us = to_microseconds(self._clock.now())
+        journal = self._open_journal()
+        lost = [row for row in journal.lost(now_us) if row.ended_event is None]
+        ended = [row for row in journal.pending() if row.ended_event and _heard_ago_s(row, now_us) > NO_FILE_AFTER_S]
+        wanted = [
+            row
+            for row in [*lost, *ended]
+            if row.call_id not in self._to_forget and not self._spool.has_cdr(row.call_id)
+        ]
+        segments = self._segments_of({row.call_id for row in wanted if row.ended_event is None})
+        for row in wanted:
+            self._spool.put_stand_in(row.call_id, _stand_in(row, segments.get(row.call_id, [])))
+            how = "event" if row.ended_event else "node_lost"
+            CALLS_REBUILT.labels(self._node, how).inc()
+            log.warning("a call left no CDR file", node=self._node, call=row.call_id, known_from=how)
+            self._step("stood_in")
+        return len(wanted)
+
+    def standing_calls(self) -> set[str]:
+        """Calls that began and are not stored. Raises JournalError."""
+        return {row.call_id for row in self._open_journal().pending()}
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def _open_journal(self) -> Journal:
+        if self._journal is None:
+            self._journal = self._make_journal()
+        return self._journal
+
+    def _segments_of(self, call_ids: set[str]) -> dict[str, list[int]]:
+        """Recordings that lie on the disk, by call."""
+        found: dict[str, list[int]] = {}
+        if call_ids:
+            for entry in self._spool.recording_files():
+                parsed = parse_file_name(entry.name)
+                if parsed and str(parsed[0]) in call_ids:
+                    found.setdefault(str(parsed[0]), []).append(parsed[1])
+        return found
+
+
+def _heard_ago_s(row: Started, now_us: int) -> float:
+    """Seconds since the hang-up; an event without a usable stamp counts from the call's beginning."""
+    event = _event_of(row)
+    stamp = str(event.get("Event-Date-Timestamp", ""))
+    heard_us = int(stamp) if stamp.isascii() and stamp.isdecimal() else row.recorded_at_us
+    return (now_us - heard_us) / 1_000_000
+
+
+def _event_of(row: Started) -> dict[str, object]:
+    try:
+        event = json.loads(row.ended_event or "{}", strict=False)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _stand_in(row: Started, segments: Sequence[int]) -> dict[str, object]:
+    event = _event_of(row)
+    if event:
+        return event_document(event)
+    return lost_document(
+        call_id=row.call_id,
+        core_uuid=row.core_uuid,
+        started_us=row.started_us,
+        dialled=row.dialled,
+        caller=row.caller,
+        caller_name=row.caller_name,
+        segments=sorted(segments),
+    )

@@ -1,0 +1,204 @@
+"""A node's spool as the agent sees it: which files wait, which are being written, which are set aside.
+
+Files on the node's disk are the truth until the database has confirmed them; every change here is one rename or one
+unlink, so that a stop between any two leaves a state from which the next start goes on. Must not know SQL, gevent, or
+what a CDR says.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ..clock import Clock
+from ..errors import DialtraceError
+
+#: A file that cannot be read after this long is no longer being written.
+BROKEN_AFTER_S = 60.0
+#: … if nothing of it has changed while we looked, since clocks jump.
+UNCHANGED_FOR_S = 2.0
+#: Twenty thousand times what a CDR needs per transfer; a file above this is no CDR.
+MAX_CDR_BYTES = 16 * 1024 * 1024
+#: Names kept at a time, whatever the backlog.
+MAX_SEEN = 2_000
+
+
+class SpoolBusy(DialtraceError):
+    """Another agent has this spool."""
+
+
+class HalfWritten(DialtraceError):
+    """The file cannot be read yet; it may still be being written."""
+
+
+class Broken(DialtraceError):
+    """The file cannot be read, and has not changed for a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class CdrFile:
+    """One file in `cdr/`; ``modified_s`` is its modification time, seconds since 1970."""
+
+    path: Path
+    modified_s: float
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class DueFile:
+    """A stored call whose recordings are still on the node; its name says whose it is."""
+
+    path: Path
+    agency_id: uuid.UUID
+    client_id: uuid.UUID
+
+
+class Spool:
+    """The folders of one node. Makes those that the agent needs."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self.root = root
+        self.cdr = root / "cdr"
+        self.broken = root / "cdr-broken"
+        self.due = root / "recordings-due"
+        self.recordings = root / "recordings"
+        self._clock = clock
+        self._unreadable: dict[str, tuple[float, float, int]] = {}
+        for folder in (self.cdr, self.broken, self.due, self.recordings):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def lock(self) -> IO[bytes]:
+        """Holds the spool until the file that is returned is closed, or the process ends. Raises SpoolBusy."""
+        file = open(self.root / "agent.lock", "ab")  # noqa: SIM115 (held for the process's life)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise SpoolBusy(f"another agent has the spool {self.root}; this one waits until it is gone") from error
+        return file
+
+    # --- CDR files. ---
+
+    def waiting(self) -> tuple[list[CdrFile], int]:
+        """The oldest files, oldest first, and how many there are in all."""
+        count = 0
+
+        def seen() -> Iterator[CdrFile]:
+            nonlocal count
+            with os.scandir(self.cdr) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or not entry.name.endswith(".json"):
+                        continue
+                    count += 1
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    yield CdrFile(Path(entry.path), status.st_mtime, status.st_size)
+
+        files = heapq.nsmallest(MAX_SEEN, seen(), key=lambda file: (file.modified_s, file.name))
+        return files, count
+
+    def read(self, file: CdrFile) -> Any:
+        """The file's JSON. Raises HalfWritten, or Broken once nobody can be writing it any more, FileNotFoundError."""
+        try:
+            if file.size_bytes > MAX_CDR_BYTES:
+                raise ValueError(f"{file.size_bytes} bytes are more than a CDR has")
+            # Bytes of a caller's name are whatever he sent; json allows control characters when it is not strict.
+            document = json.loads(file.path.read_bytes().decode("utf-8", "replace"), strict=False)
+        except (ValueError, RecursionError) as error:
+            raise self._unreadable_error(file, error) from error
+        self._unreadable.pop(file.name, None)
+        return document
+
+    def _unreadable_error(self, file: CdrFile, error: Exception) -> HalfWritten | Broken:
+        now_s = self._clock.monotonic_s()
+        first_s, modified_s, size = self._unreadable.get(file.name, (now_s, file.modified_s, file.size_bytes))
+        if (modified_s, size) != (file.modified_s, file.size_bytes):
+            first_s = now_s
+        if len(self._unreadable) > MAX_SEEN:
+            self._unreadable.clear()
+        self._unreadable[file.name] = (first_s, file.modified_s, file.size_bytes)
+        unchanged_s, age_s = now_s - first_s, self.age_s(file)
+        if unchanged_s >= BROKEN_AFTER_S or (age_s >= BROKEN_AFTER_S and unchanged_s >= UNCHANGED_FOR_S):
+            return Broken(f"{file.name} is no JSON: {error}")
+        return HalfWritten(f"{file.name} is no JSON yet")
+
+    def age_s(self, file: CdrFile) -> float:
+        """Seconds since the file was written, by the wall clock; negative after that was set back."""
+        return self._clock.now().timestamp() - file.modified_s
+
+    def set_aside(self, file: CdrFile) -> Path:
+        """Moves the file to `cdr-broken`, over nothing that lies there."""
+        self._unreadable.pop(file.name, None)
+        target = self.broken / file.name
+        for number in range(1, 1000):
+            if not target.exists():
+                break
+            target = self.broken / f"{file.name}.{number}"
+        file.path.rename(target)
+        return target
+
+    def count_set_aside(self) -> int:
+        with os.scandir(self.broken) as entries:
+            return sum(1 for _ in entries)
+
+    def has_cdr(self, call_id: str) -> bool:
+        """Whether a call's record waits to be stored."""
+        return any((self.cdr / name).exists() for name in (f"a_{call_id}.cdr.json", self._stand_in_name(call_id)))
+
+    def put_stand_in(self, call_id: str, document: dict[str, Any]) -> None:
+        """Puts a record in the place of the file that never came; whole or not at all."""
+        target = self.cdr / self._stand_in_name(call_id)
+        fresh = self.cdr / f".{target.name}"
+        with open(fresh, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(target)
+
+    @staticmethod
+    def _stand_in_name(call_id: str) -> str:
+        return f"lost_{call_id}.cdr.json"
+
+    def remove(self, file: CdrFile) -> None:
+        """The record is kept: the file may go."""
+        file.path.unlink(missing_ok=True)
+
+    # --- Recordings. ---
+
+    def keep_for_recordings(
+        self, file: CdrFile, call_id: uuid.UUID, agency_id: uuid.UUID, client_id: uuid.UUID
+    ) -> None:
+        """The record is kept, its recordings are still here: the file becomes the reminder to bring them home."""
+        file.path.rename(self.due / f"{call_id}_{agency_id}_{client_id}.cdr.json")
+
+    def due_files(self) -> Iterator[DueFile]:
+        """Stored calls whose recordings are to be brought home, in no order."""
+        with os.scandir(self.due) as entries:
+            for entry in entries:
+                parts = entry.name.removesuffix(".cdr.json").split("_")
+                try:
+                    _, agency_id, client_id = (uuid.UUID(part) for part in parts)
+                except ValueError:
+                    continue
+                yield DueFile(Path(entry.path), agency_id, client_id)
+
+    def recording_files(self) -> Iterator[os.DirEntry[str]]:
+        """Every file under `recordings/<day>/`."""
+        with os.scandir(self.recordings) as days:
+            for day in days:
+                if day.is_dir(follow_symlinks=False):
+                    with os.scandir(day.path) as entries:
+                        yield from (entry for entry in entries if entry.is_file(follow_symlinks=False))

@@ -102,7 +102,7 @@ class Ingest:
         except CdrError as error:
             self._set_aside(file, "no_cdr", str(error))
             return None
-        if isinstance(facts, CallFacts) and self._awaits_legs(file, facts, names):
+        if isinstance(facts, CallFacts) and not facts.is_stand_in and self._awaits_legs(file, facts, names):
             return None
         return file, facts
 

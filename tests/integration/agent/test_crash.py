@@ -1,0 +1,112 @@
+"""Stopping between any two steps loses and doubles nothing (STYLE, goal 1)."""
+
+import os
+import time
+
+import pytest
+
+from dialtrace.ids import new_id
+
+from .conftest import CORE, tone
+
+CALL = "8adbf110-dccb-4047-b40c-ecda6bb8a575"
+
+
+class Stopped(BaseException):
+    """The process is gone: nothing that follows happens, and no `except Exception` helps."""
+
+
+class StopAt:
+    """Stops at the n-th step; counts them where n is out of reach."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.seen: list[str] = []
+
+    def __call__(self, step: str) -> None:
+        self.seen.append(step)
+        if len(self.seen) == self.at:
+            raise Stopped(step)
+
+
+def fill(node) -> None:
+    """Two calls with their legs and recordings, one refused call, one that the node took with it, one unanswered."""
+    for name in ("01-answered.a", "01-answered.b1", "03-busy.a", "03-busy.b1", "09-unknown-refused.a",
+                 "07-failover-busy-answered.a", "07-failover-busy-answered.b1",
+                 "07-failover-busy-answered.b2"):  # fmt: skip
+        path = node.put_cdr(name)
+        stamp = time.time() - 30
+        os.utime(path, (stamp, stamp))
+    node.begin(CALL)
+    lost = str(new_id())
+    node.begin(lost, core="0" * 8 + CORE[8:])
+    node.switch_runs_as(CORE)
+    node.put_recording(CALL, tone(0.1))
+    node.put_recording("f0e116a3-6eb5-402d-8186-74a68ea240bd", tone(0.1, frequency=880))
+    node.put_recording("53eaccab-ee42-4e58-8d45-60f7043c3dc5", tone(0.1)[:44])
+    node.put_recording(lost, tone(0.1, frequency=600))
+
+
+def life(node, stop: StopAt) -> None:
+    """What an agent does from its start until nothing is left to do."""
+    ingest = node.ingest(step=stop)
+    ingest.rebuild_lost()
+    ingest.run_once()
+    homecoming = node.homecoming(step=stop)
+    for due in homecoming.ready(100):
+        assert homecoming.bring_home(due)
+
+
+def the_books(node) -> dict[str, object]:
+    return {
+        "calls": sorted(node.rows("SELECT outcome, revision FROM calls")),
+        "legs": sorted(node.rows("SELECT outcome, revision FROM legs")),
+        "ledger": sorted(node.rows("SELECT state, coalesce(absence_reason, '') FROM recordings")),
+        "events": sorted(node.rows("SELECT type, revision FROM events")),
+        "objects": len([path for path in node.objects.root.rglob("*") if path.is_file()]),
+        "left": [node.files(folder) for folder in ("cdr", "cdr-broken", "recordings-due", "recordings")],
+        "journal": node.in_journal(),
+    }
+
+
+EXPECTED = {
+    "calls": [("answered", 1), ("answered", 1), ("busy", 1), ("node_lost", 1), ("unallocated", 1)],
+    "legs": [("answered", 1), ("answered", 1), ("busy", 1), ("busy", 1)],
+    "ledger": [("absent", "not_answered"), ("stored", ""), ("stored", ""), ("stored", "")],
+    "events": [("call.ended", 1)] * 5 + [("recording.ready", 1)] * 3,
+    "objects": 3,
+    "left": [[], [], [], []],
+    "journal": [],
+}
+
+
+def test_given_no_stop_when_an_agent_works_then_the_books_balance(node):
+    fill(node)
+    stop = StopAt(10_000)
+    life(node, stop)
+
+    assert the_books(node) == EXPECTED
+    assert len(stop.seen) == 21, "the test below stops at each of these"
+
+
+@pytest.mark.parametrize("at", range(1, 22))
+def test_given_a_stop_at_any_step_when_an_agent_starts_again_then_nothing_is_lost_or_doubled(node, at):
+    fill(node)
+    with pytest.raises(Stopped):
+        life(node, StopAt(at))
+
+    life(node, StopAt(10_000))
+
+    assert the_books(node) == EXPECTED
+
+
+def test_given_stops_at_every_step_one_after_another_then_it_still_comes_to_an_end(node):
+    fill(node)
+    for at in range(1, 60):
+        try:
+            life(node, StopAt(at))
+        except Stopped:
+            continue
+        break
+
+    assert the_books(node) == EXPECTED

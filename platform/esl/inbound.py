@@ -83,13 +83,15 @@ class InboundClient:
         return 0 if self._link is None else self._link.handler_errors
 
     def connect(self) -> None:
-        """Connect and log in; works again after the link has ended.
+        """Connect and log in; works again once ``on_disconnect`` has been called, and inside it.
 
         Raises :class:`ConnectionLost`, :class:`AccessDenied` or :class:`WireError`; nothing is left open then, and
         ``on_disconnect`` is not called.
         """
         if self.connected:
             raise RuntimeError("already connected")
+        if self._link is not None and not self._link.drained:
+            raise ConnectionLost("events of the last link are still being handled")
         sock = open_socket(self._host, self._port, self._connect_timeout_s)
         reader = FrameReader()
         deadline = Timeout.start_new(self._connect_timeout_s)

@@ -107,6 +107,7 @@ class Link:
         self._write_lock = RLock()
         self._fault: EslError | None = None  # why nothing can be sent any more
         self._closed = False
+        self._drained = False
         self._reading: gevent.Greenlet[[], None] | None = None
         self._dispatching: gevent.Greenlet[[], None] | None = None
         #: How many times ``deliver`` raised.
@@ -126,6 +127,11 @@ class Link:
     def connected(self) -> bool:
         """Whether commands can be sent."""
         return self._fault is None
+
+    @property
+    def drained(self) -> bool:
+        """Whether the link has ended and everything that was received has been handled."""
+        return self._drained
 
     @property
     def queued(self) -> int:
@@ -198,6 +204,10 @@ class Link:
             self._waiters.append(waiter)
             try:
                 self._sock.sendall(block)
+            except TimeoutError:  # part of it may be on the wire
+                late = CommandTimeout("the switch does not take what we send")
+                self._drop(late)
+                raise late from None
             except OSError as broken:
                 fault = ConnectionLost(f"the switch broke the connection: {broken.strerror or broken}")
                 self._fail_writes(fault)
@@ -207,7 +217,7 @@ class Link:
         """Nothing can be sent any more, but events may still lie in the kernel: the reader takes them first."""
         if self._fault is None:
             self._fault = fault
-            self._sock.settimeout(_LAST_WORDS_S)
+            gevent.spawn_later(_LAST_WORDS_S, self._drop, fault)
 
     def _read(self) -> None:
         fault: EslError = ConnectionLost("the reader was stopped")
@@ -306,6 +316,7 @@ class Link:
             log.error("%s: the handler of an event raised %s", self._name, type(fault).__name__)
 
     def _finish(self, fault: EslError) -> None:
+        self._drained = True
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.result.ready():

@@ -1,5 +1,7 @@
 """The inbound client over real loopback sockets."""
 
+import time
+
 import gevent
 import pytest
 
@@ -236,3 +238,26 @@ def test_given_no_connection_when_asked_then_it_is_a_typed_error(client):
         fs.command(commands.noevents())
     with pytest.raises(ConnectionLost):
         fs.connect()
+
+
+def test_given_events_still_in_the_queue_when_connecting_again_then_it_waits_for_their_end(switch, client, until):
+    gate = gevent.event.Event()
+    fs = client(switch(lambda peer: (peer.login(), peer.event("A"))), on_event=lambda event: gate.wait(5))
+    fs.connect()
+    assert until(lambda: not fs.connected)
+    with pytest.raises(ConnectionLost, match="still being handled"):
+        fs.connect()
+    gate.set()
+    assert until(lambda: fs.ended)
+    fs.connect()
+
+
+def test_given_a_switch_that_stops_reading_when_we_send_then_the_deadline_ends_the_link(switch, client):
+    fs = client(switch(lambda peer: (peer.login(), gevent.sleep(5))))
+    fs.connect()
+    started = time.monotonic()
+    asking = [gevent.spawn(fs.command, commands.execute("playback", "x" * 1_000_000), timeout_s=0.1) for _ in range(9)]
+    gevent.joinall(asking, timeout=5)
+    assert CommandTimeout in {type(one.exception) for one in asking}
+    assert time.monotonic() - started < 1
+    assert not fs.connected

@@ -201,7 +201,7 @@ def test_given_a_taken_port_when_starting_then_it_is_a_typed_error():
             OutboundServer(taken.getsockname(), lambda call: None, reuse_port=False).start()
 
 
-def test_given_no_descriptors_left_when_calls_come_then_they_are_closed_and_the_server_lives_on():
+def test_o2_given_no_descriptors_left_when_calls_come_then_they_are_closed_and_the_server_lives_on():
     """In a process of its own, since it lowers the process's limit."""
     program = os.path.join(os.path.dirname(__file__), "out_of_descriptors.py")
     result = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=30, check=False)

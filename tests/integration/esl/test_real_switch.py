@@ -69,13 +69,12 @@ def switch_port(tmp_path_factory):
     for folder in folders.values():
         folder.mkdir()
     (folders["conf"] / "freeswitch.xml").write_text(CONFIGURATION.format(port=port))
-    modules = next(
-        place for place in (Path(FREESWITCH).parent.parent / "mod", Path("/usr/lib/freeswitch/mod")) if place.is_dir()
-    )
+    modules = Path(FREESWITCH).resolve().parent.parent / "mod"
+    where = ["-mod", str(modules)] if modules.is_dir() else []  # otherwise where the binary was built to look
     options = [part for name, folder in folders.items() for part in (f"-{name}", str(folder))]
     more = [part for name in ("certs", "sounds", "cache") for part in (f"-{name}", str(folders["temp"]))]
     process = subprocess.Popen(
-        [FREESWITCH, "-nf", "-nc", "-nonat", "-np", "-mod", str(modules), *options, *more],
+        [FREESWITCH, "-nf", "-nc", "-nonat", "-np", *where, *options, *more],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
@@ -83,12 +82,8 @@ def switch_port(tmp_path_factory):
     try:
         yield wait_for(process, port)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        process.kill()  # nothing of it is kept, and an orderly end takes seconds
+        process.wait(10)
 
 
 def wait_for(process, port):

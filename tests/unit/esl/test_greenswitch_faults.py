@@ -5,6 +5,9 @@ The id in a test's name is that of the list in the project's notes on its peers;
 so that the test proves something.
 """
 
+import timeit
+from pathlib import Path
+
 import pytest
 from greenswitch.esl import ESLEvent as StockEvent
 
@@ -116,3 +119,13 @@ def test_l4_given_what_kills_the_stock_reader_when_read_then_it_is_a_frame_or_a_
     for kind, body in (("plain", b""), ("plain", b"no colon"), ("json", b"[]"), ("json", b"{"), ("xml", b"<event/>")):
         with pytest.raises(BadEvent):
             events.parse_event(only(encode_frame([("Content-Type", f"text/event-{kind}")], body)))
+
+
+def test_d6_given_a_captured_call_when_parsed_then_it_takes_less_time_than_stock():
+    """The figure is ``loadtest/bench_esl.py``'s (goal: 3 times as fast); this only notices a disaster."""
+    captured = Path(__file__).parents[2] / "data" / "esl" / "answered-call.events"
+    frames = [one for one in FrameReader().feed(captured.read_bytes()) if one.content_type == "text/event-json"]
+    plain = [encode_plain(events.parse_event(frame).headers).decode() for frame in frames]
+    ours = min(timeit.repeat(lambda: [events.parse_event(frame) for frame in frames], number=1, repeat=10))
+    stock = min(timeit.repeat(lambda: [StockEvent(text) for text in plain], number=1, repeat=10))
+    assert ours < stock

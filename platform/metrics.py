@@ -79,19 +79,15 @@ NODE_UP = Gauge("dialtrace_node_up", "1: the switch answers, 0: it is down, -1: 
 NODE_SESSIONS = Gauge("dialtrace_node_sessions", "Legs on the switch, by its last heartbeat.", ["node"])
 NODE_MAX_SESSIONS = Gauge(
     "dialtrace_node_max_sessions",
-    "Legs that the switch admits; it lowers this itself when it runs out of threads.",
+    "Legs that the switch admits; it lowers this itself when threads run out.",
     ["node"],
 )
 NODE_LAST_SEEN = Gauge("dialtrace_node_last_seen_timestamp_seconds", "When the switch last answered.", ["node"])
-NODE_RECONNECTS = Counter(
-    "dialtrace_node_reconnects_total", "Links to the switch that ended, by their monitor.", ["node"]
-)
+NODE_RECONNECTS = Counter("dialtrace_node_reconnects_total", "Links to the switch that ended.", ["node"])
 NODE_REPORT_FAILURES = Counter(
     "dialtrace_node_report_failures_total", "States of the switch that the database did not take.", ["node"]
 )
-JOURNAL_ROWS = Counter(
-    "dialtrace_journal_rows_total", "Starts and ends of calls written to the journal.", ["node", "kind"]
-)
+JOURNAL_ROWS = Counter("dialtrace_journal_rows_total", "Starts and ends of calls in the journal.", ["node", "kind"])
 JOURNAL_FAILURES = Counter("dialtrace_journal_failures_total", "Commits of the journal that failed.", ["node"])
 JOURNAL_COMMIT_SECONDS = Histogram(
     "dialtrace_journal_commit_seconds",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,9 @@ from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
 from dialtrace.db.tables import agencies, clients, numbers
 from dialtrace.ids import new_id
+
+from .lines import DatabaseLine
+from .processes import Processes
 
 
 @dataclass
@@ -72,3 +77,17 @@ class Tenant:
 @pytest.fixture
 def tenant(database: Database, owner_engine: Engine) -> Tenant:
     return Tenant(database, owner_engine)
+
+
+@pytest.fixture
+def line(database_url: str) -> Iterator[DatabaseLine]:
+    made = DatabaseLine(database_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def processes(line: DatabaseLine, tmp_path: Path) -> Iterator[Processes]:
+    made = Processes(line.url, tmp_path)
+    yield made
+    made.close()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -14,84 +11,23 @@ import pytest
 
 from dialtrace.db.tables import OPERATOR_AGENCY
 
-from .lines import CALL, DatabaseLine, ask, free_port
+from .lines import CALL, ask
+from .processes import kill
 
 BUDGET_S = 0.7
 #: What a busy machine may add; the guard fires 500 ms after the budget at the earliest.
 SLACK_S = 0.3
-
-SCRIPT = """
-import sys
-from gevent import monkey
-monkey.patch_all()
-from dialtrace.db.green import patch_psycopg
-patch_psycopg()
-from dialtrace.db.engine import Database
-from dialtrace.workers.call import run_call_worker
-run_call_worker(listen=("127.0.0.1", int(sys.argv[1])), database=Database(sys.argv[2], statement_timeout_ms=250))
-"""
-
-
-class Workers:
-    """Worker processes on one port."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.port = url, free_port()
-        self.running: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(self.port), self.url])
-        self.running.append(process)
-        until_s = time.monotonic() + 15
-        while not listens(self.port, process.pid):
-            assert process.poll() is None, "the worker died"
-            assert time.monotonic() < until_s, "the worker did not come up"
-            time.sleep(0.05)
-        return process
-
-    def stop(self) -> None:
-        for process in self.running:
-            process.kill()
-            process.wait(timeout=5)
-
-
-def listens(port: int, pid: int) -> bool:
-    """Whether that very process listens: several may share the port."""
-    inodes = set()
-    with open("/proc/net/tcp") as table:
-        for line in table:
-            fields = line.split()
-            if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":
-                inodes.add(f"socket:[{fields[9]}]")
-    try:
-        return any(os.readlink(f"/proc/{pid}/fd/{name}") in inodes for name in os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return False
-
-
-@pytest.fixture
-def line(database_url):
-    made = DatabaseLine(database_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def workers(line):
-    made = Workers(line.url)
-    yield made
-    made.stop()
 
 
 def ring(target):
     return {"type": "ring", "targets": [str(target)]}
 
 
-def test_given_a_call_to_a_number_then_the_worker_hands_over_its_plan_and_lets_go(tenant, workers):
+def test_given_a_call_to_a_number_then_the_worker_hands_over_its_plan_and_lets_go(tenant, processes):
     target = tenant.target("sip:7@10.0.0.7")
     number = tenant.number("+74955550101", tenant.flow(ring(target), record=True))
-    workers.start()
-    answer = ask(workers.port, "74955550101")
+    processes.worker()
+    answer = ask(processes.worker_port, "74955550101")
     assert answer.commands == ["connect", "sendmsg", "exit"]
     assert answer.plan is not None
     assert answer.plan.startswith(f"m:~:multiset:^^;dialtrace_agency={tenant.agency_id};")
@@ -111,23 +47,23 @@ def test_given_a_call_to_a_number_then_the_worker_hands_over_its_plan_and_lets_g
         ({"flow_id": None}, "no_flow", "SUBSCRIBER_ABSENT"),
     ],
 )
-def test_given_a_number_that_takes_no_calls_then_the_plan_says_why(tenant, workers, change, reason, cause):
-    workers.start()
+def test_given_a_number_that_takes_no_calls_then_the_plan_says_why(tenant, processes, change, reason, cause):
+    processes.worker()
     if change is not None:
         number = tenant.number("+74955550101", tenant.flow(ring(tenant.target())))
-        assert "bridge" in ask(workers.port, "74955550101").plan
+        assert "bridge" in ask(processes.worker_port, "74955550101").plan
         tenant.set_number(number, **change)
-    answer = ask(workers.port, "74955550101")
+    answer = ask(processes.worker_port, "74955550101")
     assert answer.plan.endswith(f"~hangup:{cause}")
     assert f"dialtrace_refused={reason};" in answer.plan
     assert (f"dialtrace_agency={OPERATOR_AGENCY};" in answer.plan) == (reason in {"unknown", "released"})
 
 
-def test_given_a_step_then_any_worker_resumes_the_flow_there(tenant, workers):
+def test_given_a_step_then_any_worker_resumes_the_flow_there(tenant, processes):
     first, second = tenant.target("sip:1@10.0.0.1"), tenant.target("sip:2@10.0.0.2")
     tenant.number("+74955550101", tenant.flow(ring(first), ring(second)))
-    workers.start()
-    plan = ask(workers.port, "74955550101", dialtrace_step="1").plan
+    processes.worker()
+    plan = ask(processes.worker_port, "74955550101", dialtrace_step="1").plan
     assert "2@10.0.0.2" in plan
     assert "1@10.0.0.1" not in plan
 
@@ -136,70 +72,69 @@ def test_given_a_step_then_any_worker_resumes_the_flow_there(tenant, workers):
     "variables",
     [{"dialtrace_dialled": ""}, {"dialtrace_dialled": "12;x=1"}, {"dialtrace_spool": ""}, {"dialtrace_spool": "/a b"}],
 )
-def test_given_a_question_without_sense_then_the_call_is_let_go_without_a_plan(tenant, workers, variables):
-    workers.start()
+def test_given_a_question_without_sense_then_the_call_is_let_go_without_a_plan(tenant, processes, variables):
+    processes.worker()
     asked = {"dialled": "74955550101"} | {"dialtrace_dialled": "74955550101"} | variables
-    answer = ask(workers.port, **asked)
+    answer = ask(processes.worker_port, **asked)
     assert answer.commands == ["connect", "exit"]
-    assert ask(workers.port, "74955550101").plan is not None
+    assert ask(processes.worker_port, "74955550101").plan is not None
 
 
 @pytest.mark.parametrize("trouble", ["freeze", "cut"])
 def test_given_a_database_in_trouble_then_known_numbers_are_answered_from_the_copy_within_the_budget(
-    tenant, workers, line, trouble
+    tenant, processes, line, trouble
 ):
     tenant.number("+74955550101", tenant.flow(ring(tenant.target("sip:7@10.0.0.7"))))
     tenant.number("+74955550102", tenant.flow(ring(tenant.target())))
-    workers.start()
-    before = ask(workers.port, "74955550101")
+    processes.worker()
+    before = ask(processes.worker_port, "74955550101")
     getattr(line, trouble)()
     for _ in range(3):
-        answer = ask(workers.port, "74955550101")
+        answer = ask(processes.worker_port, "74955550101")
         assert answer.plan == before.plan
         assert answer.seconds < BUDGET_S + SLACK_S
-    stranger = ask(workers.port, "74955550102")
+    stranger = ask(processes.worker_port, "74955550102")
     assert stranger.commands == ["connect", "exit"], "a number never read is the fallback's"
     assert stranger.seconds < BUDGET_S + SLACK_S
     line.mend()
     until_s = time.monotonic() + 10
-    while ask(workers.port, "74955550102").plan is None:
+    while ask(processes.worker_port, "74955550102").plan is None:
         assert time.monotonic() < until_s, "the worker did not find back to its database"
         time.sleep(0.2)
 
 
 def test_given_fifty_calls_at_once_while_the_database_is_frozen_then_each_is_answered_within_the_budget(
-    tenant, workers, line
+    tenant, processes, line
 ):
     tenant.number("+74955550101", tenant.flow(ring(tenant.target())))
-    workers.start()
-    ask(workers.port, "74955550101")
+    processes.worker()
+    ask(processes.worker_port, "74955550101")
     line.freeze()
-    answers = at_once(50, lambda: ask(workers.port, "74955550101"))
+    answers = at_once(50, lambda: ask(processes.worker_port, "74955550101"))
     assert len(answers) == 50
     assert all(answer.plan is not None for answer in answers)
     assert max(answer.seconds for answer in answers) < BUDGET_S + SLACK_S
 
 
-def test_given_no_database_at_start_then_the_worker_still_lets_calls_go(tenant, workers, line):
+def test_given_no_database_at_start_then_the_worker_still_lets_calls_go(tenant, processes, line):
     line.cut()
-    workers.start()
-    assert ask(workers.port, "74955550101").commands == ["connect", "exit"]
+    processes.worker()
+    assert ask(processes.worker_port, "74955550101").commands == ["connect", "exit"]
 
 
-def test_given_one_of_two_workers_killed_then_the_other_answers_every_new_call(tenant, workers):
+def test_given_one_of_two_workers_killed_then_the_other_answers_every_new_call(tenant, processes):
     tenant.number("+74955550101", tenant.flow(ring(tenant.target())))
-    first, _ = workers.start(), workers.start()
-    first.kill()
-    first.wait(timeout=5)
-    assert all(ask(workers.port, "74955550101").plan is not None for _ in range(20))
+    first, _ = processes.worker(), processes.worker()
+    kill(first)
+    assert all(ask(processes.worker_port, "74955550101").plan is not None for _ in range(20))
 
 
-def test_given_a_worker_told_to_stop_then_it_answers_what_it_has_and_is_gone_within_two_seconds(tenant, workers):
+def test_given_a_worker_told_to_stop_then_it_answers_what_it_has_and_is_gone_within_two_seconds(tenant, processes):
     tenant.number("+74955550101", tenant.flow(ring(tenant.target())))
-    process = workers.start()
-    silent = socket.create_connection(("127.0.0.1", workers.port))
+    process = processes.worker()
+    silent = socket.create_connection(("127.0.0.1", processes.worker_port))
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(ask(workers.port, "74955550101")))
+    asking = threading.Thread(target=lambda: answers.append(ask(processes.worker_port, "74955550101")))
     asking.start()
     began_s = time.monotonic()
     process.send_signal(signal.SIGTERM)

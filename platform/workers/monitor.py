@@ -1,0 +1,334 @@
+"""The node monitor: beside each switch, one connection to it on loopback. Hears which calls begin and end and keeps
+them in the node's journal, knows how the switch is, keeps its fallback plans, makes its recording folders ahead.
+
+It decides nothing about a call and ends none. When it is away, calls go on; when it is back it asks the switch what it
+missed. Must not know the object store, records or agents.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import gevent
+import structlog
+from gevent.event import Event as Signal
+from gevent.pool import Group
+
+from ..calls.nodes import NodeRegistry
+from ..calls.routes import RouteStore
+from ..db.engine import Database
+from ..esl.errors import CommandRefused, EslError
+from ..esl.events import Event
+from ..esl.inbound import InboundClient
+from ..journal.errors import JournalError
+from ..journal.store import Started
+from ..metrics import (
+    NODE_LAST_SEEN,
+    NODE_MAX_SESSIONS,
+    NODE_RECONNECTS,
+    NODE_SESSIONS,
+    NODE_UP,
+)
+from ..nodesfile import NodeSettings
+from .journal_writer import JournalWriter
+from .node_reporter import NodeReporter
+from .plan_keeper import PlanKeeper
+from .switch_facts import Live, count_of, event_json, is_caller_leg, live_calls, stamp_us, started_of
+
+log = structlog.get_logger("monitor")
+
+#: As few as will do: every event costs the switch and us.
+EVENTS = ("CHANNEL_CREATE", "CHANNEL_HANGUP_COMPLETE", "HEARTBEAT")
+#: A question that the switch answers at once if it is alive. Heartbeats alone go on while call threads are stuck
+#: (freeswitch.md 2).
+PROBE_EVERY_S = 5.0
+PROBE_TIMEOUT_S = 3.0
+#: `show channels` on a full node is some megabytes.
+RESYNC_TIMEOUT_S = 15.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+#: Nobody listens on either port for so long: the process is gone, and its calls with it.
+DOWN_AFTER_S = 3.0
+SIP_PROBE_TIMEOUT_S = 0.3
+FOLDERS_EVERY_S = 60.0
+STOP_TIMEOUT_S = 3.0
+
+
+def now_us() -> int:
+    """Microseconds since 1970, UTC."""
+    return time.time_ns() // 1_000
+
+
+class NodeMonitor:
+    """Watches one node."""
+
+    def __init__(self, node: NodeSettings, *, reporter: NodeReporter, journal: JournalWriter) -> None:
+        self._node = node
+        self._reporter = reporter
+        self._journal = journal
+        self._ended = Signal()
+        self._core_uuid: str | None = None
+        self._resyncing: set[str] | None = None
+        self._state = "unknown"
+        host, port = node.event_socket_address
+        self._client = InboundClient(
+            host,
+            port,
+            node.event_socket_password,
+            on_event=self._on_event,
+            on_disconnect=self._on_disconnect,
+        )
+
+    @property
+    def state(self) -> str:
+        """up, down or unknown."""
+        return self._state
+
+    def run(self) -> None:
+        """Until the greenlet is killed: connect, resynchronise, probe; when the link ends, begin again."""
+        pause_s, gone_since_s = FIRST_PAUSE_S, None
+        while True:
+            linked = self._link()
+            pause_s = FIRST_PAUSE_S if linked else min(pause_s * 2, LONGEST_PAUSE_S)
+            NODE_RECONNECTS.labels(self._node.name).inc()
+            if not nobody_listens(self._node):
+                gone_since_s = None
+            elif gone_since_s is None or linked:
+                gone_since_s = time.monotonic()
+            self._not_up(gone_since_s)
+            # Jitter, so that several monitors do not come back in step.
+            gevent.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _link(self) -> bool:
+        """One link from its beginning to its end; whether it came up at all."""
+        linked = False
+        self._ended.clear()
+        try:
+            self._client.connect()
+            self._resync()
+            linked = True
+            self._probe_until_ended()
+        except (EslError, JournalError, ValueError) as fault:
+            log.warning("no link to the switch", node=self._node.name, fault=str(fault))
+        finally:
+            self._client.close(timeout_s=0.5)
+        return linked
+
+    # --- what the switch says ---
+
+    def _on_event(self, event: Event) -> None:
+        if event.name == "CHANNEL_CREATE" and is_caller_leg(event):
+            row = started_of(event, now_us=now_us())
+            if row is None:
+                log.error("a call began without what its journal row needs", node=self._node.name)
+                return
+            self._journal.began(row)
+        elif event.name == "CHANNEL_HANGUP_COMPLETE" and is_caller_leg(event) and event.call_id:
+            if self._resyncing is not None:
+                self._resyncing.add(event.call_id)
+            self._journal.ended(event.call_id, event_json(event))
+        elif event.name == "HEARTBEAT":
+            self._on_heartbeat(event)
+
+    def _on_heartbeat(self, event: Event) -> None:
+        sessions, most = count_of(event, "Session-Count"), count_of(event, "Max-Sessions")
+        if sessions is not None:
+            NODE_SESSIONS.labels(self._node.name).set(sessions)
+        if most is not None:
+            NODE_MAX_SESSIONS.labels(self._node.name).set(most)
+        if event.core_id == self._core_uuid:
+            self._up(sessions=sessions, max_sessions=most, switch_version=event.get("FreeSWITCH-Version"))
+
+    def _on_disconnect(self, fault: EslError) -> None:
+        log.info("the link to the switch ended", node=self._node.name, fault=str(fault))
+        self._ended.set()
+
+    # --- asking the switch ---
+
+    def _resync(self) -> None:
+        """Makes up for what was missed while there was no link. Events are heard from the subscription on, so nothing
+        falls between them and the list; a call in both is one row."""
+        self._resyncing = set()
+        try:
+            core_uuid = self._ask_core()
+            # Before any row of this run: a row of another run than this is a lost call.
+            self._journal.call("core", core_uuid, "up", seen_at_us=now_us())
+            before: list[Started] = self._journal.call("pending")
+            self._client.subscribe(*EVENTS)
+            live = live_calls(self._client.api("show", "channels", "as", "json", timeout_s=RESYNC_TIMEOUT_S))
+            self._journal_live(live, core_uuid)
+            self._journal_gone(before, live, core_uuid)
+            self._core_uuid = core_uuid
+        finally:
+            self._resyncing = None
+        log.info("linked to the switch", node=self._node.name, core_uuid=core_uuid, calls=len(live))
+        self._up()
+
+    def _journal_live(self, live: Sequence[Live], core_uuid: str) -> None:
+        """Calls that began while nobody listened."""
+        known = self._journal.call("known", [call.call_id for call in live])
+        for call in live:
+            if call.call_id in known:
+                continue
+            started_us = self._variable_us(call.call_id, "dialtrace_started") or call.started_us
+            if self._resyncing is not None and call.call_id in self._resyncing:
+                continue  # it was hung up while we asked, and its record may be stored already
+            self._journal.began(
+                Started(
+                    call_id=call.call_id,
+                    core_uuid=core_uuid,
+                    started_us=started_us,
+                    dialled=call.dialled,
+                    caller=call.caller,
+                    caller_name=call.caller_name,
+                    recorded_at_us=now_us(),
+                )
+            )
+
+    def _journal_gone(self, before: Sequence[Started], live: Sequence[Live], core_uuid: str) -> None:
+        """Calls of this run that ended while nobody listened. A CDR file tells the rest; without one they are lost."""
+        standing = {call.call_id for call in live}
+        missing = [row for row in before if row.core_uuid == core_uuid and row.call_id not in standing]
+        # The list comes out of the switch's database, which lags behind its calls; the call itself is asked as well.
+        gone = [row.call_id for row in missing if row.ended_event is None and not self._stands(row.call_id)]
+        if gone:
+            self._journal.call("gone", gone)
+            log.info("calls ended unheard", node=self._node.name, calls=len(gone))
+
+    def _variable_us(self, call_id: str, name: str) -> int | None:
+        with suppress(CommandRefused):  # the call has ended meanwhile
+            return stamp_us(self._client.api("uuid_getvar", call_id, name))
+        return None
+
+    def _stands(self, call_id: str) -> bool:
+        return self._client.api("uuid_exists", call_id).strip() != "false"
+
+    def _ask_core(self) -> str:
+        """The run that the switch is in; a new one after every start of it."""
+        answer = self._client.api("global_getvar", "core_uuid", timeout_s=PROBE_TIMEOUT_S).strip()
+        if not 8 <= len(answer) <= 64:
+            raise ValueError(f"the switch does not say its core_uuid: {answer[:40]!r}")
+        return answer
+
+    def _probe_until_ended(self) -> None:
+        while not self._ended.wait(timeout=PROBE_EVERY_S):
+            if self._ask_core() != self._core_uuid:
+                return
+            self._up()
+
+    # --- what we make of it ---
+
+    def _up(self, **told: Any) -> None:
+        self._state = "up"
+        NODE_UP.labels(self._node.name).set(1)
+        NODE_LAST_SEEN.labels(self._node.name).set_to_current_time()
+        self._reporter.tell("up", seen=True, core_uuid=self._core_uuid, **told)
+
+    def _not_up(self, gone_since_s: float | None) -> None:
+        """Unknown, unless it is proven that no process is there: we must never call a switch dead because we could not
+        ask (peers.md 4)."""
+        down = gone_since_s is not None and time.monotonic() - gone_since_s >= DOWN_AFTER_S
+        state = "down" if down else "unknown"
+        NODE_UP.labels(self._node.name).set(0 if down else -1)
+        if state == self._state:
+            return
+        self._state = state
+        try:
+            self._journal.call("core", None, state, seen_at_us=now_us())
+        except JournalError as fault:
+            log.error("the journal does not know the switch's state", node=self._node.name, fault=str(fault))
+        self._reporter.tell(state, seen=False)
+
+
+def nobody_listens(node: NodeSettings) -> bool:
+    """Whether this machine itself says that neither the event socket nor SIP has a listener. Silence proves nothing."""
+    with socket.socket() as probe:
+        probe.settimeout(SIP_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(node.event_socket_address)
+        except ConnectionRefusedError:
+            pass
+        except OSError:
+            return False
+        else:
+            return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(SIP_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(node.sip_address)
+            # A lone line break is SIP's keep-alive (RFC 5626, 3.5.1): nobody answers it or logs it.
+            probe.send(b"\r\n\r\n")
+            probe.recv(2048)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def make_recording_folders(node: NodeSettings) -> None:
+    """Today's and tomorrow's (UTC). `record` into a missing folder hangs a caller up (call-setup.md)."""
+    today = datetime.now(UTC)
+    for day in (today, today + timedelta(days=1)):
+        (node.spool / "recordings" / day.strftime("%Y%m%d")).mkdir(parents=True, exist_ok=True)
+
+
+def keep_recording_folders(node: NodeSettings) -> None:
+    """Until the greenlet is killed."""
+    while True:
+        try:
+            make_recording_folders(node)
+        except OSError as fault:
+            log.error("no folder for recordings", node=node.name, fault=str(fault))
+        gevent.sleep(FOLDERS_EVERY_S)
+
+
+def run_monitor(nodes: Sequence[NodeSettings], database: Database) -> None:
+    """Watches the nodes until SIGTERM or SIGINT. The process must be patched for gevent (``__main__``)."""
+    stop = Signal()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop.set)
+    routes, registry, group = RouteStore(database), NodeRegistry(database), Group()
+    links, journals = [], []
+    for node in nodes:
+        journal = JournalWriter(node=node.name, path=node.journal_path)
+        reporter = NodeReporter(node, registry.report)
+        monitor = NodeMonitor(node, reporter=reporter, journal=journal)
+        keeper = PlanKeeper(node=node.name, spool=node.spool, routes_changed=routes.routes_changed)
+        journals.append(journal)
+        links.append(_start(group, f"link-{node.name}", monitor.run))
+        for name, run in (("journal", journal.run), ("report", reporter.run), ("plans", keeper.run)):
+            _start(group, f"{name}-{node.name}", run)
+        _start(group, f"folders-{node.name}", keep_recording_folders, node)
+    log.info("monitor ready", nodes=[node.name for node in nodes])
+    stop.wait()
+    # Links first: a closing link still delivers what it has received, and all of it is written before the process goes.
+    gevent.killall(links, block=True, timeout=STOP_TIMEOUT_S)
+    for journal in journals:
+        journal.drain(STOP_TIMEOUT_S)
+    group.kill(block=True, timeout=STOP_TIMEOUT_S)
+    for journal in journals:
+        journal.close()
+    database.dispose()
+
+
+def _start(group: Group, name: str, run: Callable[..., None], *values: Any) -> gevent.Greenlet[..., None]:
+    """A greenlet that is begun again should it die: that is a fault of ours, and must not take the others along."""
+
+    def guarded() -> None:
+        while True:
+            try:
+                run(*values)
+            except Exception:
+                log.exception("a greenlet died and is begun again", greenlet=name)
+            gevent.sleep(1.0)
+
+    greenlet: gevent.Greenlet[..., None] = group.spawn(guarded)
+    greenlet.name = name
+    return greenlet

@@ -88,7 +88,12 @@ def demo(calls: int, rate: float, nodes: int, seed: int, talk: float) -> None:
     from .demo.stage import DemoOptions
 
     configure_logs(process="demo")
-    sys.exit(run_demo(DemoOptions(calls, rate, nodes, seed, talk), Console(stderr=True)))
+    sys.exit(
+        run_demo(
+            DemoOptions(calls, rate, nodes, seed, talk),
+            Console(stderr=True, width=None if sys.stderr.isatty() else 120),
+        )
+    )
 
 
 @cli.command()

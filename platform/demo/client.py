@@ -43,7 +43,7 @@ class ApiClient:
             query["cursor"] = page["next_cursor"]
 
     def download(self, path: str) -> tuple[bytes, dict[str, str]] | None:
-        """A body and its headers; None where there is none (404)."""
+        """A body and its headers, their names in lower case; None where there is none (404)."""
         try:
             return self._ask(path)
         except ApiRefused as error:
@@ -57,7 +57,7 @@ class ApiClient:
         )
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310
-                return answer.read(), dict(answer.headers)
+                return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
             raise ApiRefused(f"{request.get_method()} {path}: {error.code} {text}") from error

@@ -90,7 +90,7 @@ def fetch_recordings(own: ApiClient, cdrs: list[dict[str, Any]]) -> list[Recordi
             continue
         got = own.download(f"/v1/calls/{cdr['id']}/recording")
         audio, headers = got or (b"", {})
-        tag = headers.get("ETag", "").strip('"')
+        tag = headers.get("etag", "").strip('"')
         found.append(
             Recording(
                 call_id=cdr["id"],
@@ -106,10 +106,10 @@ def show_calls(console: Console, cdrs: list[dict[str, Any]], most: int = 25) -> 
     """A table of the calls, the newest first."""
     table = Table(title=f"Calls ({min(most, len(cdrs))} of {len(cdrs)})", title_justify="left")
     for heading in ("started", "number", "caller", "outcome", "node", "ring s", "talk s", "cause", "recording"):
-        table.add_column(heading, justify="right" if heading.endswith(" s") else "left")
+        table.add_column(heading, justify="right" if heading.endswith(" s") else "left", no_wrap=True)
     for cdr in cdrs[:most]:
         table.add_row(
-            cdr["started_at"][11:23],
+            cdr["started_at"][11:19],
             cdr["number"],
             cdr["caller"] or "withheld",
             cdr["outcome"],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from dialtrace.cdr.errors import CdrUnreadable
 from dialtrace.cdr.interpret import interpret
 from dialtrace.cdr.model import OUTCOMES, CallFacts, LegFacts, as_columns, digest_of

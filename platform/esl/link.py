@@ -115,13 +115,15 @@ class Link:
 
     def start(self, early: Iterable[Frame] = ()) -> None:
         """Begin to read and dispatch; ``early`` are frames that were read before."""
-        self._accept(early)
+        ending = self._accept(early)
         self._reading = gevent.Greenlet(self._read)
         self._dispatching = gevent.Greenlet(self._dispatch)
         self._reading.name = f"{self._name}-read"
         self._dispatching.name = f"{self._name}-dispatch"
         self._reading.start()
         self._dispatching.start()
+        if ending is not None:
+            self._drop(ending)
 
     @property
     def connected(self) -> bool:

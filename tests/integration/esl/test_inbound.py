@@ -261,3 +261,19 @@ def test_given_a_switch_that_stops_reading_when_we_send_then_the_deadline_ends_t
     assert CommandTimeout in {type(one.exception) for one in asking}
     assert time.monotonic() - started < 1
     assert not fs.connected
+
+
+def test_given_a_farewell_right_behind_the_login_when_connected_then_the_end_is_told(switch, client, until):
+    reply = b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n"
+    notice = b"Content-Type: text/disconnect-notice\nContent-Length: 4\n\nbye\n"
+
+    def script(peer):
+        peer.say(b"Content-Type: auth/request\n\n")
+        peer.command()
+        peer.say(reply + notice)
+        peer.command()
+
+    fs = client(switch(script))
+    fs.connect()
+    assert until(lambda: fs.ended)
+    assert not fs.connected

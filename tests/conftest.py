@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,15 @@ def _template_name(folder: Path) -> str:
     return f"dialtrace_test_{folder.stat().st_ino}"
 
 
+def _server_folder(run_folder: Path) -> Path:
+    """Where this run's server lives. Not below pytest's own folder: as root the server runs as another user, and every
+    pytest that starts shuts that folder for all others again."""
+    note = run_folder / "server-folder"
+    if not note.exists():
+        note.write_text(tempfile.mkdtemp(prefix="dialtrace-test-"), encoding="utf-8")
+    return Path(note.read_text(encoding="utf-8")) / "postgres"
+
+
 @contextmanager
 def _taking_turns(folder: Path) -> Iterator[None]:
     with (folder / "database.lock").open("w") as lock:
@@ -76,7 +86,7 @@ def database_server(request: pytest.FixtureRequest) -> str:
         return given
     folder = _run_folder(request.config)
     with _taking_turns(folder):
-        url = start_embedded(folder / "postgres").url
+        url = start_embedded(_server_folder(folder)).url
         # Nobody needs a test's data after a power cut.
         _on_server(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
     return url
@@ -141,9 +151,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput") or not hasattr(session.config, "_tmp_path_factory"):
         return
     folder = _run_folder(session.config)
-    data = folder / "postgres"
-    if (data / "postmaster.pid").exists():
-        start_embedded(data).stop()
-        shutil.rmtree(data, ignore_errors=True)
-    elif (folder / "template.done").exists():
-        _on_server(os.environ["DIALTRACE_TEST_DATABASE_URL"], f"DROP DATABASE IF EXISTS {_template_name(folder)}")
+    if (folder / "server-folder").exists():
+        data = _server_folder(folder)
+        if (data / "PG_VERSION").exists():
+            start_embedded(data).stop()
+        shutil.rmtree(data.parent, ignore_errors=True)
+    given = os.environ.get("DIALTRACE_TEST_DATABASE_URL")
+    if given and (folder / "template.done").exists():
+        _on_server(given, f"DROP DATABASE IF EXISTS {_template_name(folder)}")

@@ -1,0 +1,154 @@
+"""The log: nothing twice, nothing lost behind a cursor, no gap."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy.exc
+from sqlalchemy import text
+
+from dialtrace.events.service import NewEvent, append, read_after, sequence
+from dialtrace.ids import new_id
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def ended(call_id=None, client_id=None, revision=1, at=NOW):
+    return NewEvent("call.ended", at, client_id=client_id, call_id=call_id or new_id(), revision=revision)
+
+
+def write(database, agency_id, *events):
+    with database.tenant(agency_id) as connection:
+        return append(connection, agency_id, events)
+
+
+def read(database, agency_id, position=0, limit=100, client_id=None):
+    with database.tenant(agency_id, client_id) as connection:
+        return read_after(connection, position, limit)
+
+
+def test_given_events_then_they_can_be_read_once_they_have_positions(database, agency, client):
+    call = new_id()
+    event = NewEvent("call.ended", NOW, client_id=client.id, call_id=call, revision=2, data={"started_at": "x"})
+    assert write(database, agency.id, event) == 1
+    assert read(database, agency.id) == []
+    assert sequence(database, agency.id) == 1
+    (found,) = read(database, agency.id)
+    assert (found.agency_id, found.client_id, found.type, found.call_id) == (agency.id, client.id, "call.ended", call)
+    assert (found.revision, found.occurred_at, found.position, found.data) == (2, NOW, 1, {"started_at": "x"})
+
+
+def test_given_an_event_that_is_there_when_appended_again_then_nothing_happens(database, agency):
+    first, again = ended(), ended()
+    assert write(database, agency.id, first) == 1
+    assert write(database, agency.id, first, again, first) == 1
+    assert write(database, agency.id, ended(first.call_id, revision=2)) == 1
+    assert write(database, agency.id) == 0
+    assert sequence(database, agency.id) == 3
+
+
+def test_given_a_transaction_that_fails_then_its_events_never_were(database, agency):
+    def work():
+        with database.tenant(agency.id) as connection:
+            append(connection, agency.id, [ended()])
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        work()
+    assert sequence(database, agency.id) == 0
+
+
+def test_given_a_slow_commit_then_no_cursor_skips_it_and_there_is_no_gap(database, agency):
+    """What a sequence would do wrong: the slow transaction wrote first and commits last."""
+    slow, fast = ended(), ended()
+    with database.tenant(agency.id) as connection:
+        append(connection, agency.id, [slow])
+        write(database, agency.id, fast)
+        assert sequence(database, agency.id) == 1
+        (seen,) = read(database, agency.id)
+        assert seen.call_id == fast.call_id
+    assert sequence(database, agency.id) == 1
+    (late,) = read(database, agency.id, seen.position)
+    assert (late.call_id, late.position) == (slow.call_id, seen.position + 1)
+
+
+def test_given_a_sequencer_that_has_not_committed_then_the_next_one_waits_for_it(database, agency):
+    write(database, agency.id, ended())
+    given = []
+    with database.tenant(agency.id) as connection:
+        connection.execute(text("SELECT dialtrace_sequence_events(:a, 10)"), {"a": agency.id})
+        write(database, agency.id, ended())
+        second = threading.Thread(target=lambda: given.append(sequence(database, agency.id)))
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(10)
+    assert given == [1]
+    assert [event.position for event in read(database, agency.id)] == [1, 2]
+
+
+def test_given_many_writers_and_sequencers_and_a_reader_then_the_reader_sees_each_event_once_in_order(database, agency):
+    writers, each = 4, 25
+    done = threading.Event()
+    seen = []
+
+    def follow():
+        while True:
+            last_round = done.is_set()
+            found = read(database, agency.id, seen[-1].position if seen else 0, limit=7)
+            seen.extend(found)
+            if last_round and not found:
+                return
+
+    def produce(_):
+        for index in range(each):
+            write(database, agency.id, *(ended(at=NOW + timedelta(seconds=index)) for _ in range(2)))
+            sequence(database, agency.id, limit=3)
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(produce, range(writers)))
+    while sequence(database, agency.id):
+        pass
+    done.set()
+    reader.join(30)
+    assert [event.position for event in seen] == list(range(1, writers * each * 2 + 1))
+    assert len({event.id for event in seen}) == writers * each * 2
+
+
+def test_given_several_agencies_then_each_has_its_own_count_and_one_call_serves_all(database, agency, stranger):
+    write(database, agency.id, ended(), ended(), ended())
+    write(database, stranger.agency_id, ended())
+    assert sequence(database, limit=2) == 3
+    assert sequence(database, limit=2) == 1
+    assert sequence(database) == 0
+    assert [event.position for event in read(database, agency.id)] == [1, 2, 3]
+    assert [event.position for event in read(database, stranger.agency_id)] == [1]
+
+
+def test_given_a_client_then_it_reads_its_own_events_only(database, agency, client, tenancy):
+    sibling = tenancy.create_client(agency.id, "Sibling", "UTC")
+    write(database, agency.id, ended(client_id=client.id), ended(client_id=sibling.id), ended())
+    sequence(database, agency.id)
+    assert [event.client_id for event in read(database, agency.id, client_id=sibling.id)] == [sibling.id]
+    assert len(read(database, agency.id)) == 3
+
+
+def test_given_a_client_then_it_cannot_move_the_agencys_count(database, agency, client):
+    with (
+        pytest.raises(sqlalchemy.exc.ProgrammingError, match="whole agency"),
+        database.tenant(agency.id, client.id) as connection,
+    ):
+        connection.execute(text("SELECT dialtrace_sequence_events(:a, 1)"), {"a": agency.id})
+
+
+def test_given_old_events_that_were_removed_then_no_position_comes_twice(database, agency, owner_engine):
+    write(database, agency.id, ended(), ended())
+    sequence(database, agency.id)
+    with owner_engine.begin() as connection:
+        connection.execute(text("DELETE FROM events"))
+    write(database, agency.id, ended())
+    sequence(database, agency.id)
+    assert [event.position for event in read(database, agency.id)] == [3]

@@ -71,6 +71,10 @@ def tenant_of(services: ApiServices, principal: Principal, agency_id: UUID | Non
             raise Problem("not_found", "There is no such agency.")
         services.tenancy.get_agency(agency_id)
         own = agency_id
-    if principal.client_id is not None and client_id not in {None, principal.client_id}:
+    if client_id is None or client_id == principal.client_id:
+        return Asked(services, principal, own, principal.client_id)
+    if principal.client_id is not None:
         raise Problem("not_found", "There is no such client.")
-    return Asked(services, principal, own, principal.client_id or client_id)
+    # A client of the agency, or ClientUnknown: a list of somebody else's things is not empty, it is not there.
+    services.tenancy.get_client(own, client_id)
+    return Asked(services, principal, own, client_id)

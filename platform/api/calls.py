@@ -13,7 +13,7 @@ from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
 from ..recording.model import Recording
 from .auth import EVERYBODY, Asked
 from .endpoint import endpoint
-from .fields import Answer, Id, Moment, MomentIn
+from .fields import Answer, Id, Moment, MomentIn, PhoneFilter
 from .owners import OwnedQuery
 from .paging import Listed, list_page
 from .store import recording_states
@@ -25,18 +25,14 @@ _STATES: Mapping[str, RecordingState] = {"on_node": "pending", "stored": "stored
 #: Of several segments the least settled one speaks for the call.
 _RANK: Sequence[RecordingState] = ("none", "absent", "stored", "pending")
 
-E164 = Annotated[
-    str,
-    Field(max_length=32, description="E.164; `+` is `%2B` in an address.", examples=["+442079460123"]),
-]
 Ms = Annotated[int | None, Field(description="Milliseconds.")]
 
 
 class CallQuery(OwnedQuery):
     """Filters of the list of calls; all that are given must hold."""
 
-    number: Annotated[E164 | None, Field(default=None)]
-    caller: Annotated[E164 | None, Field(default=None)]
+    number: Annotated[PhoneFilter | None, Field(default=None)]
+    caller: Annotated[PhoneFilter | None, Field(default=None)]
     outcome: Annotated[Outcome | None, Field(default=None)]
     node: Annotated[str | None, Field(default=None, max_length=100, description="Name of the node that had the call.")]
     started_from: Annotated[MomentIn | None, Field(default=None, description="Began at this moment or later.")]

@@ -5,6 +5,7 @@ Bodies are strict: an unknown member is a fault, and no type is guessed from ano
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,11 +22,14 @@ def moment_text(moment: datetime) -> str:
     return utc.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def _text_only(value: object) -> object:
-    """Refuses numbers where a moment is expected: pydantic would take them for seconds since 1970."""
-    if isinstance(value, str | datetime):
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _rfc3339(value: object) -> object:
+    """Refuses what pydantic would take besides: seconds since 1970, a day alone, a moment without its zone."""
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
         return value
-    raise ValueError("must be a text in RFC 3339, such as 2026-03-01T09:30:00Z")
+    raise ValueError("must be a moment in RFC 3339 with its zone, such as 2026-03-01T09:30:00Z")
 
 
 Moment = Annotated[
@@ -35,8 +39,20 @@ Moment = Annotated[
 ]
 MomentIn = Annotated[
     AwareDatetime,
-    BeforeValidator(_text_only),
+    BeforeValidator(_rfc3339),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T09:30:00Z"]}),
+]
+
+
+def _plus_of_query(value: object) -> object:
+    """In an address a bare `+` means a blank; a telephone number that begins with one meant the `+`."""
+    return "+" + value[1:] if isinstance(value, str) and value.startswith(" ") else value
+
+
+PhoneFilter = Annotated[
+    str,
+    BeforeValidator(_plus_of_query),
+    Field(max_length=40, description="E.164; write `+` as `%2B` in an address.", examples=["+442079460123"]),
 ]
 Id = Annotated[UUID, Field(examples=[EXAMPLE_ID])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["Main office"])]

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from ..numbers.model import Number
 from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
-from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, Version, absent
+from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, PhoneFilter, Version, absent
 from .owners import ClientId, OwnedQuery, owner_of
 from .paging import Listed, each, list_page
 from .preconditions import check_match
@@ -73,7 +73,7 @@ class NumberAnswer(Answer):
     id: Id
     agency_id: Id
     client_id: Id
-    number: Annotated[str, Field(validation_alias="e164", examples=["+442079460123"])]
+    number: Annotated[str, Field(description="E.164.", examples=["+442079460123"])]
     kind: Kind
     status: Literal["active", "suspended", "released"]
     label: Label
@@ -91,12 +91,13 @@ class NumberList(Listed[NumberAnswer]):
 class NumberQuery(OwnedQuery):
     """Filters of the list of numbers."""
 
-    number: Annotated[str | None, Field(default=None, max_length=40, description="E.164; `+` is `%2B` in an address.")]
+    number: Annotated[PhoneFilter | None, Field(default=None)]
     status: Annotated[Literal["active", "suspended", "released"] | None, Field(default=None)]
 
 
 def show(number: Number) -> NumberAnswer:
-    return NumberAnswer.model_validate(number)
+    members = {name: getattr(number, name) for name in NumberAnswer.model_fields.keys() - {"number"}}
+    return NumberAnswer(number=number.e164, **members)
 
 
 @endpoint(

@@ -1,0 +1,147 @@
+"""The API on a real database and a folder of recordings, and requests to it with each role's key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from apiflask import APIFlask
+from werkzeug.test import TestResponse
+
+from dialtrace.api.app import ApiServices, create_app
+from dialtrace.calls.service import CallFlowService
+from dialtrace.cdr.service import CdrService
+from dialtrace.clock import SystemClock
+from dialtrace.db.engine import Database
+from dialtrace.db.tables import OPERATOR_AGENCY
+from dialtrace.numbers.service import NumberService
+from dialtrace.objectstore.service import open_store
+from dialtrace.recording.service import RecordingService
+from dialtrace.tenancy.service import TenancyService
+
+
+@pytest.fixture
+def services(database: Database, tmp_path: Path) -> ApiServices:
+    clock = SystemClock()
+    return ApiServices(
+        database=database,
+        tenancy=TenancyService(database, clock),
+        numbers=NumberService(database, clock),
+        flows=CallFlowService(database, clock),
+        cdr=CdrService(database),
+        recordings=RecordingService(database, open_store(str(tmp_path / "objects"))),
+        secret_key="only for tests",
+    )
+
+
+@pytest.fixture
+def app(services: ApiServices) -> APIFlask:
+    return create_app(services)
+
+
+@dataclass
+class Asker:
+    """Requests with one key."""
+
+    app: APIFlask
+    token: str | None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            sent["Authorization"] = f"Bearer {self.token}"
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        return self.app.test_client().open(path, method=method, data=body, headers=sent)
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        return self.ask("GET", path, **headers)
+
+    def post(self, path: str, body: Any, **headers: str) -> TestResponse:
+        return self.ask("POST", path, body, **headers)
+
+    def patch(self, path: str, body: Any, **headers: str) -> TestResponse:
+        return self.ask("PATCH", path, body, **headers)
+
+    def delete(self, path: str, **headers: str) -> TestResponse:
+        return self.ask("DELETE", path, **headers)
+
+    def made(self, path: str, body: Any) -> dict[str, Any]:
+        """Makes something, and expects it to be made."""
+        answer = self.post(path, body)
+        assert answer.status_code == 201, answer.text
+        return answer.get_json()  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def asker(app: APIFlask) -> Callable[[str | None], Asker]:
+    return lambda token: Asker(app, token)
+
+
+@pytest.fixture
+def operator(app: APIFlask, services: ApiServices) -> Asker:
+    return Asker(app, services.tenancy.create_key(UUID(OPERATOR_AGENCY), role="operator", name="test")[1])
+
+
+@dataclass
+class Tenant:
+    """An agency with two clients, each with a target, a flow and a number; and the keys to them."""
+
+    agency: dict[str, Any]
+    client: dict[str, Any]
+    sibling: dict[str, Any]
+    agency_key: Asker
+    client_key: Asker
+    sibling_key: Asker
+    target: dict[str, Any]
+    flow: dict[str, Any]
+    number: dict[str, Any]
+
+
+def document(*targets: str, record: bool = True) -> dict[str, Any]:
+    return {"version": 1, "record": record, "steps": [{"type": "ring", "targets": list(targets)}]}
+
+
+@pytest.fixture
+def make_tenant(app: APIFlask, operator: Asker) -> Callable[[str], Tenant]:
+    count = iter(range(100, 1000))
+
+    def make(name: str) -> Tenant:
+        agency = operator.made("/v1/agencies", {"name": name})
+        token = operator.made("/v1/keys", {"agency_id": agency["id"], "role": "agency", "name": "key"})["token"]
+        own = Asker(app, token)
+        first, second = (own.made("/v1/clients", {"name": f"{name} {which}"}) for which in ("first", "second"))
+
+        def key_of(client: dict[str, Any]) -> Asker:
+            body = {"role": "client", "client_id": client["id"], "name": "client's key"}
+            return Asker(app, own.made("/v1/keys", body)["token"])
+
+        target = own.made(
+            "/v1/targets", {"client_id": first["id"], "name": f"{name} desk", "address": "sip:desk@pbx.example"}
+        )
+        flow = own.made(
+            "/v1/flows", {"client_id": first["id"], "name": f"{name} flow", "document": document(target["id"])}
+        )
+        number = own.made(
+            "/v1/numbers",
+            {"client_id": first["id"], "number": f"+44207946{next(count):04d}", "flow_id": flow["id"], "label": name},
+        )
+        return Tenant(
+            agency=agency, client=first, sibling=second, agency_key=own, client_key=key_of(first),
+            sibling_key=key_of(second), target=target, flow=flow, number=number,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def tenant(make_tenant: Callable[[str], Tenant]) -> Tenant:
+    return make_tenant("North")

@@ -1,0 +1,189 @@
+"""Call records and recordings over the application, on a real database and a folder of objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import pytest
+
+from dialtrace.api.app import ApiServices
+
+from .conftest import Asker, Tenant
+from .records import bring_home, due_of, store_call, wav
+
+
+def ids(asker: Asker, path: str) -> list[str]:
+    answer = asker.get(path)
+    assert answer.status_code == 200, answer.text
+    return [row["id"] for row in answer.get_json()["data"]]
+
+
+def test_given_a_call_when_read_then_it_has_its_legs_and_exact_times(services: ApiServices, tenant: Tenant) -> None:
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"], target=tenant.target["id"])
+    call = tenant.client_key.get(f"/v1/calls/{call_id}").get_json()
+    assert call["started_at"] == "2026-11-03T09:30:00.125250Z"
+    assert (call["outcome"], call["talk_ms"], call["node"]) == ("answered", 16_000, "node-1")
+    assert call["target_id"] == tenant.target["id"]
+    assert call["recording"] == "none"
+    assert [leg["target_id"] for leg in call["legs"]] == [tenant.target["id"]]
+    row = tenant.client_key.get("/v1/calls").get_json()["data"][0]
+    assert row == {name: call[name] for name in row}
+    assert "legs" not in row
+
+
+def test_given_calls_when_filtered_then_only_those_that_fit_come(services: ApiServices, tenant: Tenant) -> None:
+    agency, client, sibling = tenant.agency["id"], tenant.client["id"], tenant.sibling["id"]
+    first = str(store_call(services, agency, client, minute=0))
+    busy = str(store_call(services, agency, client, minute=1, outcome="busy", number="+442079460555"))
+    other = str(store_call(services, agency, sibling, minute=2, caller=None))
+    key = tenant.agency_key
+    assert ids(key, "/v1/calls") == [other, busy, first]
+    assert ids(key, f"/v1/calls?client_id={sibling}") == [other]
+    assert ids(key, "/v1/calls?outcome=busy") == [busy]
+    assert ids(key, "/v1/calls?number=%2B442079460555") == ids(key, "/v1/calls?number=+442079460555") == [busy]
+    assert ids(key, "/v1/calls?caller=%2B442079460999") == [busy, first]
+    assert ids(key, "/v1/calls?answered_only=true") == [other, first]
+    assert ids(key, "/v1/calls?min_talk_ms=20000") == []
+    span = urlencode({"started_from": "2026-11-03T12:30:30+03:00", "started_until": "2026-11-03T09:32:00.125250Z"})
+    assert ids(key, "/v1/calls?" + span) == [busy]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("started_from=2026-11-03T09:30:00", "started_from"),
+        ("started_from=1700000000", "started_from"),
+        ("outcome=splendid", "outcome"),
+        ("limit=201", "limit"),
+        ("limit=0", "limit"),
+        ("colour=red", "colour"),
+        ("limit=5&limit=6", "limit"),
+        ("client_id=7", "client_id"),
+        ("node=%00", "node"),
+    ],
+)
+def test_given_a_faulty_query_when_listing_then_422_names_the_parameter(
+    tenant: Tenant, query: str, parameter: str
+) -> None:
+    answer = tenant.agency_key.get("/v1/calls?" + query)
+    assert answer.status_code == 422
+    assert [fault["parameter"] for fault in answer.get_json()["errors"]] == [parameter]
+
+
+def test_given_many_calls_when_paged_then_each_comes_once_and_the_link_leads_on(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    stored = [
+        str(store_call(services, tenant.agency["id"], tenant.client["id"], minute=minute // 2)) for minute in range(5)
+    ]
+    seen: list[str] = []
+    path: str | None = "/v1/calls?limit=2&node=node-1"
+    while path:
+        answer = tenant.agency_key.get(path)
+        page = answer.get_json()
+        seen += [row["id"] for row in page["data"]]
+        link = answer.headers.get("Link")
+        assert page["has_more"] == (link is not None) == (page["next_cursor"] is not None)
+        path = link.partition(">")[0].lstrip("<") if link else None
+    assert sorted(seen) == sorted(stored)
+
+
+def test_given_a_cursor_when_used_elsewhere_or_changed_then_400(services: ApiServices, tenant: Tenant) -> None:
+    for minute in range(3):
+        store_call(services, tenant.agency["id"], tenant.client["id"], minute=minute)
+    cursor = tenant.agency_key.get("/v1/calls?limit=1").get_json()["next_cursor"]
+    assert tenant.agency_key.get(f"/v1/calls?limit=2&cursor={cursor}").status_code == 200
+    elsewhere = [
+        (tenant.agency_key, f"/v1/calls?cursor={cursor}&outcome=busy"),
+        (tenant.agency_key, f"/v1/calls?cursor={cursor}&client_id={tenant.client['id']}"),
+        (tenant.agency_key, f"/v1/numbers?cursor={cursor}"),
+        (tenant.client_key, f"/v1/calls?cursor={cursor}"),
+        (tenant.agency_key, f"/v1/calls?cursor={'A' if cursor[0] != 'A' else 'B'}{cursor[1:]}"),
+        (tenant.agency_key, "/v1/calls?cursor=x"),
+    ]
+    for key, path in elsewhere:
+        answer = key.get(path)
+        assert (answer.status_code, answer.get_json()["code"]) == (400, "cursor_invalid"), path
+
+
+def test_given_a_stored_recording_when_fetched_then_whole_or_in_parts_it_is_the_file(
+    services: ApiServices, tenant: Tenant, tmp_path: Path
+) -> None:
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"], recorded=True)
+    audio = wav()
+    path = f"/v1/calls/{call_id}/recording"
+    pending = tenant.client_key.get(path)
+    assert (pending.status_code, pending.get_json()["code"]) == (404, "recording_pending")
+    assert tenant.client_key.get(f"/v1/calls/{call_id}").get_json()["recording"] == "pending"
+    sha256 = bring_home(services, due_of(call_id, tenant.agency["id"], tenant.client["id"]), tmp_path, audio)
+
+    whole = tenant.client_key.get(path)
+    assert (whole.status_code, whole.mimetype, whole.data == audio) == (200, "audio/wav", True)
+    assert whole.headers["ETag"] == f'"{sha256}"'
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    assert whole.headers["Content-Disposition"] == f'attachment; filename="{call_id}-1.wav"'
+    detail = tenant.client_key.get(f"/v1/calls/{call_id}").get_json()
+    assert detail["recordings"][0] | {"stored_at": None} == {
+        "segment": 1, "state": "stored", "absence_reason": None, "size_bytes": len(audio), "sha256": sha256,
+        "duration_ms": 500, "channels": 2, "stored_at": None, "href": f"{path}?segment=1",
+    }  # fmt: skip
+    size = len(audio)
+    for asked, first, last in (
+        ("bytes=0-99", 0, 99), ("bytes=100-", 100, size - 1), ("bytes=-10", size - 10, size - 1),
+        (f"bytes={size - 1}-{size + 50}", size - 1, size - 1),
+    ):  # fmt: skip
+        part = tenant.client_key.get(path, Range=asked)
+        assert part.status_code == 206
+        assert part.data == audio[first : last + 1]
+        assert part.headers["Content-Range"] == f"bytes {first}-{last}/{size}"
+        assert part.headers["Content-Length"] == str(last - first + 1)
+
+
+def test_given_odd_ranges_when_fetched_then_the_whole_or_416(
+    services: ApiServices, tenant: Tenant, tmp_path: Path
+) -> None:
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"], recorded=True)
+    audio, path = wav(), f"/v1/calls/{call_id}/recording"
+    sha256 = bring_home(services, due_of(call_id, tenant.agency["id"], tenant.client["id"]), tmp_path, audio)
+    key = tenant.agency_key
+    for asked in ("bytes=0-1,5-6", "lines=1-2", "bytes=x", "bytes=5-1"):
+        assert (key.get(path, Range=asked).status_code, key.get(path, Range=asked).data == audio) == (200, True), asked
+    beyond = key.get(path, Range=f"bytes={len(audio)}-")
+    assert (beyond.status_code, beyond.get_json()["code"]) == (416, "range_not_satisfiable")
+    assert beyond.headers["Content-Range"] == f"bytes */{len(audio)}"
+    assert key.get(path, Range="bytes=0-9", If_Range=f'"{sha256}"').status_code == 206
+    assert key.get(path, Range="bytes=0-9", If_Range='"other"').status_code == 200
+    assert key.get(path, If_None_Match=f'"{sha256}"').status_code == 304
+    head = key.ask("HEAD", path)
+    assert (head.status_code, head.data, head.headers["Content-Length"]) == (200, b"", str(len(audio)))
+    missing = key.get(f"{path}?segment=2").get_json()
+    assert (missing["code"], missing["reason"]) == ("recording_absent", "no_such_segment")
+
+
+def test_given_no_recording_when_fetched_then_the_reason_is_told(
+    services: ApiServices, tenant: Tenant, tmp_path: Path
+) -> None:
+    agency, client = tenant.agency["id"], tenant.client["id"]
+    lost = store_call(services, agency, client, recorded=True)
+    bring_home(services, due_of(lost, agency, client), tmp_path, None)
+    never = store_call(services, agency, client, minute=1)
+    for call_id, reason in ((lost, "missing"), (never, "not_recorded")):
+        answer = tenant.client_key.get(f"/v1/calls/{call_id}/recording")
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "recording_absent")
+        assert answer.get_json()["reason"] == reason
+    assert tenant.client_key.get(f"/v1/calls/{uuid4()}/recording").get_json()["code"] == "not_found"
+    assert tenant.client_key.get(f"/v1/calls/{lost}").get_json()["recording"] == "absent"
+
+
+def test_given_a_store_that_lost_its_folder_when_fetched_then_it_is_our_fault_and_says_nothing(
+    services: ApiServices, tenant: Tenant, tmp_path: Path
+) -> None:
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"], recorded=True)
+    bring_home(services, due_of(call_id, tenant.agency["id"], tenant.client["id"]), tmp_path, wav())
+    for file in (tmp_path / "objects").rglob("*.wav"):
+        file.unlink()
+    answer = tenant.client_key.get(f"/v1/calls/{call_id}/recording")
+    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
+    assert "objects" not in answer.text

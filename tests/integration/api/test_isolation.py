@@ -1,0 +1,177 @@
+"""Every endpoint × every key × somebody else's ids: nothing is answered, not one byte of the other tenant.
+
+Each endpoint has a row here; one that is declared without a row fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from apiflask import APIFlask
+
+from dialtrace.api.app import ApiServices
+from dialtrace.api.endpoint import PUBLIC, Endpoint
+
+from .conftest import Asker, Tenant, document
+from .records import bring_home, due_of, store_call, wav
+
+Body = Callable[[Mapping[str, str]], dict[str, Any]]
+
+#: What each endpoint is asked for: bodies with somebody else's ids (`agency`, `client`, `target`, …).
+BODIES: dict[str, list[Body]] = {
+    "POST /v1/agencies": [lambda _: {"name": "x"}],
+    "POST /v1/clients": [lambda other: {"name": "x", "agency_id": other["agency"]}],
+    "POST /v1/keys": [
+        lambda other: {"role": "agency", "name": "x", "agency_id": other["agency"]},
+        lambda other: {"role": "client", "name": "x", "client_id": other["client"]},
+        lambda other: {"role": "operator", "name": "x"},
+    ],
+    "POST /v1/targets": [lambda other: {"name": "x", "address": "sip:a@b.example", "client_id": other["client"]}],
+    "POST /v1/flows": [
+        lambda other: {"name": "x", "client_id": other["client"], "document": document(other["target"])}
+    ],
+    "POST /v1/numbers": [lambda other: {"number": "+442079468888", "client_id": other["client"]}],
+    "PATCH /v1/targets/<uuid:target_id>": [lambda _: {"name": "taken over"}],
+    "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
+    "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
+}
+#: Endpoints for one thing: which of the other tenant's ids stands in the path.
+IDS = {
+    "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
+    "call_id": "call", "key_id": "key",
+}  # fmt: skip
+#: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
+ROWS = {
+    "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
+    "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list",
+    "GET /v1/agencies/<uuid:agency_id>": "one", "GET /v1/clients/<uuid:client_id>": "one",
+    "GET /v1/targets/<uuid:target_id>": "one", "GET /v1/flows/<uuid:flow_id>": "one",
+    "GET /v1/numbers/<uuid:number_id>": "one", "GET /v1/calls/<uuid:call_id>": "one",
+    "GET /v1/calls/<uuid:call_id>/recording": "one", "DELETE /v1/numbers/<uuid:number_id>": "one",
+    "DELETE /v1/keys/<uuid:key_id>": "one", **dict.fromkeys(BODIES, "body"),
+}  # fmt: skip
+PUBLIC_ROWS = {"/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/reference"}
+
+
+def endpoints_of(app: APIFlask) -> dict[str, Endpoint]:
+    found = {}
+    for rule in app.url_map.iter_rules():
+        made = getattr(app.view_functions[rule.endpoint], "declaration", None)
+        if isinstance(made, Endpoint):
+            found[f"{made.method} {made.path}"] = made
+    return found
+
+
+def test_given_the_application_when_listed_then_every_endpoint_has_a_row_here(app: APIFlask) -> None:
+    assert set(endpoints_of(app)) == set(ROWS)
+    public = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if getattr(app.view_functions[rule.endpoint], "declaration", None) == PUBLIC
+    }
+    assert public == PUBLIC_ROWS
+    assert {rule.endpoint for rule in app.url_map.iter_rules()} - {"static"} == {
+        rule.endpoint for rule in app.url_map.iter_rules() if rule.rule in PUBLIC_ROWS or rule.rule in _paths()
+    }
+
+
+def _paths() -> set[str]:
+    return {row.split(" ", 1)[1] for row in ROWS}
+
+
+@pytest.fixture
+def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path: Path) -> tuple[Tenant, dict[str, str]]:
+    """The tenant whose things are asked for, and the id of each of its things."""
+    victim = make_tenant("Victimname")
+    agency, client = victim.agency["id"], victim.client["id"]
+    call = store_call(services, agency, client, recorded=True, caller="+442079467777", target=victim.target["id"])
+    bring_home(services, due_of(call, agency, client), tmp_path, wav())
+    key = services.tenancy.list_keys(UUID(agency)).items[0]
+    ids = {
+        "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
+        "number": victim.number["id"], "call": str(call), "key": str(key.id),
+    }  # fmt: skip
+    return victim, ids
+
+
+def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
+    """Everything that is tried with one endpoint: path and body, with and without naming the other tenant."""
+    method, path = row.split(" ", 1)
+    for argument, name in IDS.items():
+        path = path.replace(f"<uuid:{argument}>", ids[name])
+    bodies: list[Any] = [make(ids) for make in BODIES.get(row, ())] or [None]
+    for body in bodies:
+        yield method, path, body
+        yield method, f"{path}?agency_id={ids['agency']}", body
+    if ROWS[row] == "list" and row not in {"GET /v1/agencies", "GET /v1/clients", "GET /v1/keys"}:
+        yield method, f"{path}?client_id={ids['client']}", None
+
+
+def assert_nothing_is_told(answer: Any, victim: Tenant, ids: Mapping[str, str], sent: str) -> None:
+    told = answer.data + json.dumps(dict(answer.headers)).encode()
+    secrets = ["Victimname", "+442079467777", victim.number["number"], *ids.values()]
+    for secret in secrets:
+        assert secret in sent or secret.encode() not in told, f"{sent} tells {secret}"
+    assert b"RIFF" not in answer.data
+
+
+def test_given_somebody_elses_ids_when_asked_for_with_a_foreign_key_then_nothing_is_there(
+    owned: tuple[Tenant, dict[str, str]], make_tenant: Callable[[str], Tenant], app: APIFlask
+) -> None:
+    victim, ids = owned
+    stranger = make_tenant("Stranger")
+    keys = {"agency": stranger.agency_key, "client": stranger.client_key, "no key": Asker(app, None)}
+    endpoints = endpoints_of(app)
+    for role, key in keys.items():
+        for row in ROWS:
+            for method, path, body in requests_of(row, ids):
+                answer = key.ask(method, path, body, If_Match="*")
+                sent = f"{role}: {method} {path} {json.dumps(body)}"
+                own_list = ROWS[row] == "list" and "?" not in path and role in endpoints[row].roles
+                wanted = {200} if own_list else {401} if role == "no key" else {403, 404}
+                assert answer.status_code in wanted, f"{sent} → {answer.status_code} {answer.text}"
+                assert_nothing_is_told(answer, victim, ids, sent)
+    assert_untouched(victim)
+
+
+def test_given_a_siblings_ids_when_asked_for_with_a_client_key_then_nothing_is_there(
+    owned: tuple[Tenant, dict[str, str]], app: APIFlask
+) -> None:
+    """The sibling is a client of the same agency."""
+    victim, ids = owned
+    endpoints = endpoints_of(app)
+    for row in ROWS:
+        for method, path, body in requests_of(row, ids):
+            answer = victim.sibling_key.ask(method, path, body, If_Match="*")
+            sent = f"sibling: {method} {path} {json.dumps(body)}"
+            own_list = ROWS[row] == "list" and "client_id" not in path and "client" in endpoints[row].roles
+            wanted = {200} if own_list else {403, 404}
+            assert answer.status_code in wanted, f"{sent} → {answer.status_code} {answer.text}"
+            for secret in (*(ids[name] for name in ("client", "call", "target", "flow", "number", "key")), "Victimname "
+                           "first", victim.number["number"], "+442079467777"):  # fmt: skip
+                assert secret in sent or secret not in answer.text, f"{sent} tells {secret}"
+            assert b"RIFF" not in answer.data
+    assert_untouched(victim)
+
+
+def assert_untouched(victim: Tenant) -> None:
+    """What was refused changed nothing."""
+    key = victim.agency_key
+    for kind, before in (("targets", victim.target), ("flows", victim.flow), ("numbers", victim.number)):
+        assert key.get(f"/v1/{kind}/{before['id']}").get_json() == before
+        assert len(key.get(f"/v1/{kind}").get_json()["data"]) == 1
+    assert len(key.get("/v1/clients").get_json()["data"]) == 2
+
+
+def test_given_an_agency_when_its_sibling_clients_key_lists_then_it_sees_its_own_only(
+    owned: tuple[Tenant, dict[str, str]],
+) -> None:
+    victim, _ = owned
+    assert [row["id"] for row in victim.sibling_key.get("/v1/clients").get_json()["data"]] == [victim.sibling["id"]]
+    for kind in ("targets", "flows", "numbers", "calls"):
+        assert victim.sibling_key.get(f"/v1/{kind}").get_json()["data"] == []

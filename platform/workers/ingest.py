@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from ..cdr.errors import CdrError
-from ..cdr.interpret import interpret
+from ..cdr.interpret import event_document, interpret, lost_document
 from ..cdr.model import CallFacts, Facts, LegFacts, Stored
-from ..cdr.rebuild import event_document, lost_document
 from ..cdr.service import MAX_BATCH, CdrService
 from ..clock import Clock, to_microseconds
 from ..journal.errors import JournalError

@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from dialtrace.cdr.errors import CallUnknown
-from dialtrace.cdr.interpret import interpret
+from dialtrace.cdr.interpret import interpret, lost_document
 from dialtrace.cdr.model import CallFacts, CallFilters, Facts, LegFacts
-from dialtrace.cdr.rebuild import lost_document
 from dialtrace.cdr.service import CdrService
 from dialtrace.db.engine import Database
 from dialtrace.db.errors import DatabaseUnavailable

@@ -1,0 +1,51 @@
+"""What a call's file and a leg's file say in the same way: when it began, rang, was bridged; codec and cause. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .causes import Q850
+from .errors import CdrUnreadable
+from .fields import Fields
+
+
+def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    """Whole milliseconds from start to end, never negative; None if either never was."""
+    if start is None or end is None:
+        return None
+    return max(0, (end - start) // timedelta(milliseconds=1))
+
+
+def started_of(fields: Fields) -> datetime:
+    started = fields.stamp("dialtrace_started") or fields.stamp("start_uepoch") or fields.earliest_time("created_time")
+    if started is None:
+        raise CdrUnreadable("the CDR has no start (variables.start_uepoch)")
+    return started
+
+
+def first_of(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment), default=None)
+
+
+def ringing_of(fields: Fields) -> datetime | None:
+    """A 180, else a 183; an answer of ours sets the 183's stamp too and is no ringing [T]."""
+    answered, media = fields.stamp("answer_uepoch"), fields.stamp("progress_media_uepoch")
+    early = media if media and not (answered and media >= answered) else None
+    return fields.stamp("progress_uepoch") or early
+
+
+def ring_end(ringing: datetime | None, *ends: datetime | None) -> datetime | None:
+    """The first of ``ends`` that comes after the ringing began: an announcement may have answered before it."""
+    return next((end for end in ends if end and ringing and end >= ringing), None)
+
+
+def bridged_of(fields: Fields) -> datetime | None:
+    return first_of(fields.stamp("bridge_uepoch"), fields.earliest_time("bridged_time"))
+
+
+def codec_of(fields: Fields) -> str | None:
+    return fields.word("read_codec") or fields.word("write_codec")
+
+
+def q850_of(fields: Fields, cause: str | None) -> int | None:
+    return Q850.get(cause or "") or fields.integer("hangup_cause_q850")

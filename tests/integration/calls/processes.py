@@ -115,9 +115,9 @@ class Processes:
             process.kill()
             process.wait(timeout=5)
         for switch in self._switches:
-            if switch.process.poll() is None:
-                switch.stop()
-            elif switch.process.stdout:
+            switch.process.terminate()
+            switch.process.wait(timeout=10)
+            if switch.process.stdout:
                 switch.process.stdout.close()
 
     def _start(self, script: str, *arguments: str) -> Process:

@@ -78,7 +78,8 @@ def interpret_lost(row: object, *, node: str) -> CallFacts:
     if call_id is None or started is None:
         raise CdrUnreadable("a lost call's record has no call or no start")
     caller, name = _text(row.get("caller")), _text(row.get("caller_name"))
-    numbers = [as_number(item) for item in row.get("segments") or []]
+    listed = row.get("segments")
+    numbers = [as_number(item) for item in listed] if isinstance(listed, list) else []
     segments = tuple(sorted({number for number in numbers if isinstance(number, int) and 0 < number < 10_000}))
     return CallFacts(
         id=call_id,
@@ -108,6 +109,8 @@ def cdr_of_event(event: object) -> dict[str, Any]:
     for variable, header in (("uuid", "Unique-ID"), ("hangup_cause", "Hangup-Cause")):
         variables.setdefault(variable, headers.get(header))
     profile = {name: headers.get(header) for name, header in _PROFILE.items()}
+    # A transfer of ours has changed the destination by the time of the hang-up; the request's own user stays.
+    profile["destination_number"] = headers.get("variable_sip_req_user") or profile["destination_number"]
     return {
         "source": "event",
         "core-uuid": headers.get("Core-UUID"),

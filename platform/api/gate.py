@@ -39,6 +39,9 @@ def read_body(request: Request) -> Any:
         given = request.mimetype or "nothing"
         raise Problem("unsupported_media_type", f"Send the body as application/json; Content-Type says {given}.")
     raw = request.get_data(cache=True)
+    if request.content_length is None and len(raw) >= MAX_BODY_BYTES:
+        # A chunked body is cut off at the limit without a word.
+        raise Problem("body_too_large")
     try:
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
+from ..recording.model import parse_file_name
 from .causes import outcome_of, sip_status_of
 from .fields import Fields, as_uuid
 from .media import read_media
@@ -175,9 +176,9 @@ def _segments(fields: Fields, call_id: uuid.UUID) -> tuple[int, ...]:
     """Numbers of the recordings that the plan named; a name that is not this call's own is none of ours."""
     found = set()
     for name in (fields.text("dialtrace_recordings", limit=8192) or "").split(",")[:MAX_SEGMENTS]:
-        match = re.fullmatch(rf"{call_id}-([1-9][0-9]{{0,3}})\.wav", name.strip())
-        if match:
-            found.add(int(match[1]))
+        parsed = parse_file_name(name.strip())
+        if parsed and parsed[0] == call_id:
+            found.add(parsed[1])
     if not found and fields.word("dialtrace_record") == "yes":
         found = {1}
     return tuple(sorted(found))

@@ -110,6 +110,19 @@ def test_given_a_caller_who_leaves_during_the_announcement_then_he_cancelled() -
     assert (facts.outcome, facts.hangup_side) == ("caller_cancelled", "caller")
 
 
+def test_given_a_flow_that_only_announces_and_ends_then_nobody_answered() -> None:
+    facts = changed(
+        "13-announce-then-busy.a",
+        sip_hangup_disposition="send_bye",
+        hangup_cause="NORMAL_CLEARING",
+        originate_disposition="",
+        originate_causes="",
+        originated_legs="",
+    )
+
+    assert (facts.outcome, facts.hangup_side) == ("no_answer", "platform")
+
+
 def test_given_no_plan_at_all_when_the_call_ends_then_it_is_our_own_failure() -> None:
     facts = changed("10-unknown-fallback.a", hangup_cause="SUBSCRIBER_ABSENT")
 

@@ -31,7 +31,9 @@ END $$;
 CREATE FUNCTION dialtrace_routes_changed(p_since xid8)
 RETURNS TABLE (mark xid8, e164 text, agency_id uuid, client_id uuid, number_id uuid, status text, kind text,
                flow_id uuid, number_version integer, flow_version integer, compiled jsonb)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+-- A plan for any mark would expect a third of the directory to have changed, and read all of it.
+SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
     WITH changed AS (
@@ -149,7 +151,9 @@ END $$;
 -- Makes the monthly partitions that are missing, p_months of them from p_from on; returns how many it made. What stands in
 -- the default partition for such a month moves into it, in the same transaction.
 CREATE FUNCTION dialtrace_make_partitions(p_from date, p_months integer) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC'
+-- Who waits for a table holds up everybody behind him: better to come again later.
+SET lock_timeout = '2s' AS $$
 DECLARE
     v_parent text;
     v_column text;

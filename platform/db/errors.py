@@ -45,6 +45,17 @@ class DatabaseRefuses(DatabaseError):
     """The database refuses the login: check user, password and database name in DIALTRACE_DATABASE_URL."""
 
 
+class LoginTooWeak(DatabaseError):
+    """The login may not make the roles that it needs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the login may not make the roles dialtrace_owner, dialtrace_app and dialtrace_system: let it own the"
+            " database and give it CREATEROLE, or make the three roles (NOLOGIN), grant them to it, and let"
+            " dialtrace_owner create in the schema public"
+        )
+
+
 class DatabaseTooOld(DatabaseError):
     """The server is older than PostgreSQL 15."""
 

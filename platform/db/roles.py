@@ -3,14 +3,20 @@ makes sure of them, also after a database was moved to another server. Must not 
 """
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
+
+from .errors import LoginTooWeak
 
 OWNER_ROLE = "dialtrace_owner"
+INSUFFICIENT_PRIVILEGE = "42501"
 
 # Another database of the same server may be making the same roles at this moment: "exists already" is fine.
 _MAKE = """
 DO $$
 DECLARE
     v_role text;
+    -- Since PostgreSQL 16 who makes a role may give it away, but not take it on, until he has granted it to himself.
+    v_right text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
     FOREACH v_role IN ARRAY ARRAY['dialtrace_owner', 'dialtrace_app', 'dialtrace_system'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
@@ -20,10 +26,18 @@ BEGIN
                 NULL;
             END;
         END IF;
-        IF NOT pg_has_role(session_user, v_role, 'MEMBER') THEN
-            EXECUTE format('GRANT %I TO %I', v_role, session_user);
+        IF NOT pg_has_role(session_user, v_role, v_right) THEN
+            BEGIN
+                EXECUTE format('GRANT %I TO %I', v_role, session_user);
+            EXCEPTION WHEN unique_violation THEN
+                NULL;
+            END;
         END IF;
     END LOOP;
+    -- A database that began before PostgreSQL 15 lets everybody make objects here, beside those that our functions use.
+    IF has_schema_privilege('dialtrace_app', 'public', 'CREATE') THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
     IF NOT (has_schema_privilege('dialtrace_owner', 'public', 'CREATE')
             AND has_schema_privilege('dialtrace_owner', 'public', 'USAGE')) THEN
         GRANT CREATE, USAGE ON SCHEMA public TO dialtrace_owner;
@@ -38,5 +52,10 @@ END $$
 
 def ensure_roles(connection: Connection) -> None:
     """Make what is missing and grant it to the current login. A login that may not do so is fine where everything is
-    there already."""
-    connection.exec_driver_sql(_MAKE, execution_options={"no_parameters": True})
+    there already. Raises LoginTooWeak."""
+    try:
+        connection.exec_driver_sql(_MAKE, execution_options={"no_parameters": True})
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", None) != INSUFFICIENT_PRIVILEGE:
+            raise
+        raise LoginTooWeak from error

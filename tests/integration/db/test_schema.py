@@ -4,13 +4,14 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy.exc
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from dialtrace.db.engine import Database, driver_url
-from dialtrace.db.errors import DatabaseNotReady, DatabaseRefuses, MigrationBusy, MigrationUnknown
+from dialtrace.db.errors import DatabaseNotReady, DatabaseRefuses, LoginTooWeak, MigrationBusy, MigrationUnknown
 from dialtrace.db.migrate import MigrationStatus, status, upgrade
 from dialtrace.db.tables import Xid8, metadata
 
@@ -130,6 +131,18 @@ def test_given_a_database_that_is_not_there_then_the_settings_name_is_in_the_mes
         upgrade(absent)
 
 
+def test_given_a_database_where_everybody_may_make_objects_when_upgraded_then_nobody_may(empty_url):
+    administer(empty_url, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+    upgrade(empty_url)
+    database = Database(empty_url, pool_size=1)
+    with (
+        pytest.raises(sqlalchemy.exc.ProgrammingError, match="permission denied for schema public"),
+        database.directory() as connection,
+    ):
+        connection.exec_driver_sql("CREATE TABLE public.mine ()")
+    database.dispose()
+
+
 @pytest.fixture
 def plain_login(database_server, empty_url):
     """A login that owns nothing but its database; an administrator has granted it the three roles."""
@@ -148,6 +161,15 @@ def plain_login(database_server, empty_url):
         f"DROP OWNED BY {name}",
         f"DROP ROLE {name}",
     )
+
+
+@pytest.mark.usefixtures("template_database")
+def test_given_a_login_that_was_granted_nothing_then_the_message_says_what_it_needs(database_server, plain_login):
+    name = make_url(plain_login).username
+    administer(database_server, f"REVOKE dialtrace_owner, dialtrace_app, dialtrace_system FROM {name}")
+    with pytest.raises(LoginTooWeak, match="CREATEROLE"):
+        upgrade(plain_login)
+    assert status(plain_login).current is None
 
 
 @pytest.mark.usefixtures("template_database")

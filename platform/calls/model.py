@@ -1,4 +1,4 @@
-"""Targets and routes: the values of the call plane and their rules. No I/O."""
+"""Targets, flows, routes and nodes: the values of the call plane and their rules. No I/O."""
 
 from __future__ import annotations
 
@@ -104,6 +104,22 @@ class Route:
     flow_id: UUID | None
     flow_version: int | None
     compiled: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """A node's state as its monitor knows it; None leaves what was known before. ``seen`` says that the switch itself
+    was heard now."""
+
+    name: str
+    kind: str
+    sip_address: str
+    state: str
+    seen: bool
+    core_uuid: str | None = None
+    switch_version: str | None = None
+    sessions: int | None = None
+    max_sessions: int | None = None
 
 
 def name_fault(name: object) -> Fault | None:

@@ -1,5 +1,6 @@
-"""Targets and flows: what a partner makes and changes. Saving publishes in the same transaction, so what the API has
-confirmed is what the next call runs.
+"""Targets and flows: what a partner makes and changes; and nodes, of which their monitors tell.
+
+Saving publishes in the same transaction, so what the API has confirmed is what the next call runs.
 
 ``agency_id`` and ``client_id`` are the tenant of whoever asks (``client_id`` None: the whole agency). Somebody else's
 target or flow is answered as not found.
@@ -19,7 +20,7 @@ from ..paging import Page
 from . import store
 from .errors import FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
 from .flows import compile_flow, parse_flow, target_ids
-from .model import DEFAULT_RING_S, Flow, Target, name_fault, target_faults
+from .model import DEFAULT_RING_S, Flow, NodeReport, Target, name_fault, target_faults
 
 
 class CallFlowService:
@@ -137,6 +138,18 @@ class CallFlowService:
     def _fresh(self, agency_id: UUID, client_id: UUID) -> dict[str, Any]:
         now = self._clock.now()
         return {"agency_id": agency_id, "client_id": client_id, "id": new_id(), "created_at": now, "updated_at": now}
+
+
+class NodeService:
+    """What the operator sees of the switches: one row a node, written by its monitor."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def report(self, report: NodeReport) -> None:
+        """Makes or updates the node's row. Raises the errors of `db.errors`."""
+        with self._database.directory() as connection:
+            store.report_node(connection, report)
 
 
 def _checked_target(*, name: str, address: str, ring_timeout_s: int) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""SQL of targets and flows. Every function works inside a tenant's transaction that the service has opened.
+"""SQL of targets, flows and nodes. Every function works inside a transaction that its caller has opened: a tenant's for
+targets and flows, one without a tenant for nodes.
 
 Locks are taken in one order, targets before flows, so that a target that changes while a flow is saved is never
 published with its old address, and nobody waits in a circle.
@@ -17,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from ..db.tables import flows, targets
 from ..paging import Page
 from .errors import ClientNotFound
-from .model import Flow, Target
+from .model import Flow, NodeReport, Target
 
 
 def _target(row: Row[Any]) -> Target:
@@ -132,3 +133,23 @@ def publish_flow(connection: Connection, flow: Flow, compiled: dict[str, Any]) -
         text("SELECT dialtrace_publish_flow(:agency, :flow, :version, cast(:compiled AS jsonb))"),
         {"agency": flow.agency_id, "flow": flow.id, "version": flow.version, "compiled": json.dumps(compiled)},
     )
+
+
+# A node that drains goes on draining when it is merely up: only the operator ends that.
+_REPORT = """
+INSERT INTO nodes AS n (name, sip_address, kind, state, core_uuid, switch_version, sessions, max_sessions, last_seen_at)
+VALUES (%(name)s, %(sip_address)s, %(kind)s, %(state)s, %(core_uuid)s, %(switch_version)s, %(sessions)s,
+        %(max_sessions)s, CASE WHEN %(seen)s THEN now() END)
+ON CONFLICT (name) DO UPDATE SET
+    sip_address = excluded.sip_address, kind = excluded.kind,
+    state = CASE WHEN n.state = 'draining' AND excluded.state = 'up' THEN n.state ELSE excluded.state END,
+    core_uuid = coalesce(excluded.core_uuid, n.core_uuid),
+    switch_version = coalesce(excluded.switch_version, n.switch_version),
+    sessions = coalesce(excluded.sessions, n.sessions), max_sessions = coalesce(excluded.max_sessions, n.max_sessions),
+    last_seen_at = coalesce(excluded.last_seen_at, n.last_seen_at)
+"""
+
+
+def report_node(connection: Connection, report: NodeReport) -> None:
+    """Makes or updates the node's row."""
+    connection.exec_driver_sql(_REPORT, {name: getattr(report, name) for name in NodeReport.__slots__})

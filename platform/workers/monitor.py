@@ -21,8 +21,8 @@ import structlog
 from gevent.event import Event as Signal
 from gevent.pool import Group
 
-from ..calls.nodes import NodeRegistry
 from ..calls.routes import RouteStore
+from ..calls.service import NodeService
 from ..db.engine import Database
 from ..esl.errors import CommandRefused, EslError
 from ..esl.events import Event
@@ -294,11 +294,11 @@ def run_monitor(nodes: Sequence[NodeSettings], database: Database) -> None:
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
-    routes, registry, group = RouteStore(database), NodeRegistry(database), Group()
+    routes, node_rows, group = RouteStore(database), NodeService(database), Group()
     links, journals = [], []
     for node in nodes:
         journal = JournalWriter(node=node.name, path=node.journal_path)
-        reporter = NodeReporter(node, registry.report)
+        reporter = NodeReporter(node, node_rows.report)
         monitor = NodeMonitor(node, reporter=reporter, journal=journal)
         keeper = PlanKeeper(node=node.name, spool=node.spool, routes_changed=routes.routes_changed)
         journals.append(journal)

@@ -9,7 +9,7 @@ import gevent
 import structlog
 from gevent.event import Event as Signal
 
-from ..calls.nodes import NodeReport
+from ..calls.model import NodeReport
 from ..db.errors import DatabaseError
 from ..metrics import NODE_REPORT_FAILURES
 from ..nodesfile import NodeSettings

@@ -18,7 +18,7 @@ from gevent.threadpool import ThreadPool
 
 from ..calls.errors import CallsError
 from ..calls.model import Route
-from ..calls.planfile import plan_file, plan_path
+from ..calls.plan import plan_file, plan_path
 from ..calls.routes import RouteChanges
 from ..db.errors import DatabaseError
 from ..metrics import PLAN_FAILURES, PLAN_FILES_CHANGED, PLAN_SYNCED

@@ -46,7 +46,7 @@ LOCK_RETRY_S = 1.0
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 5.0
 #: How long uploads that are under way may go on after a stop was asked for; what is cut off begins anew next time.
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 8.0
 UNACCOUNTED_AFTER = timedelta(minutes=10)
 
 
@@ -83,7 +83,8 @@ class NodeAgent:
             try:
                 self._bring_records()
             finally:
-                gevent.joinall([bringing], timeout=STOP_TIMEOUT_S)
+                # It may stand in the queue for an upload place; uploads that have one are waited for by run_agent.
+                bringing.kill()
                 self.ingest.close()
                 self.owns_spool = False
 
@@ -195,8 +196,9 @@ def run_agent(
         part.link_exception(lambda dead: _report_death(dead, stop))
     log.info("agent ready", nodes=[node.name for node in nodes])
     stop.wait()
-    gevent.joinall(parts, timeout=2 * STOP_TIMEOUT_S)
+    gevent.joinall(parts, timeout=STOP_TIMEOUT_S)
     uploads.join(timeout=STOP_TIMEOUT_S)
+    uploads.kill(block=False)
     database.dispose()
     if any(part.exception is not None for part in parts):
         raise SystemExit(1)

@@ -7,8 +7,6 @@ functions of the migrations. `calls` and `legs` are partitioned by month of the 
 repeats exactly, so their unique keys hold it too.
 """
 
-from datetime import datetime
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -19,7 +17,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -28,37 +25,12 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from .columns import Xid8, metadata, stamp
 
 #: Owns calls to numbers that nobody has, and the operator's own keys. Made by the first migration.
 OPERATOR_AGENCY = "00000000-0000-7000-8000-000000000001"
 OPERATOR_CLIENT = "00000000-0000-7000-8000-000000000002"
-
-
-class Xid8(UserDefinedType[int]):
-    """PostgreSQL's 64-bit transaction id: lets a follower ask for changes without losing a slow commit."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        return "xid8"
-
-
-def stamp(name: str, *, default_now: bool = False, nullable: bool = True) -> Column[datetime]:
-    """A moment in UTC."""
-    default = text("now()") if default_now else None
-    return Column(name, DateTime(timezone=True), nullable=nullable and not default_now, server_default=default)
-
 
 agencies = Table(
     "agencies",

@@ -10,10 +10,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
+from dialtrace.db.columns import Xid8
 from dialtrace.db.engine import Database, driver_url
 from dialtrace.db.errors import DatabaseNotReady, DatabaseRefuses, LoginTooWeak, MigrationBusy, MigrationUnknown
 from dialtrace.db.migrate import MigrationStatus, status, upgrade
-from dialtrace.db.tables import Xid8, metadata
+from dialtrace.db.tables import metadata
 
 SHAPE = """
 SELECT 'column', c.relname, a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull,

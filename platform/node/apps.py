@@ -1,4 +1,6 @@
-"""Applications that change variables or the way a call goes. Those with sound are in apps_media.py.
+"""Applications that change variables or the way a call goes, and the register of all applications.
+
+Those with sound are in apps_media.py, ``bridge`` in bridging.py, ``socket`` in outbound.py.
 
 Each takes the session and its expanded data; what it returns is the ``Application-Response``. Behaviour follows
 ``mod_dptools.c``; where the node does less, the docstring says so.
@@ -11,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from .causes import read_cause
-from .session import MAX_CALL_S, App, Session, Transfer, read_transfer
+from .session import MAX_CALL_S, App, Session, read_transfer
 from .syntax import separate
 
 log = logging.getLogger(__name__)
@@ -172,18 +174,3 @@ def lua(session: Session, data: str) -> None:
 def write_log(session: Session, data: str) -> None:
     level, _, text = data.partition(" ")
     log.info("%s %s: %s", session.channel.uuid, level, text)
-
-
-@app("socket")
-def socket(session: Session, data: str) -> None:
-    """Hand the call to a worker (esocket.py); what happens when it fails is the reference's table 1.2."""
-    from .outbound import run_socket
-
-    run_socket(session, data)
-
-
-@app("bridge")
-def bridge(session: Session, data: str) -> None:
-    from .bridging import run_bridge
-
-    run_bridge(session, data)

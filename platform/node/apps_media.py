@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .apps import app
-from .audio import RATE, Codec, Sound, sound
+from .audio import FRAME, RATE, Codec, Sound, sound
 from .channel import Channel
 from .errors import NodeError
 from .recorder import Recorder
@@ -60,6 +60,11 @@ def play_sound(session: Session, found: Sound, stop: Callable[[], bool]) -> bool
     finally:
         channel.core.playout.stop(player)
         channel.players.discard(player)
+    samples = min(player.frames * FRAME, len(found.data) * max(1, found.loops))
+    channel.set("playback_seconds", str(samples // RATE))
+    channel.set("playback_ms", str(samples * 1000 // RATE))
+    channel.set("playback_samples", str(samples))
+    channel.set("playback_last_offset_pos", str(samples))
     session.broken = False
     return bool(ended)
 
@@ -300,6 +305,7 @@ def _run_record(
     channel.leg.rtp.taps += (recorder, loudness)
     channel.fire("RECORD_START", ("Record-File-Path", path))
     stop = _stop_on_terminator(channel)
+    channel.set("silence_hits_exhausted", "false")
     deadline = time.monotonic() + (limit_s or MAX_CALL_S)
     cause = "success-maxtime"
     while time.monotonic() < deadline:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from .apps import app
 from .causes import q850
 from .channel import Channel, now_us
 from .dialstring import parse
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 _GO_ON = frozenset({"NO_ANSWER", "NO_USER_RESPONSE", "ORIGINATOR_CANCEL"})
 
 
-def run_bridge(session: Session, data: str) -> None:
+@app("bridge")
+def bridge(session: Session, data: str) -> None:
     """Dial and connect. Returns when the bridge is over and the caller goes on, or with the caller hung up."""
     caller = session.channel
     try:
@@ -100,9 +102,12 @@ def _mark_pair(caller: Channel, callee: Channel) -> None:
         own.set("signal_bond", other.uuid)
     caller.set("last_sent_callee_id_name", callee.profile.callee_id_name)
     caller.set("last_sent_callee_id_number", callee.profile.callee_id_number)
-    caller.set("last_bridge_role", "originator")
-    callee.set("last_bridge_role", "originatee")
-    caller.profile.originatees.append(callee.profile)
+    callee.set("last_sent_callee_id_name", caller.profile.caller_id_name)
+    callee.set("last_sent_callee_id_number", caller.profile.caller_id_number)
+    caller.set("switch_m_sdp", callee.leg.remote_sdp)
+    profile = caller.profile
+    profile.originatees.append(callee.profile.seen_by_other(with_times=True))
+    profile.callee_id_name, profile.callee_id_number = callee.profile.callee_id_name, callee.profile.callee_id_number
 
 
 def _begin(caller: Channel, callee: Channel) -> None:
@@ -112,19 +117,19 @@ def _begin(caller: Channel, callee: Channel) -> None:
         own.call_state = "ACTIVE"
         own.profile.times.bridged = stamp
         own.leg.rtp.peer = other.leg.rtp
+        own.bridged = True
     pair = (("Bridge-A-Unique-ID", caller.uuid), ("Bridge-B-Unique-ID", callee.uuid))
     caller.fire("CHANNEL_BRIDGE", *pair)
 
 
 def _end(caller: Channel, callee: Channel) -> None:
+    caller.set("bridge_hangup_cause", callee.hangup_cause or caller.hangup_cause or "NORMAL_CLEARING")
+    callee.hang_up(caller.hangup_cause or "NORMAL_CLEARING")
     for own in (caller, callee):
         own.leg.rtp.peer = None
+        own.bridged = False
     pair = (("Bridge-A-Unique-ID", caller.uuid), ("Bridge-B-Unique-ID", callee.uuid))
     caller.fire("CHANNEL_UNBRIDGE", *pair)
-    cause = callee.hangup_cause or caller.hangup_cause
-    if cause:
-        caller.set("bridge_hangup_cause", cause)
-        callee.set("bridge_hangup_cause", cause)
 
 
 def _after(session: Session, callee: Channel) -> None:

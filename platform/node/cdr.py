@@ -29,9 +29,10 @@ def complete_variables(channel: Channel) -> None:
     for name, value in time_variables(channel).items():
         channel.set(name, value)
     channel.set("caller_id", f'"{profile.caller_id_name}" <{profile.caller_id_number}>')
-    rtp = channel.leg.rtp
-    for name, value in media_variables(rtp.received, rtp.sent).items():
-        channel.set(name, value)
+    if channel.media_shown:
+        rtp = channel.leg.rtp
+        for name, value in media_variables(rtp.received, rtp.sent).items():
+            channel.set(name, value)
 
 
 def compose(channel: Channel) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def compose(channel: Channel) -> dict[str, Any]:
             "flags": "0=1;1=1;3=1;39=1;40=1",
             "caps": "1=1;2=1;3=1;4=1;5=1;6=1;8=1;9=1;10=1",
         },
-        "callStats": {"audio": media_stats(rtp.received, rtp.sent)},
+        "callStats": {"audio": media_stats(rtp.received, rtp.sent)} if channel.media_shown else {},
         "variables": dict(channel.variables),
     }
     if channel.app_log:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event as Signal
 
-from . import facts
-from .causes import q850, reason_header, sip_from_cause
+from . import facts, sipfacts
+from .causes import NUMBERS, q850, reason_header, sip_from_cause
 from .model import Profile
 from .playout import Player
 from .recorder import Recorder
@@ -45,6 +45,8 @@ class Channel:
         self.name = profile.chan_name
         self.variables: dict[str, str] = {}
         self.state = "CS_INIT"
+        self.destroyed = False
+        self.bridged = False
         self.call_state = "DOWN"
         self.answered = False
         self.early = False
@@ -141,6 +143,9 @@ class Channel:
         if self.down or self.answered or not isinstance(self.leg, CallerLeg):
             return False
         self.leg.answer()
+        # Media begin with the answer at the latest, and the switch says so first (seen in its events).
+        self._mark_early()
+        self.set("sip_cseq", self.leg.headers.cseq)
         self._mark_answered()
         return True
 
@@ -153,6 +158,8 @@ class Channel:
         self.state, self.call_state = "CS_HANGUP", "HANGUP"
         self._tell_partner(cause)
         self.fire("CHANNEL_HANGUP")
+        if cause == "LOSE_RACE":
+            self.set("call_completed_elsewhere", "true")
         word = self.leg.hang_up(cause, self._refusal(cause), reason_header(cause))
         if word:
             self.set("sip_hangup_disposition", word)
@@ -176,9 +183,11 @@ class Channel:
 
     def _tell_partner(self, cause: str) -> None:
         """``last_bridge_*`` on the other leg, bridged or not (switch_channel_perform_hangup)."""
-        if self.partner is None:
+        if self.partner is None or self.partner.down:
             return
         self.partner.set("last_bridge_hangup_cause", cause)
+        if self.bridged:
+            self.set("last_bridge_role", "originator" if self.direction == "inbound" else "originatee")
         specific = self.variables.get("proto_specific_hangup_cause")
         if specific:
             self.partner.set("last_bridge_proto_specific_hangup_cause", specific)
@@ -193,6 +202,11 @@ class Channel:
         elif status in (180, 181, 182):
             self._mark_ringing()
         self.wake()
+
+    def leg_response(self, response: Any) -> None:
+        """What a target said of itself, ringing or answering."""
+        for name, value in sipfacts.response_variables(response).items():
+            self.set(name, value)
 
     def leg_answered(self) -> None:
         if not self.down:
@@ -212,13 +226,16 @@ class Channel:
         if ending.status:
             self.set("sip_term_status", str(ending.status))
             self.set("proto_specific_hangup_cause", f"sip:{ending.status}")
-            self.set("sip_term_cause", str(q850(ending.cause)))
+            self.set("sip_term_cause", str(NUMBERS.get(ending.cause, 16)))
         if ending.reason:
             self.set("sip_reason", ending.reason)
         if ending.disposition == "recv_refuse":
             for channel in filter(None, (self, self.partner)):
                 channel.set("sip_invite_failure_status", str(ending.status))
                 channel.set("sip_invite_failure_phrase", ending.phrase)
+        elif ending.disposition == "recv_cancel":
+            self.set("sip_invite_failure_status", "487")
+            self.set("sip_invite_failure_phrase", "CANCEL")
         if self.partner is not None and ending.phrase:
             self.partner.set("sip_hangup_phrase", ending.phrase)
         self.set("sip_hangup_disposition", ending.disposition)
@@ -226,12 +243,22 @@ class Channel:
 
     # --- marks ---
 
+    def note_ringing(self) -> None:
+        """The moment somebody began to ring, told or not."""
+        self.profile.times.progress = self.profile.times.progress or now_us()
+        self._note_tag()
+
+    def _note_tag(self) -> None:
+        """Our own tag, once a response of ours has carried it."""
+        if isinstance(self.leg, CallerLeg):
+            self.set("sip_to_tag", self.leg.headers.to_tag)
+
     def _mark_ringing(self) -> None:
         if self.rung:
             return
         self.rung = True
         self.call_state = "RINGING"
-        self.profile.times.progress = self.profile.times.progress or now_us()
+        self.note_ringing()
         self.fire("CHANNEL_PROGRESS")
 
     def _mark_early(self) -> None:
@@ -241,6 +268,7 @@ class Channel:
         self.call_state = "EARLY"
         self.profile.times.progress_media = now_us()
         self.set("endpoint_disposition", "EARLY MEDIA")
+        self._note_tag()
         self._show_media()
         self.fire("CHANNEL_PROGRESS_MEDIA")
 
@@ -256,27 +284,5 @@ class Channel:
     def _show_media(self) -> None:
         """Codec and media variables, once there are media (switch_core_media.c, sofia_glue)."""
         self.media_shown = True
-        rtp = self.leg.rtp
-        codec = rtp.codec.name
-        known = {
-            "read_codec": codec,
-            "original_read_codec": codec,
-            "read_rate": "8000",
-            "original_read_rate": "8000",
-            "write_codec": codec,
-            "write_rate": "8000",
-            "rtp_use_codec_name": codec,
-            "rtp_use_codec_rate": "8000",
-            "rtp_use_codec_ptime": "20",
-            "rtp_use_pt": str(rtp.codec.payload_type),
-            "rtp_use_ssrc": str(rtp.ssrc),
-            "dtmf_type": "rfc2833",
-            "local_media_ip": self.core.host,
-            "local_media_port": str(rtp.port),
-            "advertised_media_ip": self.core.host,
-            "rtp_local_sdp_str": self.leg.local_sdp,
-        }
-        if rtp.remote:
-            known |= {"remote_media_ip": rtp.remote[0], "remote_media_port": str(rtp.remote[1])}
-        for name, value in known.items():
+        for name, value in sipfacts.audio_variables(self.leg, self.core.host).items():
             self.set(name, value)

@@ -27,7 +27,7 @@ VERSION = "1.10.12-release-dialtrace~64bit"
 
 @dataclass
 class Core:
-    """The node's shared parts and its books."""
+    """The node's shared parts and its books. ``report`` closes a hung-up leg's books, once."""
 
     config: NodeConfig
     core_uuid: str
@@ -39,11 +39,11 @@ class Core:
     dialplan: Dialplan
     scripts: Scripts
     globals: dict[str, str]
-    save_cdr: Callable[[Channel], None]
+    report: Callable[[Channel], None]
     version: str = VERSION
     channels: dict[str, Channel] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    lingering: list[OutboundSocket] = field(default_factory=list)
+    worker_sockets: list[OutboundSocket] = field(default_factory=list)
     inbound_paused: bool = False
     outbound_paused: bool = False
     since_startup: int = 0
@@ -67,16 +67,10 @@ class Core:
         self.peak = max(self.peak, len(self.channels))
         channel.set("session_id", str(self.session_ids))
 
-    def report(self, channel: Channel) -> None:
-        """Close a hung-up leg's books, once."""
-        from .reporting import report
-
-        report(channel, self.save_cdr)
-
-    def close_lingering(self, channel: Channel) -> None:
-        """The call is reported: its worker's socket says goodbye, or lingers."""
-        for connection in [held for held in self.lingering if held.session.channel is channel]:
-            self.lingering.remove(connection)
+    def release_workers(self, channel: Channel) -> None:
+        """The call is reported: its workers' sockets say goodbye, or linger."""
+        for connection in [held for held in self.worker_sockets if held.session.channel is channel]:
+            self.worker_sockets.remove(connection)
             connection.after_hangup()
 
     def refusal(self) -> str:

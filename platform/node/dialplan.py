@@ -74,8 +74,7 @@ def _fill(text: str, globals_: Mapping[str, str], path: Path) -> str:
     def value(found: re.Match[str]) -> str:
         if found[1] not in globals_:
             raise BadDialplan(f"{path}: $${{{found[1]}}} is not a variable of this node")
-        escaped = globals_[found[1]].replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-        return escaped
+        return globals_[found[1]].replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
     return _GLOBAL.sub(value, text)
 

@@ -98,6 +98,9 @@ def _leg(piece: str) -> Leg:
     profile, _, target = after.partition("/")
     if endpoint != "sofia" or not target:
         raise BadDialString(f"this node dials sofia/<profile>/<uri> only: {piece!r:.120}")
+    if profile == "gateway":
+        # A gateway is known only when it is dialled: the attempt then fails, the dial string does not.
+        return Leg(target, target.rpartition("/")[2], "", 0, profile, variables)
     user, host, port = _uri(target)
     return Leg(target, user, host, port, profile, variables)
 

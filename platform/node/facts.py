@@ -32,10 +32,27 @@ STATES = {
 }
 # Only these carry every variable; the others would cost 5 to 20 kB each (switch_channel_event_set_extended_data).
 WITH_VARIABLES = frozenset(
-    "CHANNEL_CREATE CHANNEL_ORIGINATE CHANNEL_ANSWER CHANNEL_PARK CHANNEL_UNPARK CHANNEL_BRIDGE CHANNEL_UNBRIDGE "
-    "CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE CHANNEL_EXECUTE "
-    "CHANNEL_EXECUTE_COMPLETE CHANNEL_DESTROY RECORD_START RECORD_STOP PLAYBACK_START PLAYBACK_STOP "
-    "CHANNEL_DATA".split()
+    [
+        "CHANNEL_CREATE",
+        "CHANNEL_ORIGINATE",
+        "CHANNEL_ANSWER",
+        "CHANNEL_PARK",
+        "CHANNEL_UNPARK",
+        "CHANNEL_BRIDGE",
+        "CHANNEL_UNBRIDGE",
+        "CHANNEL_PROGRESS",
+        "CHANNEL_PROGRESS_MEDIA",
+        "CHANNEL_HANGUP",
+        "CHANNEL_HANGUP_COMPLETE",
+        "CHANNEL_EXECUTE",
+        "CHANNEL_EXECUTE_COMPLETE",
+        "CHANNEL_DESTROY",
+        "RECORD_START",
+        "RECORD_STOP",
+        "PLAYBACK_START",
+        "PLAYBACK_STOP",
+        "CHANNEL_DATA",
+    ]
 )
 
 
@@ -63,7 +80,7 @@ def _basic(channel: Channel) -> list[tuple[str, str]]:
     headers = [
         ("Channel-State", channel.state),
         ("Channel-Call-State", channel.call_state),
-        ("Channel-State-Number", str(STATES[channel.state])),
+        ("Channel-State-Number", str(STATES["CS_DESTROY" if channel.destroyed else channel.state])),
         ("Channel-Name", channel.name),
         ("Unique-ID", channel.uuid),
         ("Call-Direction", channel.direction),
@@ -105,7 +122,7 @@ def profile_headers(profile: Profile, prefix: str) -> list[tuple[str, str]]:
         ("Context", profile.context),
         ("RDNIS", profile.rdnis),
         ("Channel-Name", profile.chan_name),
-        ("Profile-Index", str(profile.index)),
+        ("Profile-Index", str(profile.index) if profile.index else ""),
     ]
     headers = [(f"{prefix}-{name}", value) for name, value in texts if value]
     headers += [(f"{prefix}-{name}", value) for name, value in _time_headers(profile.times)]
@@ -172,7 +189,7 @@ def _lengths(times: Times) -> dict[str, str]:
         ("progress_mediasec", "progress_mediamsec", "progress_mediausec"): since(times.created, times.progress_media),
         ("flow_billsec", "flow_billmsec", "flow_billusec"): since(times.created if times.answered else 0, times.hungup),
     }
-    found = {}
+    found: dict[str, str] = {}
     for (seconds, milliseconds, microseconds), (length_us, length_s) in spans.items():
         found |= {seconds: str(length_s), milliseconds: str(length_us // 1000), microseconds: str(length_us)}
     return found

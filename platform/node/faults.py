@@ -41,7 +41,7 @@ class Faults:
 
         return run
 
-    def spawn(self, where: str, call: Callable[..., Any], *arguments: Any) -> gevent.Greenlet:
+    def spawn(self, where: str, call: Callable[..., Any], *arguments: Any) -> gevent.Greenlet[..., Any]:
         """A named greenlet whose death by exception is counted."""
         greenlet = gevent.spawn(self.guarded(where, call), *arguments)
         greenlet.name = where

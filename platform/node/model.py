@@ -135,6 +135,11 @@ class Profile:
             originatees=[],
         )
 
+    def seen_by_other(self, *, with_times: bool = False) -> Profile:
+        """The copy that the other leg keeps of this one; the switch copies no times into an originator's."""
+        times = replace(self.times, bridged=0) if with_times else Times()
+        return replace(self, times=times, index=0, transfer_source="", extension=None, originatees=[], originator=None)
+
     def field_text(self, name: str) -> str | None:
         """A field by FreeSWITCH's name for it (switch_caller.c, switch_caller_get_field_by_name), or None."""
         if name in _TEXT_FIELDS:
@@ -147,8 +152,22 @@ class Profile:
 
 
 _TEXT_FIELDS = frozenset(
-    "uuid caller_id_number caller_id_name destination_number username ani network_addr rdnis callee_id_name "
-    "callee_id_number dialplan context source direction".split()
+    [
+        "uuid",
+        "caller_id_number",
+        "caller_id_name",
+        "destination_number",
+        "username",
+        "ani",
+        "network_addr",
+        "rdnis",
+        "callee_id_name",
+        "callee_id_number",
+        "dialplan",
+        "context",
+        "source",
+        "direction",
+    ]
 )
 _TIME_FIELDS = {
     "created_time": "created",

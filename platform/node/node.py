@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from sippy.SipHeader import SipHeader
 
-from . import cdr, dialplan, sdp
+from . import apps_media, bridging, dialplan, outbound, sipfacts
 from .apps import APPS
 from .channel import Channel, now_us
 from .core import Core
@@ -30,6 +31,7 @@ from .rtp import PortPool
 from .schedule import Schedule
 from .scripts import Scripts
 from .session import Session
+from .sipfacts import clean
 from .sipleg import CallerLeg, Services
 from .sipstack import SipStack
 
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 20
 STOP_S = 3.0
+# Importing these registers their applications.
+APPLICATION_MODULES = (apps_media, bridging, outbound)
 RETRY_AFTER_S = 300  # what the switch says when it is full or paused (reference freeswitch 6.2)
 _ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
 
@@ -71,11 +75,11 @@ class Node:
             dialplan=plan,
             scripts=Scripts(path.parent.parent / "scripts", config.spool, globals_),
             globals=globals_,
-            save_cdr=lambda channel: cdr.save(channel, config.spool / "cdr"),
+            report=lambda channel: report(channel, config.spool / "cdr"),
         )
         self._stack = stack
         self._server = InboundServer(self.core)
-        self._greenlets: list[gevent.Greenlet] = []
+        self._greenlets: list[gevent.Greenlet[..., Any]] = []
 
     # --- life ---
 
@@ -147,8 +151,6 @@ class Node:
         )
 
     def _response(self, request: Any, status: int, reason: str) -> Any:
-        from sippy.SipHeader import SipHeader
-
         response = request.genResponse(status, reason)
         if status == 503:
             response.appendHeader(SipHeader(f"Retry-After: {RETRY_AFTER_S}"))
@@ -175,8 +177,6 @@ class Node:
         return answer
 
     def _bad_extension(self, request: Any) -> Any:
-        from sippy.SipHeader import SipHeader
-
         response = request.genResponse(420, "Bad Extension")
         response.appendHeader(SipHeader("Unsupported: 100rel"))
         return (response, None, None)
@@ -191,60 +191,34 @@ class Node:
         profile = Profile(
             uuid=str(uuid.uuid4()),
             direction="inbound",
-            caller_id_number=_clean(number),
-            caller_id_name=_clean(name) or _clean(number),
-            destination_number=_clean(target.username or ""),
-            username=_clean(number),
-            ani=_clean(number),
+            caller_id_number=clean(number),
+            caller_id_name=clean(name) or clean(number),
+            destination_number=clean(target.username or ""),
+            username=clean(number),
+            ani=clean(number),
             network_addr=address[0],
-            chan_name=f"sofia/external/{_clean(number)}@{sender.getUrl().host}",
+            chan_name=f"sofia/external/{sipfacts.url_variables('sip', sender.getUrl())['sip_uri']}",
             times=Times(profile_created=stamp, created=stamp),
         )
         channel = Channel(self.core, leg, profile)
-        self._describe(channel, request, address, stamp)
+        self._describe(channel, request, stamp)
         self.core.register(channel)
         self.core.sessions[channel.uuid] = Session(channel, APPS)
         return channel
 
-    def _describe(self, channel: Channel, request: Any, address: tuple[str, int], stamp: int) -> None:
-        """The ``sip_*`` variables of an INVITE (sofia.c, sofia_handle_sip_i_invite)."""
-        config, headers = self.config, channel.leg.headers
-        sender, target = request.getHFBody("from").getUrl(), request.getRURI()
-        contact = request.getHFBody("contact").getUrl()
-        to = request.getHFBody("to").getUrl()
-        hops = str(request.getHFBody("max-forwards").getNum()) if request.countHFs("max-forwards") else "70"
+    def _describe(self, channel: Channel, request: Any, stamp: int) -> None:
+        config = self.config
         found = {"direction": "inbound", "uuid": channel.uuid, "channel_name": channel.name}
-        for prefix, url in (("from", sender), ("req", target), ("to", to), ("contact", contact)):
-            found |= _url_variables(f"sip_{prefix}", url)
-        found |= {
-            "sip_from_display": channel.profile.caller_id_name,
-            "sip_from_user_stripped": channel.profile.caller_id_number.removeprefix("+"),
-            "sip_network_ip": address[0],
-            "sip_network_port": str(address[1]),
-            "sip_received_ip": address[0],
-            "sip_received_port": str(address[1]),
-            "sip_local_network_addr": config.sip_host,
-            "sip_invite_stamp": str(stamp),
-            "sip_via_protocol": "udp",
-            "sip_call_id": headers.call_id,
-            "sip_cseq": headers.cseq,
-            "sip_full_via": headers.full_via,
-            "sip_full_from": headers.full_from,
-            "sip_full_to": headers.full_to,
-            "sip_from_tag": headers.from_tag,
-            "sip_to_tag": headers.to_tag,
-            "sofia_profile_name": "external",
-            "sofia_profile_url": f"sip:mod_sofia@{config.sip_host}:{config.sip_port}",
-            "recovery_profile_name": "external",
-            "max_forwards": hops,
-            "endpoint_disposition": "DELAYED NEGOTIATION",
-        }
-        body = request.getBody()
-        if body is not None:
-            found["switch_r_sdp"] = str(body)
-        found |= {f"sip_h_{name}": value for name, value in headers.extra.items() if "${" not in value}
+        found |= sipfacts.invite_variables(
+            request,
+            channel.leg,
+            host=config.sip_host,
+            port=config.sip_port,
+            display=channel.profile.caller_id_name,
+            stamp_us=stamp,
+        )
         for name, value in found.items():
-            channel.set(name, value.replace("${", "%{"))
+            channel.set(name, value)
 
     # --- a call ---
 
@@ -258,34 +232,17 @@ class Node:
         finally:
             channel.hang_up("DESTINATION_OUT_OF_ORDER")
             self.core.sessions.pop(channel.uuid, None)
+            # Before the report: without `linger` a worker never hears HANGUP_COMPLETE (reference freeswitch 1.3).
+            self.core.release_workers(channel)
             self.core.report(channel)
-            self.core.close_lingering(channel)
 
     def _takes_offer(self, channel: Channel, leg: CallerLeg, body: Any) -> bool:
         try:
             leg.take_offer(body)
-        except (NodeError, sdp.BadSessionDescription) as fault:
+        except NodeError as fault:
             log.info("%s: %s", channel.uuid, fault)
             channel.hang_up("INCOMPATIBLE_DESTINATION")
             return False
+        for name, value in sipfacts.codec_variables(leg.rtp).items():
+            channel.set(name, value)
         return True
-
-
-def _clean(text: str) -> str:
-    """What a caller typed, without what could be expanded or break a line (switch_caller.c, profile_dup_clean)."""
-    return "".join(character for character in text.replace("${", "%{") if character.isprintable())[:256]
-
-
-def _url_variables(prefix: str, url: Any) -> dict[str, str]:
-    host, port = str(url.host), str(url.port) if url.port else ""
-    user = _clean(url.username or "")
-    where = f"{host}:{port}" if port else host
-    found = {f"{prefix}_host": host, f"{prefix}_uri": f"{user}@{where}" if user else where}
-    if user:
-        found[f"{prefix}_user"] = user
-    if port:
-        found[f"{prefix}_port"] = port
-    return found
-
-
-__all__ = ["Node", "report"]

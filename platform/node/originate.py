@@ -7,47 +7,23 @@ hung up without touching the caller (reference node 5.8).
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass, field
 
-import gevent
-import gevent.socket
-
 from .apps import APPS, exported
-from .apps_media import play_sound
-from .audio import sound
+from .audio import Sound, sound
 from .causes import dial_status
-from .channel import Channel, now_us
+from .channel import Channel
+from .confirmation import begin_confirmation
+from .dialling import Attempt, Dialler
 from .dialstring import DialString
 from .dialstring import Leg as Wanted
 from .errors import NodeError
-from .model import Profile, Times
 from .playout import Player
 from .session import Session, flag
-from .sipleg import CalleeLeg
 from .syntax import truth
 
 DEFAULT_TIMEOUT_S = 60.0
 _POLL_S = 1.0
-_CONFIRM_TRIES = 50
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One leg being dialled."""
-
-    channel: Channel | None
-    variables: dict[str, str]
-    cause: str = ""
-    give_up_at: float | None = None
-    progress_by: float | None = None
-    confirming: gevent.Greenlet | None = None
-    confirmed: bool = False
-    answer_seen: bool = False
-
-    @property
-    def lost(self) -> bool:
-        return bool(self.cause)
 
 
 @dataclass(slots=True)
@@ -67,11 +43,15 @@ class Originate:
         self.caller = session.channel
         self.core = session.core
         self.wanted = wanted
+        self._dialler = Dialler(session, wanted.variables)
+        self._timed_out = False
         self._ringback: Player | None = None
 
     def run(self) -> Outcome:
         """Dial until won, lost, out of time, or the caller is gone."""
         outcome = Outcome(cause="NORMAL_TEMPORARY_FAILURE")
+        for name in ("sip_invite_failure_status", "sip_invite_failure_phrase"):
+            self.caller.set(name, None)  # they belong to the last dialled leg (reference call-setup)
         if flag(self.caller, "instant_ringback"):
             self._start_ringback()
         try:
@@ -104,7 +84,7 @@ class Originate:
     def _run_turn(self, turn: tuple[Wanted, ...]) -> Outcome:
         self._timed_out = False
         started = time.monotonic()
-        attempts = [self._start(leg) for leg in turn]
+        attempts = [self._dialler.start(leg) for leg in turn]
         deadline = started + self._limit_s()
         try:
             while True:
@@ -120,6 +100,7 @@ class Originate:
                     return self._all_lost(attempts, "NO_ANSWER")
                 self._wait(attempts, deadline)
         finally:
+            self.caller.partner = None
             for attempt in attempts:
                 if attempt.channel is not None:
                     attempt.channel.waiters = [other for other in attempt.channel.waiters if other is not self.caller]
@@ -151,14 +132,9 @@ class Originate:
         answered = [a for a in attempts if not a.lost and a.confirmed and a.channel is not None]
         if answered:
             return min(answered, key=lambda attempt: attempt.channel.answered_at if attempt.channel else 0.0)
-        if not self._ignores_early_media():
+        if not self._dialler.ignores_early_media():
             return next((a for a in attempts if not a.lost and a.channel is not None and a.channel.early), None)
         return None
-
-    def _ignores_early_media(self) -> bool:
-        return self._truth("ignore_early_media") or any(
-            self.wanted.variables.get("ignore_early_media") == word for word in ("ring_ready", "consume")
-        )
 
     def _judge(self, attempt: Attempt, now: float) -> None:
         channel = attempt.channel
@@ -177,59 +153,16 @@ class Originate:
 
     def _answered(self, attempt: Attempt, channel: Channel) -> None:
         attempt.answer_seen = True
+        self.caller.set("switch_m_sdp", channel.leg.remote_sdp)
         Session(channel, APPS).execute_on("execute_on_answer")
-        key = self._setting(attempt, "group_confirm_key")
-        if not key:
-            attempt.confirmed = True
-            return
-        limit = self._setting(attempt, "group_confirm_timeout")
-        if truth(self._setting(attempt, "group_confirm_cancel_timeout")) or limit == "0":
-            attempt.give_up_at = None
-        elif limit.isdigit():
-            attempt.give_up_at = time.monotonic() + float(limit)
-        file = self._setting(attempt, "group_confirm_file")
-        read_ms = self._setting(attempt, "group_confirm_read_timeout")
-        wait_s = int(read_ms) / 1000 if read_ms.isdigit() else 5.0
-        attempt.confirming = self.core.faults.spawn("confirmation", self._confirm, attempt, channel, key, file, wait_s)
-
-    def _setting(self, attempt: Attempt, name: str) -> str:
-        return attempt.variables.get(name) or self.caller.get(name) or ""
-
-    def _confirm(self, attempt: Attempt, channel: Channel, key: str, file: str, wait_s: float) -> None:
-        """Press-1, or with ``exec`` run one application and connect when it ends (reference freeswitch 4.4)."""
-        callee = Session(channel, APPS)
-        if key == "exec":
-            application, _, data = file.partition(" ")
-            callee.execute(application, data)
-            attempt.confirmed = not channel.down
-        else:
-            channel.digits.clear()
-            for _ in range(_CONFIRM_TRIES):
-                if self._asks(callee, key, file, wait_s):
-                    attempt.confirmed = True
-                    break
-                if channel.down:
-                    break
-        self.caller.wake()
-
-    def _asks(self, callee: Session, key: str, file: str, wait_s: float) -> bool:
-        channel = callee.channel
-
-        def pressed() -> bool:
-            return key in channel.digits
-
-        if file:
-            try:
-                play_sound(callee, sound(file, channel.leg.rtp.codec), pressed)
-            except NodeError:
-                channel.set("playback_last_error", f"{file}: not found")
-        return callee.pause(wait_s, pressed) and pressed()
+        begin_confirmation(self.session, attempt, channel)
 
     # --- endings ---
 
     def _lose(self, attempt: Attempt, cause: str) -> None:
         attempt.cause = cause
         if attempt.channel is not None:
+            self.caller.set("originate_signal_bond", attempt.channel.uuid)
             attempt.channel.hang_up(cause)
             self.caller.push("originate_causes", f"{attempt.channel.uuid};{attempt.channel.hangup_cause}")
             self.core.report(attempt.channel)
@@ -237,8 +170,11 @@ class Originate:
     def _won(self, attempts: list[Attempt], winner: Attempt) -> Outcome:
         for attempt in attempts:
             if attempt is not winner and not attempt.lost:
+                assert attempt.channel is not None
+                attempt.channel.set("group_dial_status", "loser")
                 self._lose(attempt, "LOSE_RACE")
         assert winner.channel is not None
+        self.caller.set("originate_signal_bond", None)
         self.caller.push("originate_causes", f"{winner.channel.uuid};NONE")
         return Outcome(winner=winner.channel, cause="SUCCESS")
 
@@ -253,6 +189,8 @@ class Originate:
 
     def _tell_caller(self, attempts: list[Attempt]) -> None:
         live = [attempt.channel for attempt in attempts if attempt.channel is not None and not attempt.lost]
+        if any(channel.rung for channel in live) and not self.caller.down:
+            self.caller.note_ringing()
         if not any(channel.rung or channel.early for channel in live):
             return
         if self._ringback_text():
@@ -274,7 +212,7 @@ class Originate:
         except NodeError as fault:
             self.caller.set("playback_last_error", str(fault))
             return
-        endless = type(found)(found.data, -1)
+        endless = Sound(found.data, -1)
         self._ringback = self.core.playout.start(self.caller.leg.rtp, endless, self.caller.wake)
         self.caller.players.add(self._ringback)
 
@@ -283,101 +221,3 @@ class Originate:
             self.core.playout.stop(self._ringback)
             self.caller.players.discard(self._ringback)
             self._ringback = None
-
-    # --- dialling ---
-
-    def _start(self, wanted: Wanted) -> Attempt:
-        variables = {**exported(self.session), **self.wanted.variables, **wanted.variables}
-        attempt = Attempt(None, variables)
-        try:
-            attempt.channel = self._dial(wanted, variables)
-        except (NodeError, OSError):
-            # No port, or a name that does not resolve: an attempt without a channel (reference call-setup).
-            attempt.cause = "DESTINATION_OUT_OF_ORDER"
-            return attempt
-        now = time.monotonic()
-        attempt.give_up_at = _moment(now, variables.get("leg_timeout"))
-        attempt.progress_by = _moment(now, variables.get("leg_progress_timeout") or variables.get("progress_timeout"))
-        return attempt
-
-    def _dial(self, wanted: Wanted, variables: dict[str, str]) -> Channel:
-        if self.core.outbound_paused:
-            raise NodeError("outbound calls are paused")
-        host = gevent.socket.gethostbyname(wanted.host)
-        codec = self.caller.leg.rtp.codec
-        leg = CalleeLeg(self.core.services, codec)
-        channel = Channel(self.core, leg, self._profile(wanted, variables))
-        self._prepare(channel, wanted, variables)
-        self.core.register(channel)
-        channel.fire("CHANNEL_CREATE")
-        number, name = channel.profile.caller_id_number, channel.profile.caller_id_name
-        leg.invite((host, wanted.port), wanted.user, caller=number, caller_name=name, headers=self._headers(variables))
-        channel.set("sip_call_id", leg.headers.call_id)
-        channel.state = "CS_CONSUME_MEDIA"
-        channel.fire("CHANNEL_ORIGINATE")
-        channel.fire("CHANNEL_OUTGOING")
-        self.caller.push("originated_legs", f"{channel.uuid};Outbound Call;{wanted.user}")
-        return channel
-
-    def _profile(self, wanted: Wanted, variables: dict[str, str]) -> Profile:
-        caller = self.caller.profile
-        stamp = now_us()
-        identity = variables.get("origination_uuid") or str(uuid.uuid4())
-        if identity in self.core.channels:
-            raise NodeError("that origination_uuid is taken by a live leg")
-        number = variables.get("origination_caller_id_number") or self.caller.get("effective_caller_id_number")
-        name = variables.get("origination_caller_id_name") or self.caller.get("effective_caller_id_name")
-        return Profile(
-            uuid=identity,
-            direction="outbound",
-            caller_id_number=number or caller.caller_id_number,
-            caller_id_name=name or caller.caller_id_name,
-            destination_number=wanted.user,
-            username=caller.username,
-            ani=caller.ani,
-            network_addr=caller.network_addr,
-            callee_id_name="Outbound Call",
-            callee_id_number=wanted.user,
-            dialplan=caller.dialplan,
-            context=caller.context,
-            chan_name=f"sofia/{wanted.profile}/{wanted.target.removeprefix('sip:')}",
-            times=Times(profile_created=stamp, created=stamp),
-            originator=caller,
-        )
-
-    def _prepare(self, channel: Channel, wanted: Wanted, variables: dict[str, str]) -> None:
-        caller = self.caller
-        known = {
-            "direction": "outbound",
-            "is_outbound": "true",
-            "uuid": channel.uuid,
-            "sip_profile_name": wanted.profile,
-            "sofia_profile_name": wanted.profile,
-            "channel_name": channel.name,
-            "sip_destination_url": f"sip:{wanted.target.removeprefix('sip:')}",
-            "sip_req_uri": wanted.target.removeprefix("sip:"),
-            "originator": caller.uuid,
-            "originating_leg_uuid": caller.uuid,
-            "originate_endpoint": "sofia",
-            "originate_early_media": "false" if self._ignores_early_media() else "true",
-            "call_uuid": caller.variables.get("call_uuid", caller.uuid),
-            "signal_bond": caller.uuid,
-        }
-        channel.call_state = "DIALING"
-        channel.partner = caller
-        channel.waiters.append(caller)
-        for name, value in {**known, "export_vars": caller.get("export_vars") or "", **variables}.items():
-            channel.set(name, value)
-
-    def _headers(self, variables: dict[str, str]) -> dict[str, str]:
-        """``sip_h_…`` of the dial string, and the caller's own X- headers unless that is switched off."""
-        found: dict[str, str] = {}
-        copies = self.caller.get("sip_copy_custom_headers")
-        if copies is None or truth(copies):
-            found |= self.caller.leg.headers.extra
-        found |= {name[6:]: value for name, value in variables.items() if name.startswith("sip_h_")}
-        return {name: value for name, value in found.items() if "\r" not in value and "\n" not in value}
-
-
-def _moment(now: float, seconds: str | None) -> float | None:
-    return now + float(seconds) if seconds and seconds.isdigit() and int(seconds) else None

@@ -13,6 +13,7 @@ import gevent.socket
 
 from ..esl.wire import Command, encode_frame, encode_plain
 from . import facts
+from .apps import app
 from .esocket import GOODBYE, MY_EVENTS, Connection
 from .session import MAX_CALL_S, Session, flag
 from .syntax import separate
@@ -147,27 +148,24 @@ class OutboundSocket(Connection):
         self.finish()
 
 
-def run_socket(session: Session, data: str) -> None:
+@app("socket")
+def socket(session: Session, data: str) -> None:
     """Connect, then wait until the worker is gone or the call is. Returns into the dialplan."""
     words = separate(data, " ", 10)
     if not words:
         return
+    session.channel.set("call_uuid", session.channel.variables.get("call_uuid", session.channel.uuid))
     hosts = read_hosts(words[0])
     sock = _dial(session, hosts)
     if sock is None:
         return  # "Socket Error!": the dialplan goes on.
     options = {word.lower() for word in words[1:]}
     connection = OutboundSocket(session.core, sock, session, full="full" in options, asynchronous="async" in options)
-    previous, session.socket = session.socket, connection
+    # A call that is moved away leaves its worker connected, as on the switch: it may still speak to the call, and its
+    # 25 s for a first command still run (reference call-setup, "The form", 2).
+    session.core.worker_sockets.append(connection)
     session.core.faults.spawn("event socket worker", connection.run)
-    try:
-        _hold(session, connection)
-    finally:
-        session.socket = previous
-        if session.channel.down:
-            session.core.lingering.append(connection)
-        elif not connection.over:
-            connection.finish()
+    _hold(session, connection)
 
 
 def _dial(session: Session, hosts: list[tuple[str, int]]) -> Any:
@@ -200,9 +198,9 @@ def _hold(session: Session, connection: OutboundSocket) -> None:
         if connection.over and connection.resumes:
             _run_left_over(session)
             break
-        if not session.pause(MAX_CALL_S, over) or over():
-            if not (connection.over and connection.resumes):
-                break
+        ended = not session.pause(MAX_CALL_S, over) or over()
+        if ended and not (connection.over and connection.resumes):
+            break
     session.reset = False
     session.channel.fire("CHANNEL_UNPARK")
 

@@ -5,14 +5,14 @@ Source: reference freeswitch 2 ("Sequence at hang-up for one leg"). Each leg is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 from . import cdr
 from .apps_media import stop_all_recordings
 from .channel import Channel
 
 
-def report(channel: Channel, save_cdr: Callable[[Channel], None]) -> None:
+def report(channel: Channel, folder: Path) -> None:
     """Close a leg's books. The leg must be hung up; a second call does nothing."""
     assert channel.down, "a live leg cannot be reported"
     if channel.reported:
@@ -24,10 +24,10 @@ def report(channel: Channel, save_cdr: Callable[[Channel], None]) -> None:
     cdr.complete_variables(channel)
     channel.state = "CS_REPORTING"
     try:
-        save_cdr(channel)
+        cdr.save(channel, folder)
     finally:
         channel.fire("CHANNEL_HANGUP_COMPLETE")
         channel.leg.close()
         core.channels.pop(channel.uuid, None)
-        channel.state, channel.call_state = "CS_DESTROY", "DOWN"
+        channel.destroyed = True
         channel.fire("CHANNEL_DESTROY")

@@ -15,7 +15,7 @@ MAX_DELAY_S = 86_400
 @dataclass(slots=True)
 class _Task:
     call_id: str
-    greenlet: gevent.Greenlet
+    greenlet: gevent.Greenlet[..., None]
 
 
 class Schedule:

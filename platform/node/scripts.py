@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 MAX_INSTRUCTIONS = 5_000_000
 
 _SANDBOX = """
-local set_hook, load, open, time, date, tostring, sub = debug.sethook, load, io.open, os.time, os.date, tostring, string.sub
-local error, pcall = error, pcall
+local set_hook, load, open, time, date = debug.sethook, load, io.open, os.time, os.date
+local tostring, sub, error, pcall = tostring, string.sub, error, pcall
 return function(source, name, calls, spool, limit)
   local function guarded_open(path, mode)
     path = tostring(path)

@@ -30,7 +30,8 @@ class Media:
 
 def read(text: str) -> Media:
     """The first audio stream of a description; raises :class:`BadSessionDescription`."""
-    host, port, types, event_type = "", 0, [], None
+    host, port = "", 0
+    types: list[int] = []
     in_audio = before_media = True
     names: dict[int, str] = {}
     for line in text.replace("\r", "").split("\n"):
@@ -63,7 +64,7 @@ def _number(text: str) -> int:
 def write(host: str, port: int, codecs: tuple[Codec, ...], event_type: int | None, session: int, owner: str) -> str:
     """A description with one audio stream, 20 ms packets, sending and receiving."""
     types = [str(codec.payload_type) for codec in codecs]
-    lines = [f"v=0", f"o={owner} {session} {session} IN IP4 {host}", f"s={owner}", f"c=IN IP4 {host}", "t=0 0"]
+    lines = ["v=0", f"o={owner} {session} {session} IN IP4 {host}", f"s={owner}", f"c=IN IP4 {host}", "t=0 0"]
     if event_type is not None:
         types.append(str(event_type))
     lines.append(f"m=audio {port} RTP/AVP {' '.join(types)}")

@@ -12,15 +12,11 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from . import dialplan
 from .channel import Channel, now_us
 from .model import Action, Extension
 from .syntax import expand, separate, truth
-
-if TYPE_CHECKING:
-    from .esocket import OutboundSocket
 
 MAX_COMMANDS = 256  # SWITCH_EVENT_QUEUE_LEN of the switch
 MAX_NESTING = 32  # SWITCH_MAX_STACKS
@@ -59,7 +55,6 @@ class Session:
         self.reset = False
         self.broken = False
         self.commands: deque[Command] = deque()
-        self.socket: OutboundSocket | None = None
         self._apps = apps
         self._locked = 0
         self._depth = 0

@@ -7,6 +7,7 @@ Knows nothing of dialplans, events or CDRs. Pitfalls cited are those of the refe
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,6 +48,8 @@ class LegListener(Protocol):
     """What a channel hears from its leg. None of these may wait."""
 
     def leg_ringing(self, status: int, *, media: bool) -> None: ...
+
+    def leg_response(self, response: Any) -> None: ...
 
     def leg_answered(self) -> None: ...
 
@@ -91,6 +94,17 @@ class Headers:
     extra: dict[str, str] = field(default_factory=dict)
 
 
+class _Agent(UA):
+    """Sippy's user agent, letting its leg see each response as it was sent."""
+
+    on_response: Callable[[Any], None]
+
+    def recvResponse(self, resp: Any, tr: Any) -> None:
+        if resp.getHFBody("cseq").getCSeq()[1] == "INVITE":
+            self.on_response(resp)
+        super().recvResponse(resp, tr)
+
+
 class Leg:
     """What both sides share."""
 
@@ -114,7 +128,8 @@ class Leg:
 
     def _new_ua(self, **options: Any) -> Any:
         callback = self._services.faults.guarded("SIP event", self._event)
-        ua = UA(self._services.stack.config, event_cb=callback, **options)
+        ua = _Agent(self._services.stack.config, event_cb=callback, **options)
+        ua.on_response = self._services.faults.guarded("SIP response", self._response)
         ua.lContact = self._contact()
         ua.godead_timeout = GODEAD_S
         ua.useRefer = False
@@ -159,6 +174,9 @@ class Leg:
         """A re-INVITE is answered with the same description; a new address for audio is followed."""
         self._take_media(event.getData())
         self.ua.recvEvent(CCEventConnect((200, "OK", MsgBody(self.local_sdp))))
+
+    def _response(self, response: Any) -> None:
+        """A response to our INVITE, before sippy turns it into an event."""
 
     def _event(self, event: Any, ua: Any) -> None:
         raise NotImplementedError
@@ -311,6 +329,10 @@ class CalleeLeg(Leg):
         self.ended = True
         self._say(CCEventDisconnect(), reason)
         return "send_bye" if self.answered else "send_cancel"
+
+    def _response(self, response: Any) -> None:
+        if self.listener is not None and response.source and 100 < response.getSCode()[0] < 300:
+            self.listener.leg_response(response)
 
     def _event(self, event: Any, ua: Any) -> None:
         if self.ended or self.listener is None:

@@ -77,9 +77,10 @@ class HubUdp(Network_server):
 
     def _drain_errors(self) -> None:
         """Take the ICMP errors off the socket: a closed port is known at once, as sofia-sip knows it."""
+        native: Any = getattr(self._sock, "_sock")  # noqa: B009 - gevent's own would wait for a packet
         for _ in range(64):
             try:
-                _, _, _, address = self._sock._sock.recvmsg(512, 512, _MSG_ERRQUEUE)
+                _, _, _, address = native.recvmsg(512, 512, _MSG_ERRQUEUE)
             except OSError:
                 return
             if self._on_unreachable is not None and address:
@@ -99,7 +100,7 @@ class Transactions(SipTransactionManager):
 
     model_udp_server = (HubUdp, _UdpOptions)
 
-    def newTransaction(self, msg: Any, *arguments: Any, **options: Any) -> Any:  # noqa: N802 - sippy's name
+    def newTransaction(self, msg: Any, *arguments: Any, **options: Any) -> Any:
         """A contact's ``transport=UDP`` in capitals, or TCP, would lose the BYE (5.2): this node speaks UDP only."""
         address, _ = msg.getTarget()
         msg.setTarget((address, "udp"))
@@ -128,14 +129,13 @@ class SipStack:
         self._faults = faults
         _install(faults)
         SipConf.my_uaname = "Dialtrace node"
-        self.config: dict[str, Any] = {
-            "_sip_address": host,
-            "_sip_port": port,
-            "_sip_logger": _SilentLog(),
-            "_on_unreachable": lambda address: self.transactions.unreachable(address),
-        }
+        self.config: dict[str, Any] = {"_sip_address": host, "_sip_port": port, "_sip_logger": _SilentLog()}
+        self.config["_on_unreachable"] = self._unreachable
         self.transactions = Transactions(self.config, faults.guarded("SIP request", on_request))
         self.config["_sip_tm"] = self.transactions
+
+    def _unreachable(self, address: tuple[str, int]) -> None:
+        self.transactions.unreachable(address)
 
     def run_timers(self) -> None:
         """Sippy's timers, for a greenlet of its own; ``ED2.loop`` would block the hub in C."""
@@ -166,7 +166,7 @@ def _install(faults: Faults) -> None:
 
     # Patched greenlets have idents of their own, and the dispatcher compares threads.
     dispatcher_module.get_ident = lambda: ED2.my_ident
-    ED2.callFromThread = lambda callback, *arguments: gevent.spawn(callback, *arguments)
+    ED2.callFromThread = gevent.spawn
     for module in (transactions_module, dispatcher_module, _network_module()):
         module.dump_exception = report
 

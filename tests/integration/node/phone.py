@@ -56,7 +56,9 @@ class Message:
     def read(cls, data: bytes) -> Message:
         head, _, body = data.decode().partition("\r\n\r\n")
         lines = head.split("\r\n")
-        headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
+        headers = [
+            (name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])
+        ]
         return cls(lines[0], headers, body)
 
     def get(self, name: str) -> str:
@@ -331,7 +333,11 @@ class _Station:
         if message.status < 300 and contact:
             dialog.request_uri = contact[1]
         late = "" if dialog.offered else sdp(dialog.audio.port, 0)
-        dialog.ack(sequence=number, branch="" if message.status < 300 else dialog.branch, body=late if message.status < 300 else "")
+        dialog.ack(
+            sequence=number,
+            branch="" if message.status < 300 else dialog.branch,
+            body=late if message.status < 300 else "",
+        )
         dialog.finals["INVITE"] = message
         if message.status >= 300:
             dialog.ended.set()
@@ -380,8 +386,9 @@ class Phone(_Station):
         )
         self.dialogs[dialog.call_id] = dialog
         dialog.send(
-            f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch={dialog.branch}\r\nMax-Forwards: 70\r\n"
-            f"From: {dialog.local}\r\nTo: {dialog.remote}\r\nCall-ID: {dialog.call_id}\r\nCSeq: 1 INVITE\r\n"
+            f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch={dialog.branch}\r\n"
+            f"Max-Forwards: 70\r\nFrom: {dialog.local}\r\nTo: {dialog.remote}\r\n"
+            f"Call-ID: {dialog.call_id}\r\nCSeq: 1 INVITE\r\n"
             f"Contact: <sip:{caller}@{HOST}:{self.port};transport=UDP>\r\n{headers}",
             sdp(audio.port, codec) if offer else "",
         )
@@ -394,9 +401,10 @@ class Phone(_Station):
             sock.settimeout(PATIENCE_S)
             port = sock.getsockname()[1]
             text = (
-                f"OPTIONS sip:{node[0]}:{node[1]} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{port};branch=z9hG4bK{uuid.uuid4().hex}\r\n"
-                f"Max-Forwards: 70\r\nFrom: <sip:probe@{HOST}>;tag=1\r\nTo: <sip:{HOST}>\r\nCall-ID: {uuid.uuid4().hex}\r\n"
-                "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+                f"OPTIONS sip:{node[0]}:{node[1]} SIP/2.0\r\n"
+                f"Via: SIP/2.0/UDP {HOST}:{port};branch=z9hG4bK{uuid.uuid4().hex}\r\n"
+                f"Max-Forwards: 70\r\nFrom: <sip:probe@{HOST}>;tag=1\r\nTo: <sip:{HOST}>\r\n"
+                f"Call-ID: {uuid.uuid4().hex}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
             )
             sock.sendto(text.encode(), node)
             return Message.read(sock.recv(65535))

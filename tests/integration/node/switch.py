@@ -90,12 +90,13 @@ class Worker:
         self._server = socket.create_server((HOST, self.port), backlog=256)
         self._server.settimeout(0.2)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, daemon=True)]
+        self._threads[0].start()
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(2)
+        for thread in list(self._threads):
+            thread.join(2)
         self._server.close()
 
     def _run(self) -> None:
@@ -104,7 +105,15 @@ class Worker:
                 sock, _ = self._server.accept()
             except OSError:
                 continue
-            threading.Thread(target=self._serve, args=(Connection(sock),), daemon=True).start()
+            connection = Connection(sock)
+            self._threads.append(threading.Thread(target=self._run_one, args=(connection,), daemon=True))
+            self._threads[-1].start()
+
+    def _run_one(self, connection: Connection) -> None:
+        try:
+            self._serve(connection)
+        finally:
+            connection.close()
 
     def _serve(self, connection: Connection) -> None:
         if self.before_connect is not None and not self.before_connect(connection):
@@ -121,7 +130,6 @@ class Worker:
             plan = plans.pop(0) if len(plans) > 1 else plans[0]
             connection.send(execute("set", f"dialtrace_plan={plan}"), exit_())
             connection.at_end()
-        connection.close()
 
 
 class Events:

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-import wave
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from .calls import FINISH, GO_ON, call_id, plan, samples_of
 from .phone import Phone, Target, answers, loudest_hertz, refuses, rings_for_ever, stays_silent
 from .switch import Events, Switch, Worker
 
-NUMBERS = (str(74955551000 + index) for index in itertools.count())
-GO_ON = "multiset:^^;continue_on_fail=true;hangup_after_bridge=true;ignore_early_media=true~"
-FINISH = "~transfer:finish\\sXML\\sflow"
-
 Make = Callable[..., Target]
-
-
-def plan(worker: Worker, text: str) -> str:
-    """Give a fresh number this plan."""
-    number = next(NUMBERS)
-    worker.plans[number] = [f"m:~:{text}"]
-    return number
-
-
-def call_id(events: Events, number: str) -> str:
-    """The A leg's UUID of the call to this number."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        for event in list(events.seen):
-            if event["Event-Name"] == "CHANNEL_CREATE" and event.get("Caller-Destination-Number") == number:
-                return str(event["Unique-ID"])
-        time.sleep(0.01)
-    raise AssertionError(f"no call to {number}")
-
-
-def stereo(path: Path) -> Any:
-    with wave.open(str(path)) as reader:
-        assert (reader.getframerate(), reader.getsampwidth(), reader.getnchannels()) == (8000, 2, 2)
-        return np.frombuffer(reader.readframes(reader.getnframes()), np.int16).reshape(-1, 2)
 
 
 @pytest.mark.parametrize("codec", [0, 8])
@@ -64,7 +33,7 @@ def test_given_an_answering_target_when_both_speak_then_each_hears_the_other_and
     callee.first().wait_for("BYE")
     assert dialog.audio.loudest_hertz() == 1000
     assert callee.first().audio.loudest_hertz() == 440
-    samples = stereo(path)
+    samples = samples_of(path, 2)
     assert 0.9 <= len(samples) / 8000 <= 1.6
     assert loudest_hertz(samples[1600:-1600, 0]) == 440
     assert loudest_hertz(samples[1600:-1600, 1]) == 1000
@@ -134,7 +103,9 @@ def test_given_two_targets_at_once_when_one_answers_then_the_other_is_cancelled_
     switch: Switch, worker: Worker, events: Events, phone: Phone, target: Make
 ) -> None:
     slow, quick = target(rings_for_ever), target(answers(0.2))
-    number = plan(worker, f"{GO_ON}bridge:[dialtrace_target=slow]{slow.address},[dialtrace_target=quick]{quick.address}")
+    number = plan(
+        worker, f"{GO_ON}bridge:[dialtrace_target=slow]{slow.address},[dialtrace_target=quick]{quick.address}"
+    )
     dialog = phone.call(switch.sip, number)
     dialog.answered()
     slow.first().wait_for("CANCEL")
@@ -208,9 +179,7 @@ def test_given_early_media_when_it_is_ignored_then_the_caller_hears_the_ringback
 ) -> None:
     early = target(refuses(486, after_s=0.5, early=True), hertz=1000.0)
     second = target(answers(0.4), hertz=700.0)
-    number = plan(
-        worker, f"{GO_ON}set:ringback=%(1000,0,425)~bridge:{early.address}~bridge:{second.address}{FINISH}"
-    )
+    number = plan(worker, f"{GO_ON}set:ringback=%(1000,0,425)~bridge:{early.address}~bridge:{second.address}{FINISH}")
     dialog = phone.call(switch.sip, number)
     dialog.wait_for("183 INVITE")
     time.sleep(0.4)

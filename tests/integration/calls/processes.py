@@ -117,6 +117,7 @@ class Processes:
         for switch in self._switches:
             switch.process.terminate()
             switch.process.wait(timeout=10)
+            switch._log.close()
             if switch.process.stdout:
                 switch.process.stdout.close()
 

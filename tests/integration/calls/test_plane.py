@@ -3,6 +3,7 @@ that a real monitor keeps, on a real database."""
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 import wave
@@ -61,6 +62,10 @@ class Stage:
 
     def plan_file(self, number=NUMBER):
         return self.node.spool / "plans" / number[-3:] / f"{number[1:]}.plan"
+
+    def records(self):
+        """Variables of every finished call."""
+        return [json.loads(path.read_text())["variables"] for path in (self.node.spool / "cdr").glob("a_*.json")]
 
     def record(self, legs=0):
         """Variables of the one finished call, and of its legs."""
@@ -128,28 +133,38 @@ def test_given_a_call_that_stands_then_the_journal_has_it_with_the_switchs_own_s
     assert '"variable_dialtrace_agency"' in ended.ended_event
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "reason"),
-    [(None, 404, "unknown"), ({"status": "suspended"}, 480, "suspended"), ({"flow_id": None}, 480, "no_flow")],
-)
-def test_given_a_number_that_takes_no_calls_then_the_caller_gets_a_proper_refusal_and_a_cdr(
-    tenant, stage, station, phone, change, status, reason
+def test_given_numbers_that_take_no_calls_then_callers_get_a_proper_refusal_and_each_call_a_cdr(
+    tenant, stage, station, phone
 ):
-    if change is not None:
-        number = tenant.number(NUMBER, tenant.flow(ring(station(answers()))))
-        tenant.set_number(number, **change)
+    flow_id = tenant.flow(ring(station(answers())))
+    tenant.set_number(tenant.number("+74955550201", flow_id), status="suspended")
+    tenant.set_number(tenant.number("+74955550202", flow_id), status="released", flow_id=None)
+    tenant.number("+74955550203", None)
     stage.processes.worker()
-    assert phone.call(stage.sip, DIGITS).final().status == status
-    a, _ = stage.record()
-    assert a["dialtrace_refused"] == reason
-    assert a["dialtrace_agency"] == (OPERATOR_AGENCY if change is None else str(tenant.agency_id))
+    cases = {
+        "74955550201": (480, "suspended", str(tenant.agency_id)),
+        "74955550202": (404, "released", OPERATOR_AGENCY),
+        "74955550203": (480, "no_flow", str(tenant.agency_id)),
+        "74955550204": (404, "unknown", OPERATOR_AGENCY),
+    }
+    statuses = {digits: phone.call(stage.sip, digits).final().status for digits in cases}
+    records = eventually(lambda: len(found := stage.records()) == len(cases) and found)
+    told = {a["dialtrace_dialled"]: (a["dialtrace_refused"], a["dialtrace_agency"]) for a in records}
+    assert {digits: (statuses[digits], *told[digits]) for digits in cases} == cases
 
 
-@pytest.mark.parametrize(("behave", "status"), [(refuses(486), 486), (refuses(603), 603), (rings_for_ever, 480)])
-def test_given_no_target_that_answers_then_the_caller_hears_why(tenant, stage, station, phone, behave, status):
-    tenant.number(NUMBER, tenant.flow(ring(station(behave, ring_timeout_s=1))))
+def test_given_no_target_that_answers_then_the_caller_hears_why(tenant, stage, station, phone):
+    cases = {
+        "74955550301": (refuses(486), 486),
+        "74955550302": (refuses(603), 603),
+        "74955550303": (rings_for_ever, 480),
+    }
+    for digits, (behave, _) in cases.items():
+        tenant.number(f"+{digits}", tenant.flow(ring(station(behave, ring_timeout_s=1))))
     stage.processes.worker()
-    assert phone.call(stage.sip, DIGITS).final(timeout_s=15).status == status
+    dialogs = {digits: phone.call(stage.sip, digits) for digits in cases}
+    heard = {digits: dialog.final(timeout_s=15).status for digits, dialog in dialogs.items()}
+    assert heard == {digits: status for digits, (_, status) in cases.items()}
 
 
 def test_given_no_worker_at_all_then_the_plan_on_the_node_announces_records_and_connects(tenant, stage, station, phone):

@@ -30,7 +30,7 @@ class AgencyAnswer(Answer):
     """An agency: it resells tracking to its clients."""
 
     id: Id
-    name: str
+    name: Name
     status: Literal["active", "suspended"]
     created_at: Moment
     updated_at: Moment

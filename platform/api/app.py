@@ -30,6 +30,7 @@ def create_app(services: ApiServices) -> APIFlask:
     app = APIFlask("dialtrace.api", title=openapi.TITLE, version=openapi.VERSION, spec_path=None, docs_path=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        SUCCESS_DESCRIPTION="OK",
         AUTO_200_RESPONSE=False,
         AUTO_404_RESPONSE=False,
         AUTO_AUTH_ERROR_RESPONSE=False,

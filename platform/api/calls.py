@@ -25,7 +25,15 @@ _STATES: Mapping[str, RecordingState] = {"on_node": "pending", "stored": "stored
 #: Of several segments the least settled one speaks for the call.
 _RANK: Sequence[RecordingState] = ("none", "absent", "stored", "pending")
 
-Ms = Annotated[int | None, Field(description="Milliseconds.")]
+Ms = Annotated[int | None, Field(description="Milliseconds.", examples=[16_480])]
+Cause = Annotated[str | None, Field(description="The switch's name for why it ended.", examples=["NORMAL_CLEARING"])]
+Q850 = Annotated[int | None, Field(description="The same as a number of ITU-T Q.850.", examples=[16])]
+SipStatus = Annotated[int | None, Field(description="The final SIP status.", examples=[200])]
+Codec = Annotated[str | None, Field(examples=["PCMA"])]
+SipCallId = Annotated[
+    str | None, Field(description="`Call-ID` of the SIP dialog.", examples=["3848276298220188511@edge"])
+]
+Node = Annotated[str, Field(description="Name of the node that had the call.", examples=["node-1"])]
 
 
 class CallQuery(OwnedQuery):
@@ -34,7 +42,7 @@ class CallQuery(OwnedQuery):
     number: Annotated[PhoneFilter | None, Field(default=None)]
     caller: Annotated[PhoneFilter | None, Field(default=None)]
     outcome: Annotated[Outcome | None, Field(default=None)]
-    node: Annotated[str | None, Field(default=None, max_length=100, description="Name of the node that had the call.")]
+    node: Annotated[Node | None, Field(default=None, max_length=100)]
     started_from: Annotated[MomentIn | None, Field(default=None, description="Began at this moment or later.")]
     started_until: Annotated[MomentIn | None, Field(default=None, description="Began before this moment.")]
     answered_only: Annotated[bool, Field(default=False, description="Only calls that were connected to a target.")]
@@ -51,8 +59,10 @@ class CallAnswer(Answer):
     number: Annotated[
         str, Field(description="What was dialled: E.164 where it can be read so.", examples=["+442079460123"])
     ]
-    caller: Annotated[str | None, Field(description="E.164, or null where the caller withheld it.")]
-    caller_name: str | None
+    caller: Annotated[
+        str | None, Field(description="E.164, or null where the caller withheld it.", examples=["+442079460999"])
+    ]
+    caller_name: Annotated[str | None, Field(examples=["Jane Doe"])]
     outcome: Annotated[str, Field(description="One of: " + ", ".join(get_args(Outcome)) + ".", examples=["answered"])]
     started_at: Moment
     ringing_at: Moment | None
@@ -65,20 +75,25 @@ class CallAnswer(Answer):
     billed_ms: Ms
     target_id: Annotated[UUID | None, Field(description="The target that answered.")]
     hangup_side: Literal["caller", "target", "platform", "unknown"]
-    hangup_cause: str | None
-    cause_q850: int | None
-    sip_status: int | None
+    hangup_cause: Cause
+    cause_q850: Q850
+    sip_status: SipStatus
     flow_id: UUID | None
     flow_version: int | None
     decided_by: Annotated[
         Literal["worker", "fallback", "none"], Field(description="Who made the plan that the call followed.")
     ]
-    fallback_reason: str | None
-    node: str
-    codec: str | None
-    sip_call_id: str | None
+    fallback_reason: Annotated[
+        str | None, Field(description="Why no worker made it: plan, or no_plan.", examples=[None])
+    ]
+    node: Node
+    codec: Codec
+    sip_call_id: SipCallId
     recording: Annotated[
-        RecordingState, Field(description="pending: on its way from the node. absent: expected, and there is none.")
+        RecordingState,
+        Field(
+            description="pending: on its way from the node. absent: expected, and there is none.", examples=["stored"]
+        ),
     ]
     revision: Annotated[int, Field(description="Counts the changes to this record, such as a leg that came late.")]
     created_at: Moment
@@ -90,8 +105,8 @@ class LegAnswer(Answer):
 
     id: UUID
     target_id: UUID | None
-    address: str | None
-    outcome: str
+    address: Annotated[str | None, Field(examples=["sip:desk@pbx.example"])]
+    outcome: Annotated[str, Field(description="As of a call.", examples=["answered"])]
     started_at: Moment | None
     ringing_at: Moment | None
     answered_at: Moment | None
@@ -99,31 +114,41 @@ class LegAnswer(Answer):
     ended_at: Moment | None
     ring_ms: Ms
     talk_ms: Ms
-    hangup_cause: str | None
-    cause_q850: int | None
-    sip_status: int | None
-    codec: str | None
-    sip_call_id: str | None
+    hangup_cause: Cause
+    cause_q850: Q850
+    sip_status: SipStatus
+    codec: Codec
+    sip_call_id: SipCallId
 
 
 class RecordingAnswer(Answer):
     """One segment of a call's recording."""
 
     segment: int
-    state: RecordingState
-    absence_reason: str | None
-    size_bytes: int | None
-    sha256: Annotated[str | None, Field(description="In hexadecimal; also the `ETag` of the audio.")]
+    state: Annotated[RecordingState, Field(examples=["stored"])]
+    absence_reason: Annotated[str | None, Field(description="With the state absent: why.", examples=[None])]
+    size_bytes: Annotated[int | None, Field(examples=[527_404])]
+    sha256: Annotated[
+        str | None, Field(description="In hexadecimal; also the `ETag` of the audio.", examples=["9f86d081884c7d65…"])
+    ]
     duration_ms: Ms
-    channels: Annotated[int | None, Field(description="2: the caller is on the left, the target on the right.")]
+    channels: Annotated[
+        int | None, Field(description="2: the caller is on the left, the target on the right.", examples=[2])
+    ]
     stored_at: Moment | None
-    href: Annotated[str | None, Field(description="Where the audio is; null as long as it is not stored.")]
+    href: Annotated[
+        str | None,
+        Field(
+            description="Where the audio is; null as long as it is not stored.",
+            examples=["/v1/calls/0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47/recording?segment=1"],
+        ),
+    ]
 
 
 class CallDetailAnswer(CallAnswer):
     """A call's record with its legs and recordings."""
 
-    caller_raw: Annotated[str | None, Field(description="The caller as the carrier sent it.")]
+    caller_raw: Annotated[str | None, Field(description="The caller as the carrier sent it.", examples=["02079460999"])]
     legs: list[LegAnswer]
     recordings: list[RecordingAnswer]
     attempts_without_leg: Annotated[

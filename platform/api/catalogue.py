@@ -33,7 +33,6 @@ CATALOGUE: Mapping[str, Kind] = {
     "recording_absent": Kind(404, "There is no recording", "`reason` says why the call has none."),
     "recording_pending": Kind(404, "Recording is not stored yet", "It is on its way from the node. Ask again later."),
     "method_not_allowed": Kind(405, "Method is not allowed", "`Allow` lists what this address takes."),
-    "not_acceptable": Kind(406, "Not acceptable", "The answer has no form that `Accept` asks for."),
     "number_taken": Kind(409, "Number is in use", "The platform serves it already, perhaps for somebody else."),
     "number_released": Kind(409, "Number was released", "A released number does not change any more. Add it again."),
     "idempotency_key_in_use": Kind(

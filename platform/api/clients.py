@@ -36,7 +36,7 @@ class ClientAnswer(Answer):
 
     id: Id
     agency_id: Id
-    name: str
+    name: Name
     time_zone: Annotated[str, Field(description=ZONE, examples=["Europe/London"])]
     status: Literal["active", "suspended"]
     created_at: Moment

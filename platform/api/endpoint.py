@@ -18,11 +18,13 @@ from pydantic import BaseModel
 
 from .auth import Asked, authenticate, need_role, tenant_of
 from .catalogue import CATALOGUE
+from .errors import Fault
 from .fields import AgencyId, Answer, Body
 from .gate import check_query, read_body
 from .idempotency import once
 from .paging import ListQuery
 from .preconditions import is_known
+from .problems import validation_problem
 from .rooms import ApiServices
 
 Handler = Callable[..., Any]
@@ -131,12 +133,8 @@ def _within_tenant(made: Endpoint, view: Handler) -> Handler:
 
     @wraps(view)
     def within(*, principal: Any, query: Body, body: Body | None = None, **values: Any) -> Any:
-        asked = tenant_of(
-            services(),
-            principal,
-            values.get("agency_id") or _named("agency_id", query, body),
-            _named("client_id", query, body),
-        )
+        agency_id = _named("agency_id", values.get("agency_id"), query, body)
+        asked = tenant_of(services(), principal, agency_id, _named("client_id", None, query, body))
         given = values | ({"body": body} if made.body is not None else {})
         if made.method != "POST":
             return view(asked=asked, query=query, **given)
@@ -150,9 +148,13 @@ def _within_tenant(made: Endpoint, view: Handler) -> Handler:
     return within
 
 
-def _named(name: str, query: Body, body: Body | None) -> UUID | None:
-    found: UUID | None = getattr(body, name, None) or getattr(query, name, None)
-    return found
+def _named(name: str, in_path: UUID | None, query: Body, body: Body | None) -> UUID | None:
+    """The id that a request names, wherever it does. Raises Problem (422) when it names two."""
+    found = {in_path, getattr(query, name, None), getattr(body, name, None)} - {None}
+    if len(found) > 1:
+        detail = "contradicts the path or the body"
+        raise validation_problem([Fault(code="contradiction", detail=detail, parameter=name)])
+    return found.pop() if found else None
 
 
 def _answered(blueprint: APIBlueprint, made: Endpoint, handler: Handler) -> Handler:

@@ -1,4 +1,4 @@
-"""What the API itself refuses. A problem document's title, status and code come from `problems.CATALOGUE`."""
+"""What the API itself refuses. A problem document's title, status and code come from `catalogue`."""
 
 from __future__ import annotations
 

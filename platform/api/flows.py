@@ -33,11 +33,9 @@ EXAMPLE_DOCUMENT: JsonDict = {
 }
 
 FlowName = Annotated[str, Field(min_length=1, max_length=120, examples=["Office hours"])]
-#: The room of calls checks it and names every fault; here it is any object.
-Document = Annotated[
-    dict[str, Any],
-    WithJsonSchema({"$ref": "#/components/schemas/FlowDocument"}),
-]
+#: The room of calls checks it and names every fault; here it is any object. pydantic can make no reference to a schema
+#: that it did not make itself: `openapi.complete` puts it in.
+Document = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "FlowDocument"})]
 
 
 class NewFlow(Body):
@@ -56,10 +54,15 @@ class NewFlow(Body):
 class FlowChange(Body):
     """A merge patch of a flow, inside its document too."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "Office hours and evenings"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"document": {"record": False}}})
 
     name: Annotated[FlowName, Field(default_factory=absent)]
-    document: Annotated[Document, Field(default_factory=absent)]
+    document: Annotated[
+        dict[str, Any],
+        Field(
+            default_factory=absent, description="Merged into the document; its list of steps is replaced as a whole."
+        ),
+    ]
 
 
 class FlowAnswer(Answer):
@@ -68,7 +71,7 @@ class FlowAnswer(Answer):
     id: Id
     agency_id: Id
     client_id: Id
-    name: str
+    name: FlowName
     document: Document
     created_at: Moment
     updated_at: Moment

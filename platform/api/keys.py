@@ -43,7 +43,7 @@ class KeyAnswer(Answer):
     agency_id: Id
     client_id: Id | None
     role: Role
-    name: str
+    name: Name
     created_at: Moment
     last_used_at: Moment | None
     expires_at: Moment | None
@@ -80,6 +80,9 @@ def create_key(asked: Asked, body: NewKey) -> tuple[MadeKey, int, dict[str, str]
     """
     if body.role == "operator" and asked.principal.role != "operator":
         raise Problem("role_insufficient", "Only the operator makes keys of the role operator.")
+    if body.role == "operator" and asked.agency_id != asked.principal.agency_id:
+        detail = "must be left out: an operator's key belongs to the operator's own agency"
+        raise validation_problem([Fault(code="contradiction", detail=detail, pointer="#/agency_id")])
     if (body.role == "client") != (body.client_id is not None):
         detail = "is required with the role client, and has no place with any other"
         raise validation_problem([Fault(code="contradiction", detail=detail, pointer="#/client_id")])

@@ -12,6 +12,7 @@ from typing import Any
 from ..calls.flows import FlowDocument
 from .catalogue import CATALOGUE
 from .examples import example_of
+from .flows import EXAMPLE_DOCUMENT
 from .problems import MEDIA_TYPE
 
 Document = dict[str, Any]
@@ -108,14 +109,15 @@ def complete(document: Document | str) -> Document:
     flow = FlowDocument.model_json_schema(ref_template="#/components/schemas/FlowDocument.{model}")
     for name, schema in flow.pop("$defs", {}).items():
         schemas[f"FlowDocument.{name}"] = schema
+    flow["examples"] = [EXAMPLE_DOCUMENT]
     schemas |= {"FlowDocument": flow, "Problem": _PROBLEM_SCHEMA}
-    document = _with_plain_names(document)
-    for path, operations in document["paths"].items():
+    completed: Document = _with_references(_with_plain_names(document))
+    for path, operations in completed["paths"].items():
         for method, operation in operations.items():
             _complete_operation(path, method, operation)
-            _add_examples(operation, document["components"]["schemas"])
-    document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-    return document
+            _add_examples(operation, completed["components"]["schemas"])
+    completed["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    return completed
 
 
 def _with_plain_names(document: Document) -> Document:
@@ -130,6 +132,17 @@ def _with_plain_names(document: Document) -> Document:
         schema = schemas.pop(long)
         assert schemas.setdefault(short, schema) == schema, f"two schemas are called {short}"
     return renamed
+
+
+def _with_references(value: Any) -> Any:
+    """Puts a reference where a model says `x-schema`."""
+    if isinstance(value, list):
+        return [_with_references(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "x-schema" in value:
+        return {"$ref": f"#/components/schemas/{value['x-schema']}"}
+    return {name: _with_references(one) for name, one in value.items()}
 
 
 def _complete_operation(path: str, method: str, operation: Document) -> None:

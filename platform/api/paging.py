@@ -50,7 +50,10 @@ class Listed(Answer, Generic[Item]):
     """One page of a list."""
 
     data: list[Item]
-    next_cursor: Annotated[str | None, Field(description="Ask with it for the next page; null on the last one.")]
+    next_cursor: Annotated[
+        str | None,
+        Field(description="Ask with it for the next page; null on the last one.", examples=["W3sidSI6…"]),
+    ]
     has_more: bool
 
 

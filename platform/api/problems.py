@@ -33,7 +33,6 @@ _BY_STATUS = {
     403: "role_insufficient",
     404: "not_found",
     405: "method_not_allowed",
-    406: "not_acceptable",
     413: "body_too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",

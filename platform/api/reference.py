@@ -151,10 +151,8 @@ def _pretty(value: Any) -> str:
 def curl_of(method: str, path: str, operation: Document, example: Any) -> str:
     """A line to paste into a shell; `$DIALTRACE` is the API's address, `$KEY` a key."""
     shown = re.sub(r"\{(\w+)\}", lambda match: "$" + match[1].upper(), path)
-    parts = ["curl"]
-    if method != "GET":
-        parts.append(f"-X {method}")
-    parts.append(f'"$DIALTRACE{shown}"')
+    verb = "" if method == "GET" else f"-X {method} "
+    parts = [f'curl {verb}"$DIALTRACE{shown}"']
     if operation.get("security"):
         parts.append('-H "Authorization: Bearer $KEY"')
     if method == "POST":

@@ -64,7 +64,7 @@ class TargetAnswer(Answer):
     id: Id
     agency_id: Id
     client_id: Id
-    name: str
+    name: TargetName
     address: Address
     ring_timeout_s: int
     created_at: Moment

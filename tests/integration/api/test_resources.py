@@ -176,6 +176,29 @@ def test_given_an_agency_key_when_it_makes_an_operator_key_then_403(tenant: Tena
     assert (answer.status_code, answer.get_json()["code"]) == (403, "role_insufficient")
 
 
+def test_given_an_operator_key_when_made_for_an_agency_then_it_is_refused(operator: Asker, tenant: Tenant) -> None:
+    """It would reach across tenants from inside one."""
+    body = {"role": "operator", "name": "x", "agency_id": tenant.agency["id"]}
+    refused = operator.post("/v1/keys", body)
+    assert (refused.status_code, refused.get_json()["errors"][0]["pointer"]) == (422, "#/agency_id")
+    assert operator.made("/v1/keys", {"role": "operator", "name": "second"})["role"] == "operator"
+
+
+def test_given_a_role_and_a_client_that_do_not_fit_when_a_key_is_made_then_422(tenant: Tenant) -> None:
+    for body in ({"role": "client"}, {"role": "agency", "client_id": tenant.client["id"]}):
+        refused = tenant.agency_key.post("/v1/keys", body | {"name": "x"})
+        assert (refused.status_code, refused.get_json()["errors"][0]["pointer"]) == (422, "#/client_id")
+    past = tenant.agency_key.post("/v1/keys", {"role": "agency", "name": "x", "expires_at": "2020-01-01T00:00:00Z"})
+    assert (past.status_code, past.get_json()["errors"][0]["pointer"]) == (422, "#/expires_at")
+
+
+def test_given_two_agencies_in_one_request_when_asked_then_it_is_refused(operator: Asker, tenant: Tenant) -> None:
+    other = operator.made("/v1/agencies", {"name": "South"})
+    path = f"/v1/clients?agency_id={other['id']}"
+    refused = operator.post(path, {"name": "whose?", "agency_id": tenant.agency["id"]})
+    assert (refused.status_code, refused.get_json()["errors"][0]["code"]) == (422, "contradiction")
+
+
 @pytest.mark.parametrize("header", [None, "", "Basic abc", "Bearer", "Bearer nonsense", "Bearer dt_é_x_y"])
 def test_given_no_valid_key_when_asking_then_401_with_a_challenge(app: object, header: str | None) -> None:
     client = app.test_client()  # type: ignore[attr-defined]

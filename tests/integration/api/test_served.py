@@ -23,7 +23,9 @@ from dialtrace.db.tables import OPERATOR_AGENCY
 
 from .records import bring_home, due_of, store_call, wav
 
-PORTS = range(25_000, 25_100)
+#: Each worker of pytest-xdist has ports of its own.
+FIRST_PORT = 25_000 + 10 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
+PORTS = range(FIRST_PORT, FIRST_PORT + 10)
 
 
 def free_port() -> int:
@@ -69,12 +71,15 @@ class Served:
 
 
 def environment(database_url: str, folder: Path) -> dict[str, str]:
+    (folder / "metrics").mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DIALTRACE_")}
     return kept | {
         "DIALTRACE_DATABASE_URL": database_url,
         "DIALTRACE_DATA_DIR": str(folder / "data"),
         "DIALTRACE_RECORDINGS_URL": str(folder / "objects"),
         "DIALTRACE_SECRET_KEY": "only for tests",
+        # Joins the metrics of both processes.
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
     }
 
 
@@ -153,6 +158,13 @@ def test_given_a_cursor_from_one_process_when_used_in_another_then_it_holds(serv
             break
         query = "&cursor=" + page["next_cursor"]
     assert [name for name in seen if name.startswith("Agency")] == [f"Agency {index}" for index in range(6)]
+
+
+def test_given_two_processes_when_one_is_asked_for_metrics_then_it_tells_of_both(served: Served) -> None:
+    for _ in range(24):
+        assert served.ask("GET", "/healthz")[0] == 200
+    page = served.ask("GET", "/metrics")[2].decode()
+    assert 'dialtrace_http_requests_total{method="GET",route="/healthz",status="200"} 24.0' in page
 
 
 def test_given_one_key_sent_to_all_processes_at_once_then_it_is_done_once(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,19 @@ def agent(metrics: tuple[str, int] | None) -> None:
     from .services import build_database, build_store
     from .workers.agent import run_agent
 
-    run_agent(read_nodes(settings.nodes_file), build_database(settings), build_store(settings))
+    run_agent(read_nodes(settings.nodes_file), build_database(settings, pool_size=8), build_store(settings))
+
+
+def prepare_api(settings: Settings) -> None:
+    """What the API's processes share: the key that signs cursors, and a folder where their metrics are joined."""
+    from .launch import kept_secret
+
+    os.environ["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
+    if settings["DIALTRACE_API_WORKERS"] > 1:
+        folder = settings.data_dir / "api-metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 @cli.command()
@@ -162,6 +175,7 @@ def api() -> None:
     """Serve the API."""
     settings = begin("api")
     need_database(settings)
+    prepare_api(settings)
     host, port = settings.api_listen
     # Granian's own command is the well-kept way to run it; it takes this process's place.
     os.execv(

@@ -187,11 +187,11 @@ class Settings:
 
     @property
     def data_dir(self) -> Path:
-        return self.values["DIALTRACE_DATA_DIR"]
+        return Path(self.values["DIALTRACE_DATA_DIR"])
 
     @property
     def database_url(self) -> str:
-        return self.values["DIALTRACE_DATABASE_URL"]
+        return str(self.values["DIALTRACE_DATABASE_URL"])
 
     @property
     def recordings_url(self) -> str:

@@ -69,7 +69,7 @@ def answers_http(url: str) -> bool:
     """Whether a GET is answered with 2xx."""
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 (our own loopback address)
-            return 200 <= answer.status < 300
+            return bool(200 <= answer.status < 300)
     except OSError:
         return False
 
@@ -97,7 +97,7 @@ def sip_answers(address: tuple[str, int]) -> bool:
 
 def make_spool(spool: Path) -> Path:
     """The folders of a node (docs/architecture.md, "A node's spool")."""
-    for name in ("cdr", "cdr-broken", "recordings", "plans", "prompts"):
+    for name in ("cdr", "cdr-broken", "recordings", "recordings-due", "plans", "prompts"):
         (spool / name).mkdir(parents=True, exist_ok=True)
     return spool
 

@@ -27,11 +27,13 @@ class ApiClient:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Create something; the decoded answer. Raises ApiRefused with the problem's text."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": f'"{new_id()}"'}
-        return json.loads(self._ask(path, data=json.dumps(body).encode(), headers=headers)[0])
+        answer: dict[str, Any] = json.loads(self._ask(path, data=json.dumps(body).encode(), headers=headers)[0])
+        return answer
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Read one thing, or one page."""
-        return json.loads(self._ask(path + ("?" + urlencode(query) if query else ""))[0])
+        answer: dict[str, Any] = json.loads(self._ask(path + ("?" + urlencode(query) if query else ""))[0])
+        return answer
 
     def read_all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every row of a list, page by page."""
@@ -51,7 +53,9 @@ class ApiClient:
                 return None
             raise
 
-    def _ask(self, path: str, *, data: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+    def _ask(
+        self, path: str, *, data: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[bytes, dict[str, str]]:
         request = urllib.request.Request(  # noqa: S310 (the address of our own API)
             self._base_url + path, data=data, headers={"Authorization": f"Bearer {self._token}", **(headers or {})}
         )

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+
 from dialtrace.journal.errors import JournalBusy, JournalUnusable
 from dialtrace.journal.store import Journal, Started
 

@@ -64,7 +64,9 @@ def test_given_a_database_that_answers_then_its_word_counts_even_if_a_copy_diffe
 
 
 @pytest.mark.parametrize(
-    "trouble", [raises(DatabaseUnavailable()), raises(DatabaseRefuses()), lambda: gevent.sleep(5)], ids=str
+    "trouble",
+    [raises(DatabaseUnavailable()), raises(DatabaseRefuses()), lambda: gevent.sleep(5)],
+    ids=["unavailable", "refuses", "silent"],
 )
 def test_given_a_database_in_trouble_then_the_copy_answers_and_says_how_old_it_is(reader, directory, clock, trouble):
     reader.read("+1")

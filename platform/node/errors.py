@@ -11,6 +11,10 @@ class BadNodeConfig(NodeError):
     """The embedded node was given a setting that cannot work."""
 
 
+class AddressTaken(NodeError):
+    """An address of the node cannot be listened on."""
+
+
 class BadDialplan(NodeError):
     """The dialplan file cannot be read."""
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUED_BYTES = 16 * 1024 * 1024
 MAX_QUEUED_FRAMES = 20_000
+FINISH_S = 2.0
 FIRST_COMMAND_S = 25.0  # listener_run, read_packet
 _JOIN_BYTES = 65_536
 _LIMITS = Limits(body_bytes=1_048_576)
@@ -142,9 +143,17 @@ class Connection:
                 self.close()
 
     def finish(self) -> None:
-        """Close once everything queued has been sent."""
-        self._closing = True
-        self._signal.set()
+        """Close once everything queued has been sent, or after a while in which it could not be."""
+        if not self._closing:
+            self._closing = True
+            self._signal.set()
+            gevent.spawn_later(FINISH_S, self.close)
+
+    def end(self) -> None:
+        """The peer has nothing more to say: close, once what is on its way to it has been sent."""
+        if not self._closing:
+            self.close()
+        self._writer.join(FINISH_S)
 
     def close(self) -> None:
         """Close now; safe to call twice."""

@@ -10,6 +10,7 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from ..esl.wire import Command, encode_frame
+from .errors import AddressTaken
 from .esocket import Connection
 
 if TYPE_CHECKING:
@@ -68,7 +69,13 @@ class InboundServer:
         self._server = StreamServer(address, self._serve, backlog=64, spawn=Pool(MAX_CLIENTS))
 
     def start(self) -> None:
-        self._server.start()
+        """Listen; raises :class:`AddressTaken`."""
+        try:
+            self._server.start()
+        except OSError as fault:
+            host, port = self._server.address
+            text = f"the event socket cannot listen on {host}:{port}: {fault}; give another event_socket_port"
+            raise AddressTaken(text) from fault
 
     def stop(self) -> None:
         for connection in list(self._connections):
@@ -84,4 +91,4 @@ class InboundServer:
             self._core.faults.guarded("event socket client", connection.read)()
         finally:
             self._connections.discard(connection)
-            connection.close()
+            connection.end()

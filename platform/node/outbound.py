@@ -67,8 +67,7 @@ class OutboundSocket(Connection):
         self.controlled = False
         if self.resumes and not self.session.channel.down:
             self.session.reset = True
-        if not self._closing:
-            self.close()
+        self.end()
         self.session.channel.wake()
 
     def carry_out(self, command: Command) -> None:

@@ -23,6 +23,7 @@ from sippy.SipConf import SipConf
 from sippy.SipTransactionManager import SipTransactionManager
 from sippy.Time.MonoTime import MonoTime
 
+from .errors import AddressTaken
 from .faults import Faults
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class HubUdp(Network_server):
         self._sock = gevent.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER)
         self._sock.bind(self.uopts.laddress)
+        self._on_junk: Callable[[], None] = global_config["_on_junk"]
         self._on_unreachable: Callable[[tuple[str, int]], None] | None = global_config.get("_on_unreachable")
         if self._on_unreachable is not None:
             self._sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
@@ -73,7 +75,10 @@ class HubUdp(Network_server):
                 continue
             except OSError:
                 return
-            self.handle_read(data, Remote_address(address, self.transport), MonoTime())
+            if _is_text(data):
+                self.handle_read(data, Remote_address(address, self.transport), MonoTime())
+            else:
+                self._on_junk()
 
     def _drain_errors(self) -> None:
         """Take the ICMP errors off the socket: a closed port is known at once, as sofia-sip knows it."""
@@ -89,6 +94,15 @@ class HubUdp(Network_server):
     def join(self) -> None:
         self._reader.kill(block=False)
         self._sock.close()
+
+
+def _is_text(data: bytes) -> bool:
+    """SIP is UTF-8 (RFC 3261 7); sippy would raise on anything else."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _UdpOptions(Network_server_opts):
@@ -130,12 +144,18 @@ class SipStack:
         _install(faults)
         SipConf.my_uaname = "Dialtrace node"
         self.config: dict[str, Any] = {"_sip_address": host, "_sip_port": port, "_sip_logger": _SilentLog()}
-        self.config["_on_unreachable"] = self._unreachable
-        self.transactions = Transactions(self.config, faults.guarded("SIP request", on_request))
+        self.config |= {"_on_unreachable": self._unreachable, "_on_junk": self._junk}
+        try:
+            self.transactions = Transactions(self.config, faults.guarded("SIP request", on_request))
+        except OSError as fault:
+            raise AddressTaken(f"SIP cannot listen on udp {host}:{port}: {fault}; give another sip_port") from fault
         self.config["_sip_tm"] = self.transactions
 
     def _unreachable(self, address: tuple[str, int]) -> None:
         self.transactions.unreachable(address)
+
+    def _junk(self) -> None:
+        self._faults.bad_packets += 1
 
     def run_timers(self) -> None:
         """Sippy's timers, for a greenlet of its own; ``ED2.loop`` would block the hub in C."""

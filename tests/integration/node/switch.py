@@ -17,7 +17,7 @@ from typing import Any
 from dialtrace.esl.commands import execute, exit_
 from dialtrace.esl.wire import Frame, FrameReader, decode_headers
 
-from .phone import HOST, PATIENCE_S, free_port
+from .phone import HOST, PATIENCE_S, Phone, free_port
 
 PASSWORD = "test-password"
 
@@ -208,7 +208,20 @@ class Switch:
         )
         assert self.process.stdout
         self.greeting = [self.process.stdout.readline(), self.process.stdout.readline()]
-        assert "ready" in self.greeting[1], self.greeting
+        if "ready" not in self.greeting[1]:
+            self.process.wait(10)
+            self.process.stdout.close()
+            self._log.seek(0)
+            text = self._log.read()
+            self._log.close()
+            raise RuntimeError(text)
+
+    def wait_until_free(self, phone: Phone) -> None:
+        """Wait until calls are taken again: the last one's record is written a moment after its final response."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (status := phone.options(self.sip).status) != 200 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert status == 200
 
     def stop(self) -> list[str]:
         """End it as an operator would; no fault may have happened, no warning been given by Python."""

@@ -2,7 +2,7 @@
 
 #: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
 LEVELS = {
-    "__main__": 10, "cli": 9, "up": 8, "launch": 7, "freeswitch_launch": 6, "demo": 8, "supervisor": 1,
+    "__main__": 10, "cli": 9, "up": 8, "launch": 7, "freeswitch_launch": 6, "freeswitch_launch": 6, "demo": 8, "supervisor": 1,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,

@@ -3,6 +3,8 @@ frozen or cut without touching the server that other tests use."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import select
 import socket
 import threading
@@ -15,14 +17,21 @@ from dialtrace.esl.wire import CommandReader, encode_frame, encode_plain
 
 CALL = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0"
 STARTED_US = 1_767_312_000_000_000  # 2026-01-02 00:00 UTC
-PORTS = range(23_000, 23_180)
+PORTS, PORTS_EACH = range(23_000, 23_180), 45
+_taken = itertools.count(os.getpid())
+
+
+def own_ports() -> range:
+    """This process's part of the room's range: workers would share a port without a word."""
+    return PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4 * PORTS_EACH :][:PORTS_EACH]
 
 
 def free_port() -> int:
-    """A port of this room's range that nobody has."""
-    for port in PORTS:
+    """A TCP port of our part that nobody has."""
+    own = own_ports()
+    for _ in own:
+        port = own[next(_taken) % PORTS_EACH]
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

@@ -16,7 +16,7 @@ from dialtrace.nodesfile import NodeSettings, write_nodes
 
 from ..node.phone import HOST
 from ..node.switch import PASSWORD, Switch
-from .lines import free_port
+from .lines import free_port, own_ports
 
 T = TypeVar("T")
 
@@ -93,9 +93,9 @@ class Processes:
 
     def switch(self, again: NodeSettings | None = None) -> tuple[Switch, NodeSettings]:
         """A new one, or one in the place of ``again`` after that was killed."""
-        ports = {}
+        ports = {"rtp_first": own_ports()[0], "rtp_last": own_ports()[-1]}
         if again is not None:
-            ports = {"sip_port": again.sip_address[1], "event_socket_port": again.event_socket_address[1]}
+            ports |= {"sip_port": again.sip_address[1], "event_socket_port": again.event_socket_address[1]}
         switch = Switch(self.folder, self.worker_port, **ports)
         if again is not None:
             switch.sip, switch.event_port = again.sip_address, again.event_socket_address[1]

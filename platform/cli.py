@@ -70,6 +70,11 @@ def need_database(settings: Settings) -> str:
     return settings.database_url
 
 
+freeswitch_option = click.option(
+    "--freeswitch",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Binary of a real FreeSWITCH to run instead of the embedded switch.",
+)
 metrics_option = click.option("--metrics", type=HostPort(), help="Serve this process's metrics at HOST:PORT.")
 
 
@@ -81,7 +86,8 @@ metrics_option = click.option("--metrics", type=HostPort(), help="Serve this pro
 @click.option(
     "--talk", type=click.FloatRange(0.5, 600), default=3.0, show_default=True, help="Seconds of conversation."
 )
-def demo(calls: int, rate: float, nodes: int, seed: int, talk: float) -> None:
+@freeswitch_option
+def demo(calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None) -> None:
     """Bring the whole platform up, send real SIP calls through it and balance the books."""
     from rich.console import Console
 
@@ -91,14 +97,14 @@ def demo(calls: int, rate: float, nodes: int, seed: int, talk: float) -> None:
     configure_logs(process="demo")
     sys.exit(
         run_demo(
-            DemoOptions(calls, rate, nodes, seed, talk),
+            DemoOptions(calls, rate, nodes, seed, talk, freeswitch),
             Console(stderr=True, width=None if sys.stderr.isatty() else 120),
         )
     )
 
 
 @cli.command()
-@click.option("--nodes", type=click.IntRange(1, 16), default=1, show_default=True, help="Embedded nodes to run.")
+@click.option("--nodes", type=click.IntRange(1, 16), default=1, show_default=True, help="Nodes to run.")
 @click.option(
     "--sip-port",
     type=click.IntRange(1024, 65_000),
@@ -106,11 +112,12 @@ def demo(calls: int, rate: float, nodes: int, seed: int, talk: float) -> None:
     show_default=True,
     help="SIP port of the first node; each further one is 20 higher.",
 )
-def up(nodes: int, sip_port: int) -> None:
+@freeswitch_option
+def up(nodes: int, sip_port: int, freeswitch: Path | None) -> None:
     """Start the platform and keep it running. Ctrl-C stops all of it; a second start finds its data again."""
     from .up import run_up
 
-    run_up(begin("up"), nodes, sip_port)
+    run_up(begin("up"), nodes, sip_port, freeswitch)
 
 
 @cli.group()

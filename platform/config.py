@@ -279,6 +279,8 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
             faults.append(f"{setting.name}={shown}: {error}")
     known = {s.name for s in SETTINGS} | {s.name + "_FILE" for s in SETTINGS if s.secret}
     known |= {"DIALTRACE_SETTINGS", "DIALTRACE_TEST_DATABASE_URL"}
+    # DIALTRACE_NODE_… are the switch's own (freeswitch/vars.xml); one environment file may serve both.
+    known |= {name for name in environment if name.startswith("DIALTRACE_NODE_")}
     faults.extend(
         f"{name}: unknown setting" for name in environment if name.startswith("DIALTRACE_") and name not in known
     )

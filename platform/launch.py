@@ -19,6 +19,7 @@ from pathlib import Path
 from .config import Settings, host_port
 from .db.embedded import start_embedded
 from .db.migrate import upgrade
+from .freeswitch_launch import freeswitch_spec, options_status
 from .nodesfile import NodeSettings, write_nodes
 from .services import operator_key
 from .supervisor import ChildSpec
@@ -74,27 +75,6 @@ def answers_http(url: str) -> bool:
         return False
 
 
-def sip_answers(address: tuple[str, int]) -> bool:
-    """Whether a SIP OPTIONS is answered at all."""
-    host, port = address
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(0.5)
-        probe.connect((host, port))
-        own = probe.getsockname()[1]
-        tag = secrets.token_hex(6)
-        probe.send(
-            (
-                f"OPTIONS sip:ping@{host}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bK{tag}\r\n"
-                f"Max-Forwards: 5\r\nFrom: <sip:ping@127.0.0.1:{own}>;tag={tag}\r\nTo: <sip:ping@{host}:{port}>\r\n"
-                f"Call-ID: {tag}\r\nCSeq: 1 OPTIONS\r\nContact: <sip:ping@127.0.0.1:{own}>\r\nContent-Length: 0\r\n\r\n"
-            ).encode()
-        )
-        try:
-            return probe.recv(2048).startswith(b"SIP/2.0")
-        except OSError:
-            return False
-
-
 def make_spool(spool: Path) -> Path:
     """The folders of a node (docs/architecture.md, "A node's spool")."""
     for name in ("cdr", "cdr-broken", "recordings", "recordings-due", "plans", "prompts"):
@@ -102,8 +82,10 @@ def make_spool(spool: Path) -> Path:
     return spool
 
 
-def plan_nodes(settings: Settings, count: int, *, first_sip_port: int | None = None) -> list[NodeSettings]:
-    """Addresses and secrets for ``count`` embedded nodes; ``first_sip_port`` None takes free ports."""
+def plan_nodes(
+    settings: Settings, count: int, *, kind: str = "embedded", first_sip_port: int | None = None
+) -> list[NodeSettings]:
+    """Addresses and secrets for ``count`` nodes of a kind; ``first_sip_port`` None takes free ports."""
     nodes = []
     taken: set[int] = set()
     for index in range(count):
@@ -114,7 +96,7 @@ def plan_nodes(settings: Settings, count: int, *, first_sip_port: int | None = N
         nodes.append(
             NodeSettings(
                 name=name,
-                kind="embedded",
+                kind=kind,
                 sip=f"127.0.0.1:{sip_port}",
                 event_socket=f"127.0.0.1:{socket_port}",
                 event_socket_password=secrets.token_urlsafe(24),
@@ -124,9 +106,21 @@ def plan_nodes(settings: Settings, count: int, *, first_sip_port: int | None = N
     return nodes
 
 
-def node_spec(node: NodeSettings, settings: Settings, index: int, *, max_calls: int) -> ChildSpec:
-    """The process of one embedded node. Its password travels in the environment, never on the command line."""
+def node_spec(
+    node: NodeSettings, settings: Settings, index: int, *, max_calls: int, freeswitch: Path | None
+) -> ChildSpec:
+    """The process of one node: a real FreeSWITCH if its binary is given, the embedded one otherwise. Its password
+    travels in the environment, never on the command line."""
     first = FIRST_RTP_PORT + index * RTP_PORTS_PER_NODE
+    if freeswitch is not None:
+        return freeswitch_spec(
+            node,
+            binary=freeswitch,
+            run_folder=settings.data_dir / "freeswitch" / node.name,
+            worker=settings["DIALTRACE_WORKER_LISTEN"],
+            rtp=(first, first + RTP_PORTS_PER_NODE - 1),
+            max_calls=max_calls,
+        )
     address = host_port(node.event_socket)
     return ChildSpec(
         name=node.name,
@@ -150,7 +144,7 @@ def node_spec(node: NodeSettings, settings: Settings, index: int, *, max_calls: 
             str(max_calls),
         ],
         environment={"DIALTRACE_NODE_PASSWORD": node.event_socket_password},
-        ready=lambda: is_listening(address) and sip_answers(host_port(node.sip)),
+        ready=lambda: is_listening(address) and options_status(node.sip_address) is not None,
     )
 
 
@@ -195,7 +189,14 @@ def running_database(settings: Settings) -> Iterator[str]:
         server.stop()
 
 
-def plan_platform(settings: Settings, database_url: str, nodes: list[NodeSettings], *, max_calls: int = 500) -> Plan:
+def plan_platform(
+    settings: Settings,
+    database_url: str,
+    nodes: list[NodeSettings],
+    *,
+    freeswitch: Path | None = None,
+    max_calls: int = 500,
+) -> Plan:
     """Migrates, writes the nodes file and the operator's key, and lists the processes."""
     upgrade(database_url)
     write_nodes(settings.nodes_file, nodes)
@@ -214,7 +215,10 @@ def plan_platform(settings: Settings, database_url: str, nodes: list[NodeSetting
         environment=environment,
         groups=[
             control_specs(settings, environment),
-            [node_spec(node, settings, index, max_calls=max_calls) for index, node in enumerate(nodes)],
+            [
+                node_spec(node, settings, index, max_calls=max_calls, freeswitch=freeswitch)
+                for index, node in enumerate(nodes)
+            ],
         ],
         api_url=f"http://{host}:{port}",
         operator_token=operator_key(database_url, settings.data_dir),

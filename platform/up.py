@@ -20,6 +20,7 @@ from .supervisor import Supervisor
 
 log = structlog.get_logger("up")
 TEND_EVERY_S = 0.2
+NOTES = {"embedded": "embedded switch: not for production", "freeswitch": "FreeSWITCH"}
 
 
 class AlreadyRunning(DialtraceError):
@@ -52,10 +53,10 @@ class Lock:
         self._file.close()
 
 
-def kept_nodes(settings: Settings, count: int, first_sip_port: int) -> list[NodeSettings]:
+def kept_nodes(settings: Settings, count: int, first_sip_port: int, kind: str) -> list[NodeSettings]:
     """The nodes of the last start with their passwords; new ones where there were fewer. Their addresses are the
     command line's."""
-    wanted = plan_nodes(settings, count, first_sip_port=first_sip_port)
+    wanted = plan_nodes(settings, count, kind=kind, first_sip_port=first_sip_port)
     if not settings.nodes_file.exists():
         return wanted
     passwords = {node.name: node.event_socket_password for node in read_nodes(settings.nodes_file)}
@@ -72,7 +73,7 @@ def kept_nodes(settings: Settings, count: int, first_sip_port: int) -> list[Node
     ]
 
 
-def run_up(settings: Settings, count: int, first_sip_port: int) -> None:
+def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path | None = None) -> None:
     """Start everything, keep it running, stop it on SIGINT or SIGTERM."""
     stop = threading.Event()
 
@@ -83,13 +84,14 @@ def run_up(settings: Settings, count: int, first_sip_port: int) -> None:
         signal.signal(number, ask)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with Lock(settings.data_dir / "up.lock"), running_database(settings) as database_url:
-        plan = plan_platform(settings, database_url, kept_nodes(settings, count, first_sip_port))
+        nodes = kept_nodes(settings, count, first_sip_port, "freeswitch" if freeswitch else "embedded")
+        plan = plan_platform(settings, database_url, nodes, freeswitch=freeswitch)
         with Supervisor(log_folder=settings.data_dir / "logs") as supervisor:
             for group in plan.groups:
                 supervisor.start(group)
             click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference")
             for node in plan.nodes:
-                click.echo(f"  {node.name:<10} sip:{node.sip} (embedded switch: not for production)")
+                click.echo(f"  {node.name:<10} sip:{node.sip} ({NOTES[node.kind]})")
             click.echo(f"  key        {settings.data_dir / 'operator-key'}\n  logs       {settings.data_dir / 'logs'}")
             click.echo("Ctrl-C stops all of it; the data stays")
             while not stop.wait(TEND_EVERY_S):

@@ -159,7 +159,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     began_s = time.monotonic()
     with running_platform(options) as demo, running_targets(demo.folder / "sipp") as targets:
         console.print(
-            f"platform is up after {time.monotonic() - began_s:.1f} s: {options.nodes} embedded node(s), "
+            f"platform is up after {time.monotonic() - began_s:.1f} s: {options.nodes} node(s), {options.switch}, "
             f"API at {demo.plan.api_url}"
         )
         done = perform(demo, targets, console)
@@ -171,6 +171,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             nodes=options.nodes,
             rate=options.rate,
             seed=options.seed,
+            switch=options.switch,
             callers="sipp",
             restarts=sum(demo.supervisor.restarts().values()),
             seconds=round(time.monotonic() - began_s, 1),

@@ -34,6 +34,12 @@ class DemoOptions:
     seed: int
     #: How long a connected caller talks, in seconds.
     talk_s: float = 3.0
+    #: The binary of a real FreeSWITCH; None: the embedded switch.
+    freeswitch: Path | None = None
+
+    @property
+    def switch(self) -> str:
+        return "freeswitch" if self.freeswitch else "embedded"
 
 
 @dataclass
@@ -66,7 +72,8 @@ def running_platform(options: DemoOptions) -> Iterator[Demo]:
         folder.chmod(0o755)
         settings = demo_settings(folder)
         database_url = stack.enter_context(running_database(settings))
-        plan = plan_platform(settings, database_url, plan_nodes(settings, options.nodes))
+        nodes = plan_nodes(settings, options.nodes, kind=options.switch)
+        plan = plan_platform(settings, database_url, nodes, freeswitch=options.freeswitch)
         supervisor = stack.enter_context(Supervisor(log_folder=folder / "logs"))
         for group in plan.groups:
             supervisor.start(group)

@@ -198,8 +198,8 @@ def _lengths(times: Times) -> dict[str, str]:
 def media_stats(received: Counts, sent: Counts) -> dict[str, dict[str, Any]]:
     """The ``callStats`` of a CDR. Jitter and loss are not measured here, so the quality figures are the best ones."""
     inbound: dict[str, Any] = {
-        "raw_bytes": received.raw_bytes,
-        "media_bytes": received.media_bytes,
+        "raw_bytes": received.size_bytes,
+        "media_bytes": received.size_bytes,
         "packet_count": received.packets,
         "media_packet_count": received.packets,
         "skip_packet_count": 0,
@@ -218,8 +218,8 @@ def media_stats(received: Counts, sent: Counts) -> dict[str, dict[str, Any]]:
         "mos": 4.5,
     }
     outbound = {
-        "raw_bytes": sent.raw_bytes,
-        "media_bytes": sent.media_bytes,
+        "raw_bytes": sent.size_bytes,
+        "media_bytes": sent.size_bytes,
         "packet_count": sent.packets,
         "media_packet_count": sent.packets,
         "skip_packet_count": 0,

@@ -23,7 +23,6 @@ from .errors import NoPortLeft
 _socket = monkey.get_original("socket", "socket")
 _AF_INET, _SOCK_DGRAM = 2, 2
 _HEADER = struct.Struct("!BBHII")
-_BURST = 32
 _DIGITS = "0123456789*#ABCD"
 _BIND_TRIES = 8
 _EVENT_PACKETS = 8
@@ -72,13 +71,10 @@ class PortPool:
 class Counts:
     """What a leg received and sent, for ``rtp_audio_*``."""
 
-    def __init__(self) -> None:
-        self.packets = self.raw_bytes = self.media_bytes = self.digits = 0
+    __slots__ = ("digits", "packets", "size_bytes")
 
-    def add(self, size: int, media: int) -> None:
-        self.packets += 1
-        self.raw_bytes += size
-        self.media_bytes += media
+    def __init__(self) -> None:
+        self.packets = self.size_bytes = self.digits = 0
 
 
 class RtpLeg:
@@ -128,15 +124,12 @@ class RtpLeg:
             self._latched = False
 
     def _readable(self) -> None:
-        sock = self._sock
-        for _ in range(_BURST):
-            if sock is None or self._sock is None:
-                return
-            try:
-                data, source = sock.recvfrom(2048)
-            except (BlockingIOError, ConnectionError):
-                return
-            self._packet(data, source)
+        """One packet per wake-up: the watcher is level-triggered, and reading on until none is left costs a call."""
+        try:
+            data, source = self._sock.recvfrom(2048)
+        except (BlockingIOError, ConnectionError):
+            return
+        self._packet(data, source)
 
     def _packet(self, data: bytes, source: tuple[str, int]) -> None:
         if len(data) < 12 or data[0] >> 6 != 2:
@@ -153,7 +146,9 @@ class RtpLeg:
         if kind == self.event_type:
             self._event(data, payload)
         elif kind == self.codec.payload_type and payload:
-            self.received.add(len(data), len(data))
+            received = self.received
+            received.packets += 1
+            received.size_bytes += len(data)
             for tap in self.taps:
                 tap.push(0, payload)
             if self.peer is not None:
@@ -191,7 +186,9 @@ class RtpLeg:
         except OSError:
             return  # A full buffer or a peer that is gone: RTP is not repeated.
         if kind is None:
-            self.sent.add(len(packet), len(packet))
+            sent = self.sent
+            sent.packets += 1
+            sent.size_bytes += len(packet)
             for tap in self.taps:
                 tap.push(1, payload)
 

@@ -1,4 +1,4 @@
-"""One node per test module, with a worker, telephones and an ear on its events. Every module ends with no fault."""
+"""One node for all these tests, with a worker, telephones and an ear on its events. It must end without a fault."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from .phone import Dialog, Phone, Target
 from .switch import Events, Switch, Worker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:
     found = Worker()
     yield found
     found.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def switch(tmp_path_factory: pytest.TempPathFactory, worker: Worker) -> Iterator[Switch]:
     found = Switch(tmp_path_factory.mktemp("node"), worker.port)
     yield found
     found.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def events(switch: Switch) -> Iterator[Events]:
     found = Events(switch.event_port)
     yield found

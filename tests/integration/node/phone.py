@@ -79,7 +79,7 @@ class Audio:
     def __init__(self, codec: int = 8, hertz: float = 0.0) -> None:
         self.codec = CODECS[codec]
         self.sock = bound_socket()
-        self.sock.settimeout(0.2)
+        self.sock.settimeout(0.03)
         self.port: int = self.sock.getsockname()[1]
         self.remote: tuple[str, int] | None = None
         self.heard = bytearray()
@@ -103,8 +103,11 @@ class Audio:
             if not thread.is_alive() and thread.ident is None:
                 thread.start()
 
-    def stop(self) -> None:
+    def quiet(self) -> None:
         self._stop.set()
+
+    def stop(self) -> None:
+        self.quiet()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(2)
@@ -288,7 +291,7 @@ class _Station:
 
     def __init__(self) -> None:
         self.sock = bound_socket()
-        self.sock.settimeout(0.2)
+        self.sock.settimeout(0.03)
         self.port: int = self.sock.getsockname()[1]
         self.dialogs: dict[str, Dialog] = {}
         self._stop = threading.Event()
@@ -297,6 +300,8 @@ class _Station:
 
     def close(self) -> None:
         self._stop.set()
+        for dialog in self.dialogs.values():
+            dialog.audio.quiet()
         self._thread.join(2)
         self.sock.close()
         for dialog in self.dialogs.values():

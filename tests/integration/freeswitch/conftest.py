@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import Engine
 
+from dialtrace.db.engine import Database
+
+from ..calls.conftest import Tenant
 from ..node.phone import Dialog, Phone, Target
 from .switch import RealSwitch, StubWorker, eventually, freeswitch_binary, running
 
@@ -31,6 +35,11 @@ def worker(switch: RealSwitch) -> Iterator[StubWorker]:
     found = StubWorker(switch.worker_port)
     yield found
     found.close()
+
+
+@pytest.fixture
+def tenant(database: Database, owner_engine: Engine) -> Tenant:
+    return Tenant(database, owner_engine)
 
 
 @pytest.fixture

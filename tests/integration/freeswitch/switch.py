@@ -137,7 +137,8 @@ def running(switch: RealSwitch) -> Iterator[RealSwitch]:
 
 
 class StubWorker:
-    """Answers with a number's plan (of several the next), or as ``manner`` says: ``plan``, ``silent`` (says nothing), ``nothing`` (no plan)."""
+    """Answers with a number's plan (of several the next), or as ``manner`` says: ``silent`` (not a word), ``nothing``
+    (it lets go without a plan)."""
 
     def __init__(self, port: int) -> None:
         self.plans: dict[str, str | list[str]] = {}

@@ -31,7 +31,8 @@ def ask_from(address: str, node: tuple[str, int], method: str, *, extra: str = "
         port, tag = line.getsockname()[1], uuid.uuid4().hex
         kind = "Content-Type: application/sdp\r\n" if body else ""
         head = (
-            f"{method} sip:+74955550101@{node[0]}:{node[1]} SIP/2.0\r\nVia: SIP/2.0/UDP {address}:{port};branch=z9hG4bK{tag}\r\n"
+            f"{method} sip:+74955550101@{node[0]}:{node[1]} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {address}:{port};branch=z9hG4bK{tag}\r\n"
             f"Max-Forwards: 70\r\nFrom: <sip:x@{address}>;tag={tag}\r\nTo: <sip:+74955550101@{node[0]}:{node[1]}>\r\n"
             f"Call-ID: {tag}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{address}:{port}>\r\n{extra}{kind}"
         )
@@ -104,7 +105,8 @@ def test_given_a_connected_call_when_a_side_asks_for_a_transfer_then_it_is_refus
 def refer(side: Dialog, to: str) -> None:
     side.sequence += 1
     side.send(
-        f"REFER {side.request_uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{side.port};branch=z9hG4bK{uuid.uuid4().hex}\r\n"
+        f"REFER {side.request_uri} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP 127.0.0.1:{side.port};branch=z9hG4bK{uuid.uuid4().hex}\r\n"
         f"Max-Forwards: 70\r\nFrom: {side.local}\r\nTo: {side.remote}\r\nCall-ID: {side.call_id}\r\n"
         f"CSeq: {side.sequence} REFER\r\nContact: <sip:127.0.0.1:{side.port}>\r\nRefer-To: <{to}>\r\n"
     )
@@ -223,7 +225,7 @@ def test_given_a_taken_sip_port_when_a_second_switch_starts_then_it_ends_instead
     )
     process = subprocess.Popen(list(spec.argv), env={**os.environ, **spec.environment}, stdin=subprocess.DEVNULL)
     try:
-        process.wait(20)
+        assert process.wait(20) != 0
     finally:
         process.kill()
         process.wait(5)

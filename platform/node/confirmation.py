@@ -58,6 +58,8 @@ def _confirm(session: Session, attempt: Attempt, channel: Channel, key: str, fil
             attempt.confirmed = _ask(callee, key, file, wait_s)
             if attempt.confirmed or channel.down:
                 break
+    if attempt.confirmed:
+        channel.set("group_dial_status", "winner")
     session.channel.wake()
 
 

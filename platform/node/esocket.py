@@ -91,23 +91,8 @@ class Connection:
     def offer(self, event: Event) -> None:
         if self.only_call is not None and event.name == "BACKGROUND_JOB" and event.get("Job-UUID") not in self._jobs:
             return
-        if self._passes(event):
+        if filters_pass(self._filters, event):
             self.send(event.frame(self._form))
-
-    def _passes(self, event: Event) -> bool:
-        """Filters are OR'ed; a leading minus vetoes; once there is any, one must match (reference freeswitch 1.6)."""
-        if not self._filters:
-            return True
-        matched = False
-        for header, wanted in self._filters:
-            value = event.get(header)
-            negative = wanted.startswith("-")
-            if value is None or not _matches(value, wanted.removeprefix("-")):
-                continue
-            if negative:
-                return False
-            matched = True
-        return matched
 
     # --- writing ---
 
@@ -322,6 +307,22 @@ def queue_message(session: Session, command: Command) -> str:
         loops=min(int(loops), 1000) if loops.isdigit() else 1,
     )
     return "+OK" if session.request(queued) else "-ERR memory error"
+
+
+def filters_pass(filters: list[tuple[str, str]], event: Event) -> bool:
+    """Filters are OR'ed; a leading minus vetoes; once there is any, one must match (reference freeswitch 1.6)."""
+    if not filters:
+        return True
+    matched = False
+    for header, wanted in filters:
+        value = event.get(header)
+        negative = wanted.startswith("-")
+        if value is None or not _matches(value, wanted.removeprefix("-")):
+            continue
+        if negative:
+            return False
+        matched = True
+    return matched
 
 
 def _matches(value: str, wanted: str) -> bool:

@@ -73,8 +73,9 @@ class InboundServer:
         try:
             self._server.start()
         except OSError as fault:
-            host, port = self._server.address
-            text = f"the event socket cannot listen on {host}:{port}: {fault}; give another event_socket_port"
+            config = self._core.config
+            where = f"{config.event_socket_host}:{config.event_socket_port}"
+            text = f"the event socket cannot listen on {where}: {fault}; give another event_socket_port"
             raise AddressTaken(text) from fault
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from .causes import read_cause
+from .errors import ScriptFailed
 from .session import MAX_CALL_S, App, Session, read_transfer
 from .syntax import separate
 
@@ -166,8 +167,11 @@ def park(session: Session, data: str) -> None:
 
 @app("lua")
 def lua(session: Session, data: str) -> None:
-    """A script beside the dialplan, in a sandbox (scripts.py)."""
-    session.core.scripts.run(data.strip(), session.channel)
+    """A script beside the dialplan, in a sandbox (scripts.py). One that fails is told of, and the dialplan goes on."""
+    try:
+        session.core.scripts.run(data.strip(), session.channel)
+    except ScriptFailed as fault:
+        log.error("%s: %s", session.channel.uuid, fault)
 
 
 @app("log")

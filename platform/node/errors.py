@@ -15,6 +15,10 @@ class AddressTaken(NodeError):
     """An address of the node cannot be listened on."""
 
 
+class UnknownSippy(NodeError):
+    """The node leans on internals of one release of sippy, and another one is installed."""
+
+
 class BadDialplan(NodeError):
     """The dialplan file cannot be read."""
 

@@ -64,6 +64,8 @@ def invite_variables(request: Any, leg: Leg, *, host: str, port: int, display: s
     via_host, via_port = request.getHFBody("via").getAddr()
     hops = str(request.getHFBody("max-forwards").getNum()) if request.countHFs("max-forwards") else "70"
     found |= {"sip_via_host": via_host, "sip_via_port": str(via_port), "max_forwards": hops}
+    if request.countHFs("privacy"):
+        found["sip_Privacy"] = str(request.getHFBody("privacy"))
     body = request.getBody()
     if body is not None:
         found["switch_r_sdp"] = str(body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sippy.CCEvents import (
@@ -32,16 +32,18 @@ from sippy.UA import UA
 
 from . import sdp
 from .audio import PCMU, Codec
-from .causes import NUMBERS, cause_from_sip, phrase
+from .causes import cause_from_sip, phrase
 from .errors import NodeError
 from .faults import Faults
 from .rtp import PortPool, RtpLeg
+from .sipmessage import Headers, cause_of, read_headers, reason_of
 from .sipstack import SipStack
 
 GODEAD_S = 5.0
 _SIGNAL = re.compile(r"^\s*Signal\s*=\s*([0-9A-D*#])", re.MULTILINE)
 _PLAIN_DIGIT = re.compile(r"^\s*([0-9A-D*#])\s*$")
 OWNER = "FreeSWITCH"
+_UNDERSTOOD = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS"})
 
 
 class LegListener(Protocol):
@@ -80,24 +82,20 @@ class Services:
     sip_port: int
 
 
-@dataclass(slots=True)
-class Headers:
-    """A SIP message's facts, taken apart once."""
-
-    call_id: str = ""
-    from_tag: str = ""
-    to_tag: str = ""
-    full_from: str = ""
-    full_to: str = ""
-    full_via: str = ""
-    cseq: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
-
-
 class _Agent(UA):
     """Sippy's user agent, letting its leg see each response as it was sent."""
 
     on_response: Callable[[Any], None]
+
+    def recvRequest(self, req: Any, sip_t: Any) -> Any:
+        """Within a dialog nothing but what this node understands: sippy takes a REFER for a hang-up, and leaves what it
+        does not know without an answer. A real node refuses transfers too (disable-transfer).
+        """
+        method = req.getMethod()
+        if self.state is not None and method not in _UNDERSTOOD:
+            refusal = (403, "Forbidden") if method == "REFER" else (501, "Not Implemented")
+            return (req.genResponse(*refusal), None, None)
+        return super().recvRequest(req, sip_t)
 
     def recvResponse(self, resp: Any, tr: Any) -> None:
         if resp.getHFBody("cseq").getCSeq()[1] == "INVITE":
@@ -196,28 +194,6 @@ class Leg:
         self.ua.recvEvent(event)
 
 
-def _header_text(message: Any, name: str) -> str:
-    found = message.getHFs(name)
-    return str(found[0].getBody()) if found else ""
-
-
-def read_headers(message: Any) -> Headers:
-    """The facts of a request or response that events and CDRs carry."""
-    own = {name: _header_text(message, name) for name in ("call-id", "from", "to", "via", "cseq")}
-    extra = {}
-    for header in message.headers:
-        if header.name.startswith("x-"):
-            extra[_title(header.name)] = str(header.getBody())
-    from_tag = message.getHFBody("from").getTag() or ""
-    to_tag = message.getHFBody("to").getTag() or ""
-    number = own["cseq"].split(" ")[0]
-    return Headers(own["call-id"], from_tag, to_tag, own["from"], own["to"], own["via"], number, extra)
-
-
-def _title(name: str) -> str:
-    return "-".join(part.capitalize() for part in name.split("-"))
-
-
 class CallerLeg(Leg):
     """The side that called us. Raises :class:`NodeError` when its offer cannot be met."""
 
@@ -283,9 +259,9 @@ class CallerLeg(Leg):
     def _event(self, event: Any, ua: Any) -> None:
         if isinstance(event, CCEventDisconnect):
             answered = self.answered
-            cause = _cause_of(event) or ("NORMAL_CLEARING" if answered else "ORIGINATOR_CANCEL")
+            cause = cause_of(event) or ("NORMAL_CLEARING" if answered else "ORIGINATOR_CANCEL")
             status, word = (200, "recv_bye") if answered else (487, "recv_cancel")
-            self._end(Ending(word, cause, status, "OK" if answered else "Request Terminated", _reason_of(event)))
+            self._end(Ending(word, cause, status, "OK" if answered else "Request Terminated", reason_of(event)))
         elif isinstance(event, CCEventInfo):
             self._info(event.getData())
         elif isinstance(event, CCEventUpdate):
@@ -347,8 +323,8 @@ class CalleeLeg(Leg):
             # Redirects are not followed: `outbound_redirect_fatal`, the safe choice (reference freeswitch 4.5).
             self._end(Ending("recv_refuse", "REDIRECTION_TO_NEW_DESTINATION", event.getData()[0], event.getData()[1]))
         elif isinstance(event, CCEventDisconnect):
-            cause = _cause_of(event) or "NORMAL_CLEARING"
-            self._end(Ending("recv_bye", cause, 200, "OK", _reason_of(event)))
+            cause = cause_of(event) or "NORMAL_CLEARING"
+            self._end(Ending("recv_bye", cause, 200, "OK", reason_of(event)))
         elif isinstance(event, CCEventInfo):
             self._info(event.getData())
         elif isinstance(event, CCEventUpdate):
@@ -379,18 +355,5 @@ class CalleeLeg(Leg):
     def _refused(self, event: Any) -> None:
         status, text = event.getData()[:2]
         self._read_dialog()
-        cause = _cause_of(event) or cause_from_sip(status)
-        self._end(Ending("recv_refuse", cause, status, text, _reason_of(event)))
-
-
-def _reason_of(event: Any) -> str:
-    return "" if event.reason_rfc3326 is None else str(event.reason_rfc3326)
-
-
-def _cause_of(event: Any) -> str:
-    """The cause that a peer's Reason header names (Q.850 only), preferred over the status; empty without one."""
-    found = re.match(r"\s*Q\.850\s*;\s*cause=\s*(\d+)", _reason_of(event), re.IGNORECASE)
-    if not found:
-        return ""
-    number = int(found[1])
-    return next((name for name, own in NUMBERS.items() if own == number and 0 < number < 128), "")
+        cause = cause_of(event) or cause_from_sip(status)
+        self._end(Ending("recv_refuse", cause, status, text, reason_of(event)))

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from heapq import heapify
+from importlib.metadata import version
 from typing import Any
 
 import gevent
@@ -27,11 +28,12 @@ from sippy.SipConf import SipConf
 from sippy.SipTransactionManager import SipTransactionManager
 from sippy.Time.MonoTime import MonoTime
 
-from .errors import AddressTaken
+from .errors import AddressTaken, UnknownSippy
 from .faults import Faults
 
 log = logging.getLogger(__name__)
 
+SIPPY_VERSION = "2.5.0"
 TICK_S = 0.01
 _SOCKET_BUFFER = 4 * 1024 * 1024
 _IP_RECVERR = 11
@@ -141,9 +143,14 @@ class Transactions(SipTransactionManager):
 
 
 class SipStack:
-    """The SIP side of one process. Sippy's dispatcher is a singleton, so there can be one only."""
+    """The SIP side of one process. Sippy's dispatcher is a singleton, so there can be one only.
+
+    Raises :class:`UnknownSippy` or :class:`AddressTaken`.
+    """
 
     def __init__(self, host: str, port: int, on_request: Callable[[Any, Any], Any], faults: Faults) -> None:
+        if version("sippy") != SIPPY_VERSION:
+            raise UnknownSippy(f"sippy {version('sippy')} is installed; install sippy=={SIPPY_VERSION}")
         self._faults = faults
         _install(faults)
         SipConf.my_uaname = "Dialtrace node"

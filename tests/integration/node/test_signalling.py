@@ -15,7 +15,7 @@ import pytest
 from dialtrace.esl.commands import execute, exit_
 
 from .calls import FINISH, GO_ON, call_id, fresh_number, plan
-from .phone import HOST, Phone, Target, answers, rings_for_ever, sdp
+from .phone import HOST, Phone, Target, answers, refuses, rings_for_ever, sdp
 from .switch import Connection, Events, Switch, Worker
 
 Make = Callable[..., Target]
@@ -261,3 +261,54 @@ def test_given_sipp_when_it_places_calls_with_audio_then_every_one_is_answered_a
         time.sleep(0.05)
     assert re.search(r"^0 fault", status, re.MULTILINE)
     assert len([path for path in folder.glob("sipp-*.wav") if path.stat().st_size > 16_000]) == 20
+
+
+@pytest.mark.parametrize(("method", "status"), [("REFER", 403), ("UPDATE", 501), ("OPTIONS", 200)])
+def test_given_a_standing_call_when_a_side_asks_for_what_the_node_does_not_do_then_it_is_refused_and_the_call_stands(
+    method: str, status: int, switch: Switch, worker: Worker, phone: Phone, target: Make
+) -> None:
+    callee = target(answers(0.0))
+    dialog = phone.call(switch.sip, plan(worker, f"{GO_ON}bridge:{callee.address}{FINISH}"))
+    dialog.answered()
+    dialog.request(method)
+    dialog.wait_for(f"{status} {method}")
+    assert not dialog.ended.wait(0.1)
+    dialog.bye()
+
+
+def test_given_a_caller_who_withholds_the_number_when_a_target_is_rung_then_it_is_not_told(
+    switch: Switch, worker: Worker, phone: Phone, target: Make
+) -> None:
+    callee = target(refuses(486))
+    number = plan(worker, f"{GO_ON}bridge:{callee.address}{FINISH}")
+    assert phone.call(switch.sip, number, headers="Privacy: id\r\n").final().status == 486
+    invite = callee.first().invite
+    assert invite is not None
+    assert "anonymous" in invite.get("from")
+    assert "74955550123" not in str(invite.headers)
+
+
+@pytest.mark.slow
+def test_given_a_worker_that_stays_silent_when_its_25_seconds_are_over_then_a_call_the_fallback_connected_still_stands(
+    switch: Switch, worker: Worker, events: Events, phone: Phone, target: Make
+) -> None:
+    callee = target(answers(0.0))
+    number = fresh_number()
+    folder = switch.spool / "plans" / number[-3:]
+    folder.mkdir(parents=True, exist_ok=True)
+    now = int(time.time())
+    bridge = f"m:~:set:hangup_after_bridge=true~bridge:{callee.address}"
+    (folder / f"{number}.plan").write_text(f"dialtrace-plans 1\n{now - 60} {now + 600} start {bridge}\n")
+
+    def silent(connection: Connection) -> bool:
+        connection.at_end()
+        return False
+
+    worker.before_connect = silent
+    try:
+        dialog = phone.call(switch.sip, number)
+        dialog.answered()
+        assert not dialog.ended.wait(30), "the listener's limit cut a live call"
+        dialog.bye()
+    finally:
+        worker.before_connect = None

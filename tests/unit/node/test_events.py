@@ -1,11 +1,15 @@
 """Events are numbered whether heard or not, built only when heard, and told in both formats."""
 
 import json
+from types import SimpleNamespace
+
+import gevent
 
 from dialtrace.esl.events import parse_event
 from dialtrace.esl.wire import FrameReader
-from dialtrace.node.esocket import filters_pass
+from dialtrace.node.esocket import Connection, filters_pass
 from dialtrace.node.events import Event, EventBus
+from dialtrace.node.faults import Faults
 from dialtrace.node.outbound import read_hosts
 
 
@@ -71,3 +75,35 @@ def test_given_filters_when_an_event_is_tested_then_any_match_passes_and_a_minus
 def test_given_hosts_when_a_socket_is_dialled_then_an_omitted_port_is_the_one_before() -> None:
     assert read_hosts("127.0.0.1") == [("127.0.0.1", 8084)]
     assert read_hosts("a:9|b|c:7/path") == [("a", 9), ("b", 9), ("c", 7)]
+
+
+class DeafPeer:
+    """A socket that takes nothing."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def sendall(self, data: bytes) -> None:
+        gevent.sleep(3600)
+
+    def shutdown(self, how: int) -> None:
+        raise OSError
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_given_a_client_that_does_not_read_when_its_queue_is_full_then_it_is_dropped_and_nobody_waited() -> None:
+    bus = EventBus("core", "host", "node-1", "127.0.0.1")
+    peer = DeafPeer()
+    connection = Connection(SimpleNamespace(bus=bus, faults=Faults()), peer)  # type: ignore[arg-type]
+    connection.subscribe("json HEARTBEAT")
+    other = Ear("HEARTBEAT")
+    bus.add(other)
+    body = b"x" * 1_000_000
+    for _ in range(20):
+        bus.fire("HEARTBEAT", body=body)
+    assert connection.closed
+    assert peer.closed
+    assert len(other.heard) == 20
+    assert not connection.wants("HEARTBEAT", None)

@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 EXAMPLE_ID = "0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47"
 
@@ -32,6 +41,14 @@ def _rfc3339(value: object) -> object:
     raise ValueError("must be a moment in RFC 3339 with its zone, such as 2026-03-01T09:30:00Z")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """Offsets of more than 16 hours are none to PostgreSQL, and some moments of the years 1 and 9999 have no UTC."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999, read in UTC") from None
+
+
 Moment = Annotated[
     datetime,
     PlainSerializer(moment_text, return_type=str, when_used="json"),
@@ -40,6 +57,7 @@ Moment = Annotated[
 MomentIn = Annotated[
     AwareDatetime,
     BeforeValidator(_rfc3339),
+    AfterValidator(_in_utc),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T09:30:00Z"]}),
 ]
 

@@ -6,6 +6,7 @@ A text that the database could not hold (NUL, half a surrogate pair) is refused 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from flask import Request
@@ -49,9 +50,8 @@ def read_body(request: Request) -> Any:
         raise Problem("malformed_request", f"The body is not JSON: {error.msg} at {place}.") from error
     except UnicodeDecodeError as error:
         raise Problem("malformed_request", f"The body is not UTF-8: byte {error.start}.") from error
-    except (_NotJson, RecursionError) as error:
-        reason = str(error) if isinstance(error, _NotJson) else "it is nested too deeply"
-        raise Problem("malformed_request", f"The body is not usable JSON: {reason}.") from error
+    except (ValueError, RecursionError) as error:
+        raise Problem("malformed_request", f"The body is not usable JSON: {_why_unusable(error)}.") from error
     if faults := _text_faults(document):
         raise validation_problem(faults)
     return document
@@ -61,11 +61,17 @@ class _NotJson(ValueError):
     """Python's reader would take it, RFC 8259 does not."""
 
 
+def _why_unusable(error: Exception) -> str:
+    """Any other ValueError is Python's own limit: a number of thousands of digits costs quadratic time to read."""
+    if isinstance(error, _NotJson):
+        return str(error)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
+
+
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise _NotJson(f"the member {twice[:80]!r} is there twice")
     return found
 

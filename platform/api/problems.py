@@ -25,7 +25,8 @@ from .translation import problem_of
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-
+#: Nobody reads more, and a body of 1 MiB can have a hundred thousand: their list would be seven times its size.
+MOST_FAULTS = 100
 
 _BY_STATUS = {
     400: "malformed_request",
@@ -55,7 +56,7 @@ def document_of(problem: Problem, request_id: str) -> dict[str, object]:
         **problem.members,
     }
     if problem.faults:
-        document["errors"] = [fault.as_document() for fault in problem.faults]
+        document["errors"] = [fault.as_document() for fault in problem.faults[:MOST_FAULTS]]
     return document
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
@@ -30,6 +32,7 @@ def test_given_json_when_read_then_it_is_its_document(body: bytes) -> None:
         (b'{"a": Infinity}', "Infinity"),
         (b"\xff", "byte 0"),
         (b"[" * 90_000 + b"]" * 90_000, "too deeply"),
+        (b'{"a": ' + b"1" * 5_000 + b"}", "too many digits"),
     ],
 )
 def test_given_no_json_when_read_then_the_problem_says_where(body: bytes, words: str) -> None:
@@ -37,6 +40,14 @@ def test_given_no_json_when_read_then_the_problem_says_where(body: bytes, words:
         read_body(request(body))
     assert caught.value.code == "malformed_request"
     assert words in caught.value.detail
+
+
+def test_given_very_many_members_when_one_is_there_twice_then_finding_it_takes_no_quadratic_time() -> None:
+    members = b",".join(b'"k%d":1' % number for number in range(20_000))
+    began_s = time.process_time()
+    with pytest.raises(Problem, match="'z' is there twice"):
+        read_body(request(b"{" + members + b',"z":1,"z":1}'))
+    assert time.process_time() - began_s < 1
 
 
 def test_given_texts_that_cannot_be_kept_when_read_then_each_place_is_named() -> None:

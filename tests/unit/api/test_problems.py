@@ -112,3 +112,10 @@ def test_given_the_catalogue_when_read_then_every_code_is_a_word_with_an_error_s
         assert 400 <= kind.status <= 599
         assert kind.title
         assert kind.meaning
+
+
+def test_given_very_many_faults_when_written_then_only_the_first_are_listed() -> None:
+    faults = [Fault(code="unknown_member", detail="x", pointer=f"#/{number}") for number in range(101)]
+    assert document_of(Problem("validation_failed", faults=faults), "id-1")["errors"] == [
+        fault.as_document() for fault in faults[:100]
+    ]

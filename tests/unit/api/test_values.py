@@ -125,11 +125,20 @@ def test_given_rfc_3339_when_read_then_it_is_a_moment(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["2026-03-01T09:30:00", "2026-03-01", "1700000000", 1_700_000_000, True, None, "2026-13-01T09:30:00Z", ""]
+    "value",
+    [
+        *("2026-03-01T09:30:00", "2026-03-01", "1700000000", 1_700_000_000, True, None, "2026-13-01T09:30:00Z", ""),
+        *("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"),
+    ],
 )
 def test_given_anything_else_when_read_as_a_moment_then_it_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(MomentIn).validate_python(value)
+
+
+def test_given_an_offset_that_postgresql_does_not_know_when_read_then_the_moment_is_in_utc() -> None:
+    read = TypeAdapter(MomentIn).validate_python("2026-01-01T00:00:00+23:59")
+    assert (read.isoformat(), read.tzinfo) == ("2025-12-31T00:01:00+00:00", UTC)
 
 
 def test_given_a_plus_that_an_address_turned_into_a_blank_when_read_then_it_is_a_plus_again() -> None:

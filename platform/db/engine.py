@@ -52,6 +52,8 @@ class Database:
     ) -> None:
         self.engine = create_engine(
             driver_url(url),
+            # An error's text goes into logs, where no telephone number and no name may stand.
+            hide_parameters=True,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_timeout_s,

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+import sqlalchemy.exc
 from sqlalchemy import text
 
 from dialtrace.db.engine import Database
@@ -63,6 +64,12 @@ def test_given_an_error_of_the_caller_then_nothing_is_kept_and_the_error_is_the_
         work()
     with database.tenant(AGENCY) as connection:
         assert count(connection) == 0
+
+
+def test_given_a_statement_that_fails_then_its_error_does_not_repeat_the_values(database):
+    with pytest.raises(sqlalchemy.exc.DBAPIError) as caught, database.tenant(AGENCY) as connection:
+        connection.execute(text("SELECT 1 / length(:caller) - length(:caller) / 0"), {"caller": "+442079460999"})
+    assert "442079460999" not in str(caught.value)
 
 
 def test_given_a_connection_that_served_a_tenant_then_the_next_user_inherits_nothing(make_database):

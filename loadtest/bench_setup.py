@@ -1,0 +1,220 @@
+"""What a worker in the path costs a call: INVITE → 200 and calls a second, against the switch's own dialplan.
+
+Run it by itself: ``python loadtest/bench_setup.py [--freeswitch PATH] [--quick]``. Three contestants on one running
+platform, called in turns: a number that the switch's dialplan routes alone, doing the same work (same variables, same
+recording, same bridge); a number that our worker routes, with its look-up in PostgreSQL; and a number that a stock
+greenswitch server connects. First the highest rate that each sustains is looked for; then all get the same calls at
+half of what the plain dialplan sustained, and the distributions are shown. How to read it: loadtest/README.md.
+
+Prints one line of JSON at the end. Exit status: 0; 1 if calls failed at half the rate, for then the figures say little;
+2 if it could not measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dialtrace.errors import DialtraceError
+from dialtrace.launch import sipp_path
+from dialtrace.loadtest.bench_setup_search import RateSearch
+from dialtrace.loadtest.bench_setup_stage import Stage, running_stage
+from dialtrace.loadtest.bench_setup_trace import Trial, joined, percentile, shares
+from dialtrace.logs import configure_logs
+
+CONTESTANTS = {
+    "plain": "the switch's dialplan alone",
+    "worker": "through our worker",
+    "stock": "stock greenswitch server",
+}
+GOALS = {"p50": ("at most", 1.5), "p99": ("at most", 2.0), "cps": ("at least", 0.9)}
+#: The profile takes 1000 requests a second, of which a call is three to four, and the node 500 calls at a time.
+MOST_RATE = 200.0
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things take."""
+
+    hold_s: float
+    search_turn_s: float
+    #: The searches stop refining after so long.
+    search_limit_s: float
+    half_turn_s: float
+    half_turns: int
+    resolution: float
+
+
+FULL = Pace(hold_s=2, search_turn_s=6, search_limit_s=290, half_turn_s=9, half_turns=3, resolution=1.06)
+QUICK = Pace(hold_s=1, search_turn_s=2.5, search_limit_s=42, half_turn_s=3, half_turns=2, resolution=1.2)
+
+
+def find_rates(stage: Stage, pace: Pace, first_rate: float) -> dict[str, RateSearch]:
+    """The highest rate of each contestant, looked for in turns so that what else happens here meets all of them."""
+    searches = {name: RateSearch(first=first_rate, most=MOST_RATE, resolution=pace.resolution) for name in CONTESTANTS}
+    ends_s = time.monotonic() + pace.search_limit_s
+    tried = True
+    while tried:
+        tried = False
+        for name, search in searches.items():
+            rate = search.next_rate()
+            if rate is None or time.monotonic() > ends_s:
+                continue
+            tried = True
+            trial = stage.call(name, rate, pace.search_turn_s)
+            fault = trial.fault()
+            search.record(held=fault is None)
+            print(
+                f"  {name:<7} {rate:6.1f}/s  {fault or f'held, p99 {percentile(trial.setup_ms, 99):.0f} ms'}",
+                flush=True,
+            )
+    return searches
+
+
+def compare(stage: Stage, pace: Pace, rate: float) -> tuple[dict[str, Trial], dict[str, Counter[str]]]:
+    """The same calls to every contestant in turns; what their callers saw, and CPU time by kind of process."""
+    trials: dict[str, list[Trial]] = {name: [] for name in CONTESTANTS}
+    used: dict[str, Counter[str]] = {name: Counter() for name in CONTESTANTS}
+    for turn in range(pace.half_turns):
+        names = list(CONTESTANTS)
+        for name in names if turn % 2 == 0 else reversed(names):
+            before = stage.cpu_seconds()
+            trials[name].append(stage.call(name, rate, pace.half_turn_s))
+            used[name] += stage.cpu_seconds() - before
+    return {name: joined(turns) for name, turns in trials.items()}, used
+
+
+def show(trials: Mapping[str, Trial], used: Mapping[str, Counter[str]]) -> None:
+    """The distributions side by side, and where the processor's time went."""
+    for name, trial in trials.items():
+        found = "  ".join(f"p{percent} {percentile(trial.setup_ms, percent):.1f}" for percent in PERCENTILES)
+        longest = trial.setup_ms[-1] if trial.setup_ms else math.nan
+        print(
+            f"\n{name}: {CONTESTANTS[name]}: {trial.asked} calls, {trial.failed} failed; ms: {found}  max {longest:.1f}"
+        )
+        for bucket, share in shares(trial.setup_ms):
+            print(f"  {bucket:>15} {share:6.1%} {'#' * round(share * 60)}")
+        per_call = {kind: seconds * 1000 / trial.asked for kind, seconds in used[name].most_common()}
+        print("  CPU ms a call:", ", ".join(f"{kind} {ms:.1f}" for kind, ms in per_call.items() if ms >= 0.05))
+
+
+def ratios(trials: Mapping[str, Trial], searches: Mapping[str, RateSearch], name: str) -> dict[str, float | None]:
+    """A contestant over plain; None where there is nothing to divide."""
+    found = {
+        f"p{percent}": percentile(trials[name].setup_ms, percent) / percentile(trials["plain"].setup_ms, percent)
+        for percent in (50, 99)
+    }
+    found["cps"] = searches[name].held / searches["plain"].held
+    return {key: round(value, 2) if math.isfinite(value) else None for key, value in found.items()}
+
+
+def verdicts(found: Mapping[str, float | None]) -> list[str]:
+    """Each ratio against its goal, in words."""
+    lines = []
+    for key, (bound, goal) in GOALS.items():
+        value = found[key]
+        met = value is not None and (value <= goal if bound == "at most" else value >= goal)
+        lines.append(f"{key:<4} {value} (goal: {bound} {goal}): {'met' if met else 'MISSED'}")
+    return lines
+
+
+def figures(trial: Trial, search: RateSearch) -> dict[str, Any]:
+    """One contestant's line in the JSON."""
+    values = {f"p{percent}_ms": percentile(trial.setup_ms, percent) for percent in PERCENTILES}
+    return {
+        "cps": round(search.held, 1),
+        "cps_failed": None if math.isinf(search.failed) else round(search.failed, 1),
+        "calls": trial.asked,
+        "failed": trial.failed,
+        **{name: round(value, 1) if math.isfinite(value) else None for name, value in values.items()},
+    }
+
+
+def switch_binary(named: str) -> Path | None:
+    """The switch to run: the path that is named, else FREESWITCH_BIN, else ``freeswitch`` on PATH. None, the embedded
+    node, if there is none or ``embedded`` is named."""
+    if named == "embedded":
+        return None
+    found = named or os.environ.get("FREESWITCH_BIN") or shutil.which("freeswitch")
+    return Path(found) if found else None
+
+
+def measure(freeswitch: Path | None, pace: Pace, *, records: bool) -> int:
+    """The whole measurement; returns the exit status."""
+    load_before = [round(value, 2) for value in os.getloadavg()]
+    cores = os.cpu_count() or 1
+    print(f"machine: {cores} cores, load before {load_before}")
+    if load_before[0] > cores / 4:
+        print("NOTE: the machine is busy with something else; expect noise, and do not compare with other runs")
+    with running_stage(freeswitch, hold_s=pace.hold_s, records=records) as stage:
+        print(f"switch: {stage.node.kind} {stage.version}; calls of {pace.hold_s:.0f} s, recorded\nsustained rates:")
+        stage.call("plain", 5, 1), stage.call("worker", 5, 1), stage.call("stock", 5, 1)
+        searches = find_rates(stage, pace, first_rate=16 if freeswitch else 8)
+        rate = searches["plain"].held / 2
+        if not rate:
+            raise DialtraceError("the plain dialplan did not sustain a single call a second here")
+        print(f"\nat {rate:.1f}/s, half of what the plain dialplan sustained:")
+        trials, used = compare(stage, pace, rate)
+    show(trials, used)
+    ratio = ratios(trials, searches, "worker")
+    print("\nthrough our worker against the plain dialplan:", *verdicts(ratio), sep="\n  ")
+    summary = {
+        "switch": stage.node.kind,
+        "version": stage.version,
+        "records": records,
+        "cores": cores,
+        "load_before": load_before,
+        "rate": round(rate, 1),
+        "at_ceiling": [name for name, search in searches.items() if search.at_ceiling],
+        **{name: figures(trials[name], searches[name]) for name in CONTESTANTS},
+        "stock_ratio": ratios(trials, searches, "stock"),
+    }
+    print(json.dumps({"bench": "setup", "figures": summary, "ratio": ratio}))
+    return int(bool(trials["plain"].failed or trials["worker"].failed))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """From the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--freeswitch",
+        default="",
+        metavar="PATH",
+        help="its binary, or `embedded`; default: FREESWITCH_BIN, then `freeswitch` on PATH, then the embedded node",
+    )
+    parser.add_argument("--quick", action="store_true", help="under two minutes, coarse")
+    parser.add_argument("--call-plane-only", action="store_true", help="without monitor and agent")
+    options = parser.parse_args(arguments)
+    configure_logs(level="warning")
+    signal.signal(signal.SIGTERM, _interrupt)
+    if sipp_path() is None:
+        print("SIPp is missing: apt-get install sip-tester", file=sys.stderr)
+        return 2
+    try:
+        return measure(
+            switch_binary(options.freeswitch), QUICK if options.quick else FULL, records=not options.call_plane_only
+        )
+    except DialtraceError as fault:
+        print(f"cannot measure: {fault}", file=sys.stderr)
+        return 2
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,6 +24,8 @@ from .text import clean_text
 MAX_LEGS = 200
 MAX_SEGMENTS = 100
 
+#: The kinds of privacy that hide who calls (RFC 3323, 4.2; RFC 3325, 9.3).
+_PRIVATE = frozenset({"id", "user", "header"})
 #: What we say when a number was refused on purpose (docs/architecture.md, `dialtrace_refused`).
 _REFUSED: Mapping[str, Outcome] = {
     "unknown": "unallocated",
@@ -39,6 +41,7 @@ def read_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
     ringing, cause, outcome = ringing_of(fields), fields.word("hangup_cause"), _call_outcome(fields, connected)
     raw_caller = fields.caller_profile("caller_id_number") or fields.text("sip_from_user")
     caller_name = fields.caller_profile("caller_id_name") or fields.text("sip_from_display")
+    withheld = _is_withheld(fields)
     caller_raw = clean_text(raw_caller, limit=128) if raw_caller else None
     return CallFacts(
         id=call_id,
@@ -47,9 +50,9 @@ def read_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
         number_id=fields.uuid("dialtrace_number"),
         started_at=started,
         number=dialled_e164(_dialled(fields)),
-        caller=caller_e164(raw_caller),
+        caller=None if withheld else caller_e164(raw_caller),
         caller_raw=caller_raw,
-        caller_name=clean_text(caller_name, limit=128) if caller_name else None,
+        caller_name=clean_text(caller_name, limit=128) if caller_name and not withheld else None,
         node=fields.word("dialtrace_node") or node,
         core_uuid=as_uuid(fields.cdr.get("core-uuid")) or fields.uuid("core_uuid"),
         flow_id=fields.uuid("dialtrace_flow"),
@@ -77,6 +80,12 @@ def read_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
         segments=_segments(fields, call_id),
         facts=_call_facts(fields),
     )
+
+
+def _is_withheld(fields: Fields) -> bool:
+    """Whether the caller asked that the callee does not learn the number (RFC 3323): the carrier's P-Asserted-Identity
+    tells it to us all the same."""
+    return not _PRIVATE.isdisjoint(re.findall(r"[a-z]+", (fields.text("sip_Privacy") or "").casefold()))
 
 
 def _dialled(fields: Fields) -> str:

@@ -53,6 +53,19 @@ def test_given_any_file_when_interpreting_then_the_outcome_is_a_word_of_the_glos
     assert interpret(captured(case), node="node-1").outcome in OUTCOMES
 
 
+@pytest.mark.parametrize(
+    ("privacy", "withheld"),
+    [("id", True), ("ID", True), ("session; user", True), ("header", True), ("none", False), ("critical", False)],
+)
+def test_given_a_carrier_that_tells_the_number_all_the_same_when_privacy_is_asked_for_then_it_is_kept_raw_only(
+    privacy: str, withheld: bool
+) -> None:
+    facts = changed("01-answered.a", sip_Privacy=privacy)
+
+    assert ((facts.caller, facts.caller_name) == (None, None)) is withheld
+    assert facts.caller_raw
+
+
 def test_given_an_announcement_that_answered_when_the_target_is_busy_then_the_call_is_not_connected() -> None:
     facts = changed("13-announce-then-busy.a")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -235,28 +237,48 @@ def node(
     )  # fmt: skip
 
 
+@contextmanager
+def any_database(settings: Settings) -> Iterator[str]:
+    """For commands that end: the database that is set, or the embedded one of the data folder, which they join while
+    `up` runs and start for themselves otherwise."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    if not (settings.data_dir / "postgres").is_dir():
+        raise SettingsFaulty(
+            [
+                "DIALTRACE_DATABASE_URL: not set, and there is no embedded database under "
+                f"{settings.data_dir} (DIALTRACE_DATA_DIR); `dialtrace up` makes one"
+            ]
+        )
+    from .db.embedded import joined
+
+    with joined(settings.data_dir / "postgres") as url:
+        yield url
+
+
 @cli.group()
 def db() -> None:
-    """The database."""
+    """The database: the one of DIALTRACE_DATABASE_URL, or the embedded one of the data folder."""
 
 
 @db.command("upgrade")
 def db_upgrade() -> None:
     """Bring the database to the newest form; safe while the platform runs and when two do it at once."""
-    settings = begin("db")
     from .db.migrate import upgrade
 
-    upgrade(need_database(settings))
+    with any_database(begin("db")) as url:
+        upgrade(url)
     click.echo("the database is up to date")
 
 
 @db.command("status")
 def db_status() -> None:
     """Say which migrations are applied; exit status 1 when some are pending."""
-    settings = begin("db")
     from .db.migrate import status
 
-    found = status(need_database(settings))
+    with any_database(begin("db")) as url:
+        found = status(url)
     click.echo(f"current: {found.current or 'empty'}\nhead: {found.head}")
     for name in found.pending:
         click.echo(f"pending: {name}")
@@ -273,16 +295,17 @@ def key() -> None:
 @click.option("--name", required=True, help="What the key is for.")
 def key_create(operator: bool, name: str) -> None:
     """Make an operator's API key and print it once. Other keys are made by the API."""
-    settings = begin("key")
-    need_database(settings)
     from .clock import SystemClock
+    from .db.engine import Database
     from .db.tables import OPERATOR_AGENCY
-    from .services import build_database
     from .tenancy.service import TenancyService
 
-    _, token = TenancyService(build_database(settings, pool_size=1), SystemClock()).create_key(
-        OPERATOR_AGENCY, role="operator", name=name
-    )
+    with any_database(begin("key")) as url:
+        database = Database(url, pool_size=1)
+        try:
+            _, token = TenancyService(database, SystemClock()).create_key(OPERATOR_AGENCY, role="operator", name=name)
+        finally:
+            database.dispose()
     click.echo(token)
 
 

@@ -13,11 +13,11 @@ import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .config import Settings, host_port
-from .db.embedded import start_embedded
+from .db.embedded import kept_alive
 from .db.migrate import upgrade
 from .freeswitch_launch import freeswitch_spec, options_status
 from .nodesfile import NodeSettings, write_nodes
@@ -29,6 +29,8 @@ PROGRAM = [sys.executable, "-m", "dialtrace"]
 #: RTP ports for one embedded node: two per leg, two legs per call.
 RTP_PORTS_PER_NODE = 2000
 FIRST_RTP_PORT = 20_000
+#: FreeSWITCH's own choice.
+FIRST_EVENT_SOCKET_PORT = 8021
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ def make_spool(spool: Path) -> Path:
     return spool
 
 
+def _event_socket_port(index: int, *, usual: bool, avoid: Iterable[int]) -> int:
+    """The usual one where it is wanted and nobody has it; the nodes file tells everyone which it is."""
+    port = FIRST_EVENT_SOCKET_PORT + index
+    return port if usual and not is_listening(("127.0.0.1", port)) else free_port(avoid=avoid)
+
+
 def plan_nodes(
     settings: Settings, count: int, *, kind: str = "embedded", first_sip_port: int | None = None
 ) -> list[NodeSettings]:
@@ -91,7 +99,7 @@ def plan_nodes(
     for index in range(count):
         name = f"node-{index + 1}"
         sip_port = first_sip_port + 20 * index if first_sip_port else free_port(socket.SOCK_DGRAM, avoid=taken)
-        socket_port = 8021 + index if first_sip_port else free_port(avoid=taken)
+        socket_port = _event_socket_port(index, usual=first_sip_port is not None, avoid=taken)
         taken |= {sip_port, socket_port}
         nodes.append(
             NodeSettings(
@@ -113,7 +121,7 @@ def node_spec(
     travels in the environment, never on the command line."""
     first = FIRST_RTP_PORT + index * RTP_PORTS_PER_NODE
     if freeswitch is not None:
-        return freeswitch_spec(
+        spec = freeswitch_spec(
             node,
             binary=freeswitch,
             run_folder=settings.data_dir / "freeswitch" / node.name,
@@ -121,6 +129,7 @@ def node_spec(
             rtp=(first, first + RTP_PORTS_PER_NODE - 1),
             max_calls=max_calls,
         )
+        return replace(spec, holds_calls=True)
     address = host_port(node.event_socket)
     return ChildSpec(
         name=node.name,
@@ -145,6 +154,7 @@ def node_spec(
         ],
         environment={"DIALTRACE_NODE_PASSWORD": node.event_socket_password},
         ready=lambda: is_listening(address) and options_status(node.sip_address) is not None,
+        holds_calls=True,
     )
 
 
@@ -178,15 +188,13 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
 
 @contextmanager
 def running_database(settings: Settings) -> Iterator[str]:
-    """The database's address: the one that is set, or an embedded server that stops with this process."""
+    """The database's address: the one that is set, or an embedded server that is kept alive and stops with this
+    process."""
     if settings.database_url:
         yield settings.database_url
         return
-    server = start_embedded(settings.data_dir / "postgres")
-    try:
-        yield server.url
-    finally:
-        server.stop()
+    with kept_alive(settings.data_dir / "postgres") as url:
+        yield url
 
 
 def plan_platform(

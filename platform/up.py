@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -14,9 +15,10 @@ import structlog
 
 from .config import Settings
 from .errors import DialtraceError
-from .launch import plan_nodes, plan_platform, running_database
+from .launch import Plan, plan_nodes, plan_platform, running_database
 from .nodesfile import NodeSettings, read_nodes
-from .supervisor import Supervisor
+from .preflight import check_folder, check_ports, wanted_ports
+from .supervisor import Interrupted, Supervisor
 
 log = structlog.get_logger("up")
 TEND_EVERY_S = 0.2
@@ -54,20 +56,17 @@ class Lock:
 
 
 def kept_nodes(settings: Settings, count: int, first_sip_port: int, kind: str) -> list[NodeSettings]:
-    """The nodes of the last start with their passwords; new ones where there were fewer. Their addresses are the
-    command line's."""
+    """The nodes of the last start with their passwords and event sockets; new ones where there were fewer. The rest is
+    the command line's."""
     wanted = plan_nodes(settings, count, kind=kind, first_sip_port=first_sip_port)
     if not settings.nodes_file.exists():
         return wanted
-    passwords = {node.name: node.event_socket_password for node in read_nodes(settings.nodes_file)}
+    kept = {node.name: node for node in read_nodes(settings.nodes_file)}
     return [
-        NodeSettings(
-            name=node.name,
-            kind=node.kind,
-            sip=node.sip,
-            event_socket=node.event_socket,
-            spool=node.spool,
-            event_socket_password=passwords.get(node.name, node.event_socket_password),
+        replace(
+            node,
+            event_socket=kept.get(node.name, node).event_socket,
+            event_socket_password=kept.get(node.name, node).event_socket_password,
         )
         for node in wanted
     ]
@@ -82,20 +81,42 @@ def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    check_folder(settings.data_dir)
+    supervisor = Supervisor(
+        log_folder=settings.data_dir / "logs", record=settings.data_dir / "up.children", interrupted=stop.is_set
+    )
     with Lock(settings.data_dir / "up.lock"), running_database(settings) as database_url:
         nodes = kept_nodes(settings, count, first_sip_port, "freeswitch" if freeswitch else "embedded")
         plan = plan_platform(settings, database_url, nodes, freeswitch=freeswitch)
-        with Supervisor(log_folder=settings.data_dir / "logs") as supervisor:
-            for group in plan.groups:
-                supervisor.start(group)
-            click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference")
-            for node in plan.nodes:
-                click.echo(f"  {node.name:<10} sip:{node.sip} ({NOTES[node.kind]})")
-            click.echo(f"  key        {settings.data_dir / 'operator-key'}\n  logs       {settings.data_dir / 'logs'}")
-            click.echo("Ctrl-C stops all of it; the data stays")
-            while not stop.wait(TEND_EVERY_S):
-                supervisor.tend()
-            restarts = {name: count for name, count in supervisor.restarts().items() if count}
-            click.echo(f"stopping; started again while it ran: {json.dumps(restarts) if restarts else 'none'}")
+        with supervisor:
+            try:
+                _start(supervisor, plan, settings)
+            except Interrupted:
+                click.echo("stopping before everything had started")
+            else:
+                _run(supervisor, plan, settings, stop)
     click.echo("stopped")
+
+
+def _start(supervisor: Supervisor, plan: Plan, settings: Settings) -> None:
+    going_on, ended = supervisor.settle_leftovers([spec for group in plan.groups for spec in group])
+    if going_on or ended:
+        click.echo(
+            f"the former `dialtrace up` was killed. Ended: {', '.join(ended) or 'nothing'}; "
+            f"goes on with its calls: {', '.join(going_on) or 'nothing'}"
+        )
+    check_ports(wanted_ports(settings, plan.nodes, going_on=going_on))
+    for group in plan.groups:
+        supervisor.start(group)
+
+
+def _run(supervisor: Supervisor, plan: Plan, settings: Settings, stop: threading.Event) -> None:
+    click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference")
+    for node in plan.nodes:
+        click.echo(f"  {node.name:<10} sip:{node.sip} ({NOTES[node.kind]})")
+    click.echo(f"  key        {settings.data_dir / 'operator-key'}\n  logs       {settings.data_dir / 'logs'}")
+    click.echo("Ctrl-C stops all of it; the data stays")
+    while not stop.wait(TEND_EVERY_S):
+        supervisor.tend()
+    restarts = {name: count for name, count in supervisor.restarts().items() if count}
+    click.echo(f"stopping; started again while it ran: {json.dumps(restarts) if restarts else 'none'}")

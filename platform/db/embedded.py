@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import subprocess
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,9 +24,13 @@ from typing import Any
 
 import psutil
 import psycopg2
+import structlog
 from sqlalchemy import URL
 
+from ..metrics import CHILD_RESTARTS
 from .errors import EmbeddedServerFailed
+
+log = structlog.get_logger("database")
 
 DATABASE_NAME = "dialtrace"
 #: What our file adds to initdb's settings; the operator's own ALTER SYSTEM still wins over it.
@@ -51,6 +56,8 @@ _INCLUDE = f"include_if_exists = '{_SETTINGS_FILE}'"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30
 ORPHAN_TIMEOUT_S = 10.0
+LOOK_EVERY_S = 0.5
+LONGEST_PAUSE_S = 10.0
 
 # The wheel hands the folder to pg_ctl inside a shell word.
 _SAFE_PATH = re.compile(r"[\w./+@%:=,~-]+")
@@ -92,6 +99,55 @@ def start_embedded(data_dir: Path) -> EmbeddedServer:
             f"the embedded PostgreSQL under {data_dir} did not start (its log is in {data_dir / 'log.d'}): {error}"
         ) from error
     return EmbeddedServer(url=url.render_as_string(hide_password=False), data_dir=data_dir, _server=server)
+
+
+@contextmanager
+def kept_alive(data_dir: Path) -> Iterator[str]:
+    """The address of the server, which is started now, started again whenever it ends, and stopped at the end. For
+    processes with plain threads."""
+    server = start_embedded(data_dir)
+    stop = threading.Event()
+    keeper = threading.Thread(target=_keep_alive, args=(server.data_dir, stop), name="database-keeper", daemon=True)
+    keeper.start()
+    try:
+        yield server.url
+    finally:
+        stop.set()
+        keeper.join(START_TIMEOUT_S)
+        server.stop()
+
+
+@contextmanager
+def joined(data_dir: Path) -> Iterator[str]:
+    """The address of the server for one command: joined if it runs already, else started, and stopped afterwards."""
+    data_dir = data_dir.expanduser().resolve()
+    ran_before = _postmaster(data_dir) is not None
+    server = start_embedded(data_dir)
+    try:
+        yield server.url
+    finally:
+        if not ran_before:
+            server.stop()
+
+
+def _keep_alive(data_dir: Path, stop: threading.Event) -> None:
+    pause_s = LOOK_EVERY_S
+    while not stop.wait(pause_s):
+        pause_s = LOOK_EVERY_S if _postmaster(data_dir) is not None else _start_again(data_dir, pause_s)
+
+
+def _start_again(data_dir: Path, pause_s: float) -> float:
+    """Returns how long to wait before the next look."""
+    log.error("the embedded PostgreSQL has ended; it is started again", data=str(data_dir))
+    try:
+        start_embedded(data_dir)
+    except EmbeddedServerFailed as error:
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+        log.error("the embedded PostgreSQL is still away", why=str(error), again_in_s=pause_s)
+        return pause_s
+    CHILD_RESTARTS.labels("database").inc()
+    log.warning("the embedded PostgreSQL runs again")
+    return LOOK_EVERY_S
 
 
 def _wheel_server(data_dir: Path) -> Any:

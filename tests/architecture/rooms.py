@@ -2,7 +2,8 @@
 
 #: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
 LEVELS = {
-    "__main__": 10, "cli": 9, "up": 8, "launch": 7, "freeswitch_launch": 6, "freeswitch_launch": 6, "demo": 8, "supervisor": 1,
+    "__main__": 10, "cli": 9, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
+    "supervisor": 2, "leftovers": 1,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,
@@ -22,7 +23,7 @@ ALSO = {
 }
 
 #: Who may read the settings and set up logging: nobody else sees the config object.
-READ_CONFIG = {"__main__", "cli", "up", "launch", "demo", "wsgi", "services", "config"}
+READ_CONFIG = {"__main__", "cli", "up", "launch", "preflight", "demo", "wsgi", "services", "config"}
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}

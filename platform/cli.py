@@ -89,7 +89,16 @@ metrics_option = click.option("--metrics", type=HostPort(), help="Serve this pro
     "--talk", type=click.FloatRange(0.5, 600), default=3.0, show_default=True, help="Seconds of conversation."
 )
 @freeswitch_option
-def demo(calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None) -> None:
+@click.option(
+    "--callers",
+    type=click.Choice(["auto", "sipp", "own"]),
+    default="auto",
+    show_default=True,
+    help="Who places the calls: SIPp, or the node's own SIP stack; auto takes SIPp where it is installed.",
+)
+def demo(
+    calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None, callers: str
+) -> None:  # fmt: skip
     """Bring the whole platform up, send real SIP calls through it and balance the books."""
     from rich.console import Console
 
@@ -99,7 +108,7 @@ def demo(calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch
     configure_logs(process="demo")
     sys.exit(
         run_demo(
-            DemoOptions(calls, rate, nodes, seed, talk, freeswitch),
+            DemoOptions(calls, rate, nodes, seed, talk, freeswitch, callers),
             Console(stderr=True, width=None if sys.stderr.isatty() else 120),
         )
     )
@@ -255,6 +264,17 @@ def any_database(settings: Settings) -> Iterator[str]:
 
     with joined(settings.data_dir / "postgres") as url:
         yield url
+
+
+@cli.command(hidden=True)
+@click.option("--plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+def phones(plan: Path) -> None:
+    """Play targets and place calls with the node's own SIP stack, as a plan says. `demo` starts it."""
+    from .node.phones import run_phones
+    from .node.phones_plan import read_plan
+
+    configure_logs(process="phones")
+    run_phones(read_plan(plan.read_text(encoding="utf-8")))
 
 
 @cli.group()

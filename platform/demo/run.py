@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,11 @@ from ..db.tables import OPERATOR_AGENCY
 from .books import Line, Recording, as_json, balance
 from .client import ApiClient
 from .mix import count_by_kind, plan_calls
+from .phones import PhonesOfKind
 from .provision import provision
 from .sipp import Sipp
 from .sound import heard_on_both_sides
-from .stage import Demo, DemoOptions, make_callers, running_platform, running_targets
+from .stage import Demo, DemoOptions, choose_callers, make_callers, running_platform, running_targets
 
 SETTLE_TIMEOUT_S = 60.0
 
@@ -42,14 +44,18 @@ class Performance:
 
 
 def make_calls(
-    demo: Demo, callers: list[tuple[str, Sipp]], total: int, console: Console, during: During | None
+    demo: Demo,
+    callers: Sequence[tuple[str, Sipp | PhonesOfKind]],
+    total: int,
+    console: Console,
+    during: During | None,
 ) -> dict[str, int]:
     """Run the callers to their end, with progress; returns how many calls of each kind went as they should."""
     columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    for _, process in callers:
-        process.start()
-    began_s = time.monotonic()
     try:
+        for _, process in callers:
+            process.start()
+        began_s = time.monotonic()
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("calls finished", total=total)
             while any(process.running for _, process in callers):
@@ -154,14 +160,24 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
     return Performance(cdrs, lines)
 
 
+def say_who_calls(callers: str) -> str:
+    """The console's line on who places the calls, and why."""
+    if callers == "sipp":
+        return "SIPp places the calls and answers them"
+    why = "was not asked for" if shutil.which("sipp") else "is not installed"
+    return f"SIPp {why}: the node's own SIP stack places the calls and answers them"
+
+
 def run_demo(options: DemoOptions, console: Console) -> int:
     """The whole demonstration; returns the exit status: 0 only if the books balance."""
     began_s = time.monotonic()
-    with running_platform(options) as demo, running_targets(demo.folder / "sipp") as targets:
+    callers = choose_callers(options.callers)
+    with running_platform(options) as demo, running_targets(demo.folder / "sipp", callers) as targets:
         console.print(
             f"platform is up after {time.monotonic() - began_s:.1f} s: {options.nodes} node(s), {options.switch}, "
             f"API at {demo.plan.api_url}"
         )
+        console.print(say_who_calls(callers))
         done = perform(demo, targets, console)
         show_calls(console, done.cdrs)
         show_books(console, done.lines)
@@ -172,7 +188,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             rate=options.rate,
             seed=options.seed,
             switch=options.switch,
-            callers="sipp",
+            callers=callers,
             restarts=sum(demo.supervisor.restarts().values()),
             seconds=round(time.monotonic() - began_s, 1),
         )

@@ -123,19 +123,23 @@ def caller(
     kind: str,
     folder: Path,
     audio: Path,
-    calls: list[PlannedCall],
+    calls: list[tuple[int, PlannedCall]],
     *,
     node: tuple[str, int],
     ports: tuple[int, int],
-    span_s: float,
     hold_ms: int,
     timeout_s: int,
 ) -> Sipp:
-    """A SIPp that makes these calls to one node, spread evenly over ``span_s``."""
+    """A SIPp that makes these calls to one node, each at its moment (ms after the start).
+
+    SIPp's own rate would make the only call of a rare kind at the very end; so it opens all calls at once, and each
+    waits for its moment in the scenario.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     injected = folder / f"{name}.calls.csv"
-    lines = ["SEQUENTIAL", *(f"{call.number};{call.caller}" for call in calls)]
+    lines = ["SEQUENTIAL", *(f"{call.number};{call.caller};{moment_ms}" for moment_ms, call in calls)]
     injected.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    count = str(len(calls))
     return Sipp(
         name,
         folder,
@@ -145,19 +149,7 @@ def caller(
         ports[1],
         [
             f"{node[0]}:{node[1]}",
-            "-inf",
-            str(injected),
-            "-m",
-            str(len(calls)),
-            "-r",
-            str(len(calls)),
-            "-rp",
-            str(max(1, round(span_s * 1000))),
-            "-l",
-            str(len(calls) + 1),
-            "-d",
-            str(hold_ms),
-            "-timeout",
-            f"{timeout_s}s",
+            *("-inf", str(injected), "-m", count, "-r", count, "-rp", "1", "-l", str(len(calls) + 1)),
+            *("-d", str(hold_ms), "-timeout", f"{timeout_s}s"),
         ],
     )

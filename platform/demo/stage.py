@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings, load_settings
+from ..errors import DialtraceError
 from ..launch import Plan, free_port, plan_nodes, plan_platform, running_database
+from ..node.phones_plan import TARGET_ENDINGS, PhoneCall, PhonesPlan, PlannedTarget
 from ..pool.placement import order_nodes
 from ..supervisor import Supervisor
 from .mix import PlannedCall
+from .phones import Phones, PhonesOfKind
 from .sipp import Sipp, caller, target
 from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, ulaw_tone
 
 RING_MS = 300
+#: Targets end by themselves after this, should nobody stop them.
+LONGEST_DEMO_S = 86_400
 CANCEL_AFTER_MS = 800
 #: Media of SIPp, above Linux' ephemeral ports (node.md 5.9).
 TARGET_MEDIA_PORT = 61_000
@@ -36,6 +43,8 @@ class DemoOptions:
     talk_s: float = 3.0
     #: The binary of a real FreeSWITCH; None: the embedded switch.
     freeswitch: Path | None = None
+    #: Who places the calls and answers them: sipp, own (the node's SIP stack) or auto (SIPp where it is installed).
+    callers: str = "auto"
 
     @property
     def switch(self) -> str:
@@ -80,18 +89,58 @@ def running_platform(options: DemoOptions) -> Iterator[Demo]:
         yield Demo(options, folder, plan, supervisor)
 
 
+class SippMissing(DialtraceError):
+    """SIPp is not installed."""
+
+
+def choose_callers(wanted: str) -> str:
+    """`sipp` or `own`; raises SippMissing where SIPp is asked for and absent."""
+    installed = shutil.which("sipp") is not None
+    if wanted == "sipp" and not installed:
+        raise SippMissing("SIPp is not installed: apt-get install sip-tester, or use --callers own")
+    if wanted == "auto":
+        return "sipp" if installed else "own"
+    return wanted
+
+
 @contextmanager
-def running_targets(folder: Path) -> Iterator[dict[str, str]]:
-    """SIPp processes that play the clients' telephones; their SIP URIs by kind."""
-    audio = folder / "target.ulaw"
+def running_targets(folder: Path, callers: str = "auto") -> Iterator[dict[str, str]]:
+    """The clients' telephones; their SIP URIs by kind."""
     folder.mkdir(parents=True, exist_ok=True)
+    phones, uris = _own_targets(folder) if choose_callers(callers) == "own" else _sipp_targets(folder)
+    try:
+        for phone in phones:
+            phone.start()
+        yield uris
+    finally:
+        for phone in phones:
+            phone.stop()
+
+
+def _own_targets(folder: Path) -> tuple[Sequence[Phones], dict[str, str]]:
+    """One process that plays every kind of target."""
+    port = free_port(socket.SOCK_DGRAM)
+    plan = PhonesPlan(
+        host="127.0.0.1",
+        sip_port=port,
+        counts=str(folder / "targets.counts"),
+        tone_hz=TARGET_TONE_HZ,
+        limit_s=LONGEST_DEMO_S,
+        targets=tuple(PlannedTarget(kind, RING_MS) for kind in TARGET_ENDINGS),
+    )
+    return [Phones("targets", folder, plan)], {kind: f"sip:{kind}@127.0.0.1:{port}" for kind in TARGET_ENDINGS}
+
+
+def _sipp_targets(folder: Path) -> tuple[Sequence[Sipp], dict[str, str]]:
+    """A SIPp for each kind of target."""
+    audio = folder / "target.ulaw"
     audio.write_bytes(ulaw_tone(TARGET_TONE_HZ, 2.0))
     taken: set[int] = set()
-    uris, running = {}, []
-    try:
-        for index, kind in enumerate(("answers", "busy", "unanswered")):
-            taken.add(port := free_port(avoid=taken))
-            phone = target(
+    uris, phones = {}, []
+    for index, kind in enumerate(TARGET_ENDINGS):
+        taken.add(port := free_port(socket.SOCK_DGRAM, avoid=taken))
+        phones.append(
+            target(
                 f"target-{kind}",
                 f"target_{kind}.xml",
                 folder,
@@ -100,31 +149,66 @@ def running_targets(folder: Path) -> Iterator[dict[str, str]]:
                 media_port=TARGET_MEDIA_PORT if kind == "answers" else TARGET_MEDIA_PORT + 1500 + 4 * index,
                 ring_ms=RING_MS,
             )
-            phone.start()
-            running.append(phone)
-            uris[kind] = f"sip:{kind}@127.0.0.1:{port}"
-        yield uris
-    finally:
-        for phone in running:
-            phone.stop()
+        )
+        uris[kind] = f"sip:{kind}@127.0.0.1:{port}"
+    return phones, uris
 
 
-def make_callers(demo: Demo, folder: Path, calls: list[PlannedCall]) -> list[tuple[str, Sipp]]:
-    """One SIPp for each node and kind of call: a number's calls go to the first node of its placement, as the edge
-    would send them."""
+#: A call with its moment, in ms after the first.
+TimedCall = tuple[int, PlannedCall]
+
+
+def make_callers(demo: Demo, folder: Path, calls: list[PlannedCall]) -> Sequence[tuple[str, Sipp | PhonesOfKind]]:
+    """The callers by kind of call. A number's calls go to the first node of its placement, as the edge would send them;
+    they come evenly, in the plan's order."""
+    nodes = {node.name: node.sip_address for node in demo.plan.nodes}
+    grouped: dict[tuple[str, str], list[TimedCall]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        first = order_nodes(call.number, [(name, 100) for name in nodes])[0]
+        grouped[first, call.kind].append((round(index * 1000 / demo.options.rate), call))
+    timeout_s = round(len(calls) / demo.options.rate + demo.options.talk_s) + 60
+    if choose_callers(demo.options.callers) == "own":
+        return _own_callers(demo, folder, grouped, timeout_s)
+    return _sipp_callers(demo, folder, grouped, timeout_s)
+
+
+def _hold_ms(demo: Demo, kind: str) -> int:
+    return CANCEL_AFTER_MS if kind == "cancelled" else round(demo.options.talk_s * 1000)
+
+
+def _own_callers(
+    demo: Demo, folder: Path, grouped: dict[tuple[str, str], list[TimedCall]], timeout_s: int
+) -> list[tuple[str, PhonesOfKind]]:
+    """One process that places all calls, seen once for each kind."""
+    nodes = {node.name: node.sip_address for node in demo.plan.nodes}
+    placed = tuple(
+        PhoneCall(kind, call.number, call.caller, *nodes[node], moment_ms, _hold_ms(demo, kind))
+        for (node, kind), own in sorted(grouped.items())
+        for moment_ms, call in own
+    )
+    plan = PhonesPlan(
+        host="127.0.0.1",
+        sip_port=free_port(socket.SOCK_DGRAM),
+        counts=str(folder / "callers.counts"),
+        tone_hz=CALLER_TONE_HZ,
+        limit_s=timeout_s,
+        calls=placed,
+    )
+    phones = Phones("callers", folder, plan)
+    return [(kind, PhonesOfKind(phones, kind)) for kind in plan.kinds]
+
+
+def _sipp_callers(
+    demo: Demo, folder: Path, grouped: dict[tuple[str, str], list[TimedCall]], timeout_s: int
+) -> list[tuple[str, Sipp]]:
+    """One SIPp for each node and kind of call."""
     audio = folder / "caller.ulaw"
     audio.write_bytes(ulaw_tone(CALLER_TONE_HZ, 2.0))
     nodes = {node.name: node.sip_address for node in demo.plan.nodes}
-    grouped: dict[tuple[str, str], list[PlannedCall]] = defaultdict(list)
-    for call in calls:
-        first = order_nodes(call.number, [(name, 100) for name in nodes])[0]
-        grouped[first, call.kind].append(call)
-    span_s = len(calls) / demo.options.rate
     taken: set[int] = set()
     callers = []
     for index, ((node, kind), own) in enumerate(sorted(grouped.items())):
-        taken.add(port := free_port(avoid=taken))
-        hold_ms = CANCEL_AFTER_MS if kind == "cancelled" else round(demo.options.talk_s * 1000)
+        taken.add(port := free_port(socket.SOCK_DGRAM, avoid=taken))
         process = caller(
             f"caller-{node}-{kind}",
             kind,
@@ -133,9 +217,8 @@ def make_callers(demo: Demo, folder: Path, calls: list[PlannedCall]) -> list[tup
             own,
             node=nodes[node],
             ports=(port, CALLER_MEDIA_PORT + index * (2800 // len(grouped)) // 4 * 4),
-            span_s=span_s,
-            hold_ms=hold_ms,
-            timeout_s=round(span_s + demo.options.talk_s) + 60,
+            hold_ms=_hold_ms(demo, kind),
+            timeout_s=timeout_s,
         )
         callers.append((kind, process))
     return callers

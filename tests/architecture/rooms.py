@@ -34,7 +34,7 @@ OFFERED = {
     "calls": {"flows", "model", "errors", "service", "plan", "routes"},
     "cdr": {"model", "errors", "service", "interpret"},
     "pool": {"placement"},
-    "node": {"main", "model"},
+    "node": {"main", "model", "phones", "phones_plan"},
     "workers": {"call", "monitor", "agent"},
     "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},

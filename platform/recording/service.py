@@ -170,10 +170,11 @@ class RecordingService:
 
 def find_file(folder: Path, due: Due) -> Path | None:
     """A segment's file. A plan that was made ahead takes the day at which it ran, so the days beside the start's own
-    are looked at too (a call at midnight)."""
+    are looked at too (a call at midnight). A link is no recording: whoever may write into a node's spool would choose
+    with it which file of ours a client hears."""
     for days in (0, 1, -1):
         path = folder / node_path(due.started_at + timedelta(days=days), due.call_id, due.segment)
-        if path.is_file():
+        if path.is_file() and not (path.is_symlink() or path.parent.is_symlink()):
             return path
     return None
 

@@ -6,6 +6,7 @@ Files are replaced by rename and not synced: after a power cut the next full run
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -30,6 +31,9 @@ FOLLOW_EVERY_S = 1.0
 FULL_EVERY_S = 900.0
 #: Files between two looks at the other greenlets.
 _AT_A_TIME = 100
+
+#: What a file of ours is called; others are nobody's business.
+_NUMBER = re.compile(r"[0-9]{5,15}")
 
 RoutesChanged = Callable[[str | None], RouteChanges]
 
@@ -63,7 +67,7 @@ class PlanFiles:
         return [
             "+" + path.stem
             for path in self._folder.glob("???/*.plan")
-            if f"{path.parent.name}/{path.name}" not in wanted and path.stem.isdigit()
+            if f"{path.parent.name}/{path.name}" not in wanted and _NUMBER.fullmatch(path.stem)
         ]
 
     def _remove(self, path: Path) -> str | None:

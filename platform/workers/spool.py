@@ -11,6 +11,7 @@ import fcntl
 import heapq
 import json
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,11 +101,14 @@ class Spool:
                 for entry in entries:
                     if entry.name.startswith(".") or not entry.name.endswith(".json"):
                         continue
-                    count += 1
                     try:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
+                    # A folder, a pipe or a link is no switch's CDR: reading it would stop all, or read somewhere else.
+                    if not stat.S_ISREG(status.st_mode):
+                        continue
+                    count += 1
                     yield CdrFile(Path(entry.path), status.st_mtime, status.st_size)
 
         files = heapq.nsmallest(MAX_SEEN, seen(), key=lambda file: (file.modified_s, file.name))
@@ -117,7 +121,7 @@ class Spool:
                 raise ValueError(f"{file.size_bytes} bytes are more than a CDR has")
             # Bytes of a caller's name are whatever he sent; json allows control characters when it is not strict.
             document = json.loads(file.path.read_bytes().decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, PermissionError) as error:
             raise self._unreadable_error(file, error) from error
         self._unreadable.pop(file.name, None)
         return document
@@ -132,8 +136,8 @@ class Spool:
         self._unreadable[file.name] = (first_s, file.modified_s, file.size_bytes)
         unchanged_s, age_s = now_s - first_s, self.age_s(file)
         if unchanged_s >= BROKEN_AFTER_S or (age_s >= BROKEN_AFTER_S and unchanged_s >= UNCHANGED_FOR_S):
-            return Broken(f"{file.name} is no JSON: {error}")
-        return HalfWritten(f"{file.name} is no JSON yet")
+            return Broken(f"{file.name} cannot be read: {error}")
+        return HalfWritten(f"{file.name} cannot be read yet")
 
     def age_s(self, file: CdrFile) -> float:
         """Seconds since the file was written, by the wall clock; negative after that was set back."""
@@ -192,6 +196,8 @@ class Spool:
                 try:
                     _, agency_id, client_id = (uuid.UUID(part) for part in parts)
                 except ValueError:
+                    continue
+                if not entry.is_file(follow_symlinks=False):
                     continue
                 yield DueFile(Path(entry.path), agency_id, client_id)
 

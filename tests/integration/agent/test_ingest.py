@@ -60,6 +60,24 @@ def test_given_a_leg_that_never_comes_when_ingesting_then_its_call_waits_less_th
     assert node.ingest().run_once() == 1
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_given_something_that_is_no_file_when_ingesting_then_it_is_passed_over_and_records_go_on(node, kind):
+    strange = node.spool / "cdr" / "a_strange.cdr.json"
+    age(node.put_cdr("03-busy.a"), 1)
+    if kind == "folder":
+        strange.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(strange)
+    else:
+        elsewhere = node.spool / "elsewhere"
+        elsewhere.write_bytes((node.spool / "cdr" / node.files("cdr")[0]).read_bytes())
+        strange.symlink_to(elsewhere)
+
+    assert node.ingest().run_once() == 1
+
+    assert node.files("cdr") == [strange.name]
+
+
 def test_given_a_file_from_the_future_when_ingesting_then_it_waits_for_nobody(node):
     age(node.put_cdr("07-failover-busy-answered.a"), -3600)
 

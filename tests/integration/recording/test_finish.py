@@ -121,6 +121,26 @@ def count_events(engine: Engine) -> int:
         return connection.execute(text("SELECT count(*) FROM events WHERE type = 'recording.ready'")).scalar_one()
 
 
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_given_a_link_in_place_of_a_recording_when_finished_then_what_it_leads_to_is_not_taken(
+    service, folder, owner_engine, tmp_path, linked
+):
+    due = due_for()
+    on_node(owner_engine, due)
+    elsewhere = put(tmp_path / "elsewhere", due, wav())
+    folder.mkdir()
+    if linked == "folder":
+        (folder / "20261122").symlink_to(elsewhere.parent)
+    else:
+        (folder / "20261122").mkdir()
+        (folder / "20261122" / elsewhere.name).symlink_to(elsewhere)
+
+    row = service.finish_recording(due, folder=folder, node="node-1")
+
+    assert (row.state, row.absence_reason) == ("absent", "missing")
+    assert elsewhere.exists()
+
+
 def test_given_a_recording_when_finished_then_it_is_in_the_store_the_ledger_says_so_and_the_file_is_gone(
     service, folder, owner_engine, store
 ):

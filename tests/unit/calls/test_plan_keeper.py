@@ -86,6 +86,18 @@ def test_given_the_first_look_then_every_route_has_its_file_and_strangers_are_go
     assert files(tmp_path) == ["101/74955550101.plan"]
 
 
+def test_given_files_that_no_number_of_ours_can_have_then_they_stay_and_stop_nothing(tmp_path):
+    for name in ("123", "¹²³¹²³", "12345678901234567890"):
+        (tmp_path / "plans" / "123").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plans" / "123" / f"{name}.plan").write_text("somebody's")
+    routes = Routes(n74955550101=ROUTE)
+    one = keeper(tmp_path, routes)
+    one.follow()
+    one.follow()
+    assert routes.asked == [None, "1"]
+    assert len(files(tmp_path)) == 4
+
+
 def test_given_changes_then_only_they_are_written_and_the_next_question_has_the_mark(tmp_path):
     routes = Routes(n74955550101=ROUTE, n74955550102=ROUTE)
     one = keeper(tmp_path, routes)

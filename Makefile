@@ -40,7 +40,7 @@ up: setup ## start the platform and keep it running
 
 .PHONY: test
 test: setup check ## set everything up, check the code and pass every test
-	$(BIN)/pytest -n $(JOBS) -q -m "not slow"
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -q -m "not slow"
 
 .PHONY: check
 check: setup lint types ## lint, format and types, as CI runs them
@@ -91,10 +91,10 @@ wheel: setup ## build the wheel into dist/
 .PHONY: setup
 setup: $(STAMP) ## install what Debian and PyPI must give (done once)
 
-$(STAMP): requirements.lock setup.py pyproject.toml tools/install-system
+$(STAMP): requirements.lock setup.py pyproject.toml tools/install-system tools/install-locked
 	tools/install-system "$(SUDO)" $(SYSTEM)
 	$(PYTHON) -m venv "$(VENV)"
-	"$(BIN)/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	tools/install-locked "$(BIN)"
 	"$(BIN)/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch "$@"
 

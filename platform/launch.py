@@ -26,9 +26,10 @@ from .supervisor import ChildSpec
 
 PROGRAM = [sys.executable, "-m", "dialtrace"]
 
-#: RTP ports for one embedded node: two per leg, two legs per call.
+#: RTP ports for one node: two per leg, two legs per call.
 RTP_PORTS_PER_NODE = 2000
-FIRST_RTP_PORT = 20_000
+#: Where they are looked for: above what `free_port` gives, below Linux' ephemeral ports.
+RTP_RANGE = range(19_000, 32_700)
 #: FreeSWITCH's own choice.
 FIRST_EVENT_SOCKET_PORT = 8021
 
@@ -59,6 +60,38 @@ def free_port(kind: int = socket.SOCK_STREAM, *, avoid: Iterable[int] = ()) -> i
                 continue
             return port
     raise OSError("no free port found on 127.0.0.1")
+
+
+def free_rtp_block(*, avoid: Iterable[int] = ()) -> int:
+    """The first port of a block of RTP_PORTS_PER_NODE that nobody has at this moment; ``avoid`` holds the first ports of
+    blocks already given. Several platforms on one machine so keep out of each other's way."""
+    taken = list(avoid)
+    starts = list(range(RTP_RANGE.start, RTP_RANGE.stop - RTP_PORTS_PER_NODE, 100))
+    for first in sorted(starts, key=lambda _: secrets.randbelow(2**30)):
+        if any(abs(first - other) < RTP_PORTS_PER_NODE for other in taken):
+            continue
+        if all(_is_free(port) for port in range(first, first + RTP_PORTS_PER_NODE, 2)):
+            return first
+    raise OSError(f"no {RTP_PORTS_PER_NODE} free UDP ports in a row between {RTP_RANGE.start} and {RTP_RANGE.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def rtp_blocks(count: int, first: int | None) -> list[int]:
+    """The first RTP ports of ``count`` nodes: one block after the other from ``first`` on, or wherever it is free."""
+    if first is not None:
+        return [first + RTP_PORTS_PER_NODE * index for index in range(count)]
+    found: list[int] = []
+    for _ in range(count):
+        found.append(free_rtp_block(avoid=found))
+    return found
 
 
 def is_listening(address: tuple[str, int]) -> bool:
@@ -115,11 +148,10 @@ def plan_nodes(
 
 
 def node_spec(
-    node: NodeSettings, settings: Settings, index: int, *, max_calls: int, freeswitch: Path | None
+    node: NodeSettings, settings: Settings, first: int, *, max_calls: int, freeswitch: Path | None
 ) -> ChildSpec:
-    """The process of one node: a real FreeSWITCH if its binary is given, the embedded one otherwise. Its password
-    travels in the environment, never on the command line."""
-    first = FIRST_RTP_PORT + index * RTP_PORTS_PER_NODE
+    """The process of one node: a real FreeSWITCH if its binary is given, the embedded one otherwise. ``first`` is its
+    first RTP port. Its password travels in the environment, never on the command line."""
     if freeswitch is not None:
         spec = freeswitch_spec(
             node,
@@ -152,7 +184,7 @@ def node_spec(
             "--max-calls",
             str(max_calls),
         ],
-        environment={"DIALTRACE_NODE_PASSWORD": node.event_socket_password},
+        environment={"DIALTRACE_NODE_PASSWORD": node.event_socket_password, "DIALTRACE_METRICS_LISTEN": ""},
         ready=lambda: is_listening(address) and options_status(node.sip_address) is not None,
         holds_calls=True,
     )
@@ -166,7 +198,7 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             name=f"worker-{index + 1}",
             kind="worker",
             argv=[*PROGRAM, "work", "calls"],
-            environment=environment,
+            environment={**environment, **metrics_of(settings, 3 + index)},
             ready=lambda: is_listening(settings.worker_listen),
         )
         for index in range(settings["DIALTRACE_WORKER_PROCESSES"])
@@ -180,10 +212,29 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             ready=lambda: answers_http(f"http://{api_host}:{api_port}/readyz"),
             ready_timeout_s=30,
         ),
-        ChildSpec(name="agent", kind="agent", argv=[*PROGRAM, "agent"], environment=environment, stop_timeout_s=20),
+        ChildSpec(
+            name="agent",
+            kind="agent",
+            argv=[*PROGRAM, "agent"],
+            environment={**environment, **metrics_of(settings, 1)},
+            stop_timeout_s=20,
+        ),
         *workers,
-        ChildSpec(name="monitor", kind="monitor", argv=[*PROGRAM, "work", "nodes"], environment=environment),
+        ChildSpec(
+            name="monitor",
+            kind="monitor",
+            argv=[*PROGRAM, "work", "nodes"],
+            environment={**environment, **metrics_of(settings, 2)},
+        ),
     ]
+
+
+def metrics_of(settings: Settings, offset: int) -> dict[str, str]:
+    """Where a child serves its metrics: so many ports above the supervisor's own; nowhere if that serves none."""
+    if settings.metrics_listen is None:
+        return {}
+    host, port = settings.metrics_listen
+    return {"DIALTRACE_METRICS_LISTEN": f"{host}:{port + offset}"}
 
 
 @contextmanager
@@ -204,15 +255,15 @@ def plan_platform(
     *,
     freeswitch: Path | None = None,
     max_calls: int = 500,
+    first_rtp_port: int | None = None,
 ) -> Plan:
-    """Migrates, writes the nodes file and the operator's key, and lists the processes."""
+    """Migrates, writes the nodes file and the operator's key, and lists the processes. ``first_rtp_port`` None takes
+    ports that are free at this moment."""
     upgrade(database_url)
     write_nodes(settings.nodes_file, nodes)
-    environment = {
-        name: str(value)
-        for name, value in settings.values.items()
-        if value is not None and name != "DIALTRACE_METRICS_LISTEN"
-    }
+    environment = {name: str(value) for name, value in settings.values.items() if value is not None}
+    # Ours alone: one port cannot serve several processes.
+    environment["DIALTRACE_METRICS_LISTEN"] = ""
     environment["DIALTRACE_DATABASE_URL"] = database_url
     environment["DIALTRACE_NODES_FILE"] = str(settings.nodes_file)
     environment["DIALTRACE_RECORDINGS_URL"] = settings.recordings_url
@@ -224,8 +275,8 @@ def plan_platform(
         groups=[
             control_specs(settings, environment),
             [
-                node_spec(node, settings, index, max_calls=max_calls, freeswitch=freeswitch)
-                for index, node in enumerate(nodes)
+                node_spec(node, settings, first, max_calls=max_calls, freeswitch=freeswitch)
+                for node, first in zip(nodes, rtp_blocks(len(nodes), first_rtp_port), strict=True)
             ],
         ],
         api_url=f"http://{host}:{port}",

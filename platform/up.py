@@ -22,6 +22,8 @@ from .supervisor import Interrupted, Supervisor
 
 log = structlog.get_logger("up")
 TEND_EVERY_S = 0.2
+#: The same at every start, as a firewall wants it.
+FIRST_RTP_PORT = 20_000
 NOTES = {"embedded": "embedded switch: not for production", "freeswitch": "FreeSWITCH"}
 
 
@@ -87,7 +89,7 @@ def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path
     )
     with Lock(settings.data_dir / "up.lock"), running_database(settings) as database_url:
         nodes = kept_nodes(settings, count, first_sip_port, "freeswitch" if freeswitch else "embedded")
-        plan = plan_platform(settings, database_url, nodes, freeswitch=freeswitch)
+        plan = plan_platform(settings, database_url, nodes, freeswitch=freeswitch, first_rtp_port=FIRST_RTP_PORT)
         with supervisor:
             try:
                 _start(supervisor, plan, settings)

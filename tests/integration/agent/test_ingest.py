@@ -75,7 +75,7 @@ def test_given_something_that_is_no_file_when_ingesting_then_it_is_passed_over_a
 
     assert node.ingest().run_once() == 1
 
-    assert node.files("cdr") == [strange.name]
+    assert list((node.spool / "cdr").iterdir()) == [strange]
 
 
 def test_given_a_file_from_the_future_when_ingesting_then_it_waits_for_nobody(node):

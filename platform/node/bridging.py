@@ -43,7 +43,7 @@ def bridge(session: Session, data: str) -> None:
     try:
         _connect(session, callee)
     finally:
-        callee.hang_up(caller.hangup_cause or "NORMAL_CLEARING")
+        callee.hang_up(_far_cause(callee))
         session.core.report(callee)
     _after(session, callee)
 
@@ -122,9 +122,14 @@ def _begin(caller: Channel, callee: Channel) -> None:
     caller.fire("CHANNEL_BRIDGE", *pair)
 
 
+def _far_cause(callee: Channel) -> str:
+    """Whatever ended the caller, an answered far leg is told only that it is over (audio_bridge_on_exchange_media)."""
+    return "NORMAL_CLEARING" if callee.answered else "ORIGINATOR_CANCEL"
+
+
 def _end(caller: Channel, callee: Channel) -> None:
     caller.set("bridge_hangup_cause", callee.hangup_cause or caller.hangup_cause or "NORMAL_CLEARING")
-    callee.hang_up(caller.hangup_cause or "NORMAL_CLEARING")
+    callee.hang_up(_far_cause(callee))
     for own in (caller, callee):
         own.leg.rtp.peer = None
         own.bridged = False

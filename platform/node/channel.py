@@ -143,10 +143,12 @@ class Channel:
         if self.down or self.answered or not isinstance(self.leg, CallerLeg):
             return False
         self.leg.answer()
-        # Media begin with the answer at the latest, and the switch says so first (seen in its events).
-        self._mark_early()
+        # Media begin with the answer at the latest, and the switch says so first (seen in its events), but with one
+        # stamp: whoever reads the record knows by it that there were no early media.
+        stamp_us = now_us()
+        self._mark_early(stamp_us)
         self.set("sip_cseq", self.leg.headers.cseq)
-        self._mark_answered()
+        self._mark_answered(stamp_us)
         return True
 
     def hang_up(self, cause: str) -> None:
@@ -261,22 +263,22 @@ class Channel:
         self.note_ringing()
         self.fire("CHANNEL_PROGRESS")
 
-    def _mark_early(self) -> None:
+    def _mark_early(self, stamp_us: int = 0) -> None:
         if self.early or self.answered:
             return
         self.early = True
         self.call_state = "EARLY"
-        self.profile.times.progress_media = now_us()
+        self.profile.times.progress_media = stamp_us or now_us()
         self.set("endpoint_disposition", "EARLY MEDIA")
         self._note_tag()
         self._show_media()
         self.fire("CHANNEL_PROGRESS_MEDIA")
 
-    def _mark_answered(self) -> None:
+    def _mark_answered(self, stamp_us: int = 0) -> None:
         self.answered = True
         self.answered_at = time.monotonic()
         self.call_state = "ACTIVE"
-        self.profile.times.answered = now_us()
+        self.profile.times.answered = stamp_us or now_us()
         self.set("endpoint_disposition", "ANSWER")
         self._show_media()
         self.fire("CHANNEL_ANSWER")

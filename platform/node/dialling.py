@@ -43,6 +43,14 @@ _INHERITED = [
     "language",
 ]
 
+#: As a caller's name it means that there is none to tell (sofia_glue.c, sofia_glue_do_invite).
+NO_NAME = "_undef_"
+
+
+def one_line(text: str) -> str:
+    """What may stand in a header. The switch does not look; a stand-in need not imitate that."""
+    return "".join(character for character in text if ord(character) >= 32 and character != "\x7f")
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -102,7 +110,13 @@ class Dialler:
         self._caller.partner = channel
         channel.fire("CHANNEL_CREATE")
         number, name = channel.profile.caller_id_number, channel.profile.caller_id_name
-        leg.invite((host, wanted.port), wanted.user, caller=number, caller_name=name, headers=self._headers(variables))
+        leg.invite(
+            (host, wanted.port),
+            wanted.user,
+            caller=one_line(number),
+            caller_name="" if name == NO_NAME else one_line(name),
+            headers=self._headers(variables),
+        )
         config = self._core.config
         for fact, value in sipfacts.dialled_variables(leg, config.sip_host, config.sip_port).items():
             channel.set(fact, value)

@@ -12,6 +12,7 @@ import uuid
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import gevent
 from sippy.SipHeader import SipHeader
@@ -184,7 +185,8 @@ class Node:
     def _channel(self, leg: CallerLeg, request: Any) -> Channel:
         sender = request.getHFBody("from")
         number = sender.getUrl().username or ""
-        name = (sender.getUri().name or "").strip('"')
+        # Decoded once as it comes (sofia.c, check_decode); sippy has decoded the number.
+        name = unquote((sender.getUri().name or "").strip('"'))
         stamp = now_us()
         address = request.getSource()
         target = request.getRURI()

@@ -14,10 +14,13 @@ from .sipleg import CallerLeg, Leg
 PROFILE = "external"
 _NO_MEDIA = {"audio_media_flow": "disabled", "video_media_flow": "disabled", "text_media_flow": "disabled"}
 
+_BLANKED = {code: " " for code in range(32) if chr(code) not in "\r\n"}
+
 
 def clean(text: str) -> str:
-    """What a caller typed, without what could be expanded or break a line (switch_caller.c, profile_dup_clean)."""
-    return "".join(character for character in text.replace("${", "%{") if character.isprintable())[:256]
+    """What a caller typed, without what could be expanded (switch_caller.h, profile_dup_clean). Line breaks stay, as
+    they do on the switch: everything that writes such a text encodes it."""
+    return text.replace("${", "%{").translate(_BLANKED)[:256]
 
 
 def url_variables(prefix: str, url: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from heapq import heapify
 from importlib.metadata import version
-from typing import Any
+from typing import Any, SupportsIndex
 
 import gevent
 import gevent.socket
@@ -81,8 +81,9 @@ class HubUdp(Network_server):
                 continue
             except OSError:
                 return
-            if _is_text(data):
-                self.handle_read(data, Remote_address(address, self.transport), MonoTime())
+            text = _text(data)
+            if text is not None:
+                self.handle_read(text, Remote_address(address, self.transport), MonoTime())
             else:
                 self._on_junk()
 
@@ -102,13 +103,29 @@ class HubUdp(Network_server):
         self._sock.close()
 
 
-def _is_text(data: bytes) -> bool:
+class SipText(str):
+    """A SIP message. Its lines end with CR and LF only; sippy asks ``splitlines``, which for a plain text also breaks
+    at U+2028, U+0085 and their like, and those a caller's name may hold."""
+
+    __slots__ = ()
+
+    def splitlines(self, keepends: bool = False) -> list[str]:
+        assert not keepends
+        lines = str(self).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return lines if lines[-1] else lines[:-1]
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        """The head that sippy cuts off is one too; the body is a plain text, whose exact type sippy looks at."""
+        found = super().__getitem__(key)
+        return SipText(found) if isinstance(key, slice) and key.start is None else found
+
+
+def _text(data: bytes) -> SipText | None:
     """SIP is UTF-8 (RFC 3261 7); sippy would raise on anything else."""
     try:
-        data.decode()
+        return SipText(data.decode())
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 class _UdpOptions(Network_server_opts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,6 +107,8 @@ def demo(
     from .demo.stage import DemoOptions
 
     configure_logs(process="demo")
+    # Ended politely, it ends what it started; the default would leave a platform running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(
         run_demo(
             DemoOptions(calls, rate, nodes, seed, talk, freeswitch, callers),
@@ -226,11 +229,7 @@ def node(
     from .node.main import run_node
     from .node.model import NodeConfig
 
-    configure_logs(process=name)
-    if metrics is not None:
-        from .metrics import serve_metrics
-
-        serve_metrics(*metrics)
+    begin(name, metrics=metrics)
     password = os.environ.get("DIALTRACE_NODE_PASSWORD", "")
     if len(password) < 8:
         raise click.UsageError("set DIALTRACE_NODE_PASSWORD to at least 8 characters")

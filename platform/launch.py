@@ -63,7 +63,7 @@ def free_port(kind: int = socket.SOCK_STREAM, *, avoid: Iterable[int] = ()) -> i
 
 
 def free_rtp_block(*, avoid: Iterable[int] = ()) -> int:
-    """The first port of a block of RTP_PORTS_PER_NODE that nobody has at this moment; ``avoid`` holds the first ports of
+    """The first port of RTP_PORTS_PER_NODE in a row that nobody has at this moment; ``avoid`` holds the first ports of
     blocks already given. Several platforms on one machine so keep out of each other's way."""
     taken = list(avoid)
     starts = list(range(RTP_RANGE.start, RTP_RANGE.stop - RTP_PORTS_PER_NODE, 100))

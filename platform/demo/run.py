@@ -26,6 +26,10 @@ from .sound import heard_on_both_sides
 from .stage import Demo, DemoOptions, choose_callers, make_callers, running_platform, running_targets
 
 SETTLE_TIMEOUT_S = 60.0
+#: How long callers may need beyond the calls' own time.
+CALLERS_GRACE_S = 45.0
+#: Where no bar can be drawn, progress is a line now and then.
+PLAIN_LINE_EVERY_S = 5.0
 
 #: Called while the calls run, with the seconds since the first: tests break things with it.
 During = Callable[[float], None]
@@ -56,14 +60,21 @@ def make_calls(
         for _, process in callers:
             process.start()
         began_s = time.monotonic()
+        # A caller whose call never ends is stopped and counts as not satisfied: the books then say so.
+        next_line_s = began_s + PLAIN_LINE_EVERY_S
+        deadline_s = began_s + total / demo.options.rate + demo.options.talk_s + CALLERS_GRACE_S
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("calls finished", total=total)
-            while any(process.running for _, process in callers):
+            while any(process.running for _, process in callers) and time.monotonic() < deadline_s:
                 demo.supervisor.tend()
                 if during is not None:
                     during(time.monotonic() - began_s)
                 counts = [process.counts() for _, process in callers]
-                progress.update(bar, completed=sum(count.successful + count.failed for count in counts))
+                finished = sum(count.successful + count.failed for count in counts)
+                progress.update(bar, completed=finished)
+                if not console.is_terminal and time.monotonic() > next_line_s:
+                    next_line_s += PLAIN_LINE_EVERY_S
+                    console.print(f"calls finished: {finished} of {total}")
                 time.sleep(0.25)
             counts = [process.counts() for _, process in callers]
             progress.update(bar, completed=sum(count.successful + count.failed for count in counts))

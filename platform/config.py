@@ -160,8 +160,8 @@ SETTINGS: tuple[Setting, ...] = (
         "DIALTRACE_METRICS_LISTEN",
         _listen_or_empty,
         "",
-        "Address for Prometheus of the process that is started "
-        "(worker, monitor, agent). Empty: none. The API has /metrics of its own.",
+        "Address for Prometheus of the process that is started (worker, monitor, agent, up). Empty: none. The API has "
+        "/metrics of its own. What `dialtrace up` starts follows on the next ports: agent, monitor, then each worker.",
     ),
     Setting(
         "DIALTRACE_SECRET_KEY",

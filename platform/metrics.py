@@ -6,12 +6,24 @@ sets only. Each process serves its own registry (``DIALTRACE_METRICS_LISTEN``; t
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from .errors import DialtraceError
+
 __all__ = ["Counter", "Gauge", "Histogram", "serve_metrics"]
 
 
+class MetricsNotServed(DialtraceError):
+    """The address for Prometheus cannot be listened on."""
+
+
 def serve_metrics(host: str, port: int) -> None:
-    """Serve this process's metrics for Prometheus from a thread of its own."""
-    start_http_server(port, addr=host)
+    """Serve this process's metrics for Prometheus from a thread of its own. Raises MetricsNotServed."""
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise MetricsNotServed(
+            f"metrics cannot be served at {host}:{port}: {error.strerror or error}; "
+            "name another address (--metrics, or DIALTRACE_METRICS_LISTEN)"
+        ) from error
 
 
 # --- supervisor ---

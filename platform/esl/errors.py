@@ -35,6 +35,10 @@ class ConnectionLost(EslError):
     """The peer closed the connection, or it broke."""
 
 
+class NobodySpoke(ConnectionLost):
+    """The peer closed the connection without having said anything: the call had ended, or it was a probe."""
+
+
 class ClosedHere(ConnectionLost):
     """We closed the connection ourselves."""
 

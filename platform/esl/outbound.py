@@ -14,7 +14,7 @@ import gevent
 from gevent import Timeout
 
 from . import commands
-from .errors import CommandRefused, CommandTimeout, ConnectionLost, EslError, WireError
+from .errors import CommandRefused, CommandTimeout, ConnectionLost, EslError, NobodySpoke, WireError
 from .events import ConnectReply, parse_connect
 from .server import ConnectionServer
 from .wire import Frame, FrameReader
@@ -186,7 +186,7 @@ class OutboundServer:
         line = _Line(sock)
         answer = line.exchange(_CONNECT, 1, self._connect_timeout_s)
         if not answer:
-            raise ConnectionLost("the call ended before it could be handled")
+            raise NobodySpoke
         reply = parse_connect(answer[0])
         gevent.getcurrent().name = f"esl-call-{reply.call_id}"  # type: ignore[attr-defined]
         self._handler(OutboundCall(line, reply, self._command_timeout_s))

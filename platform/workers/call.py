@@ -23,7 +23,7 @@ from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..errors import DialtraceError
 from ..esl import commands
-from ..esl.errors import BadEvent, EslError, HandlerFailed, UnsafeValue
+from ..esl.errors import BadEvent, EslError, HandlerFailed, NobodySpoke, UnsafeValue
 from ..esl.events import ConnectReply
 from ..esl.outbound import OutboundCall, OutboundServer
 from ..esl.safe import server_path
@@ -71,6 +71,10 @@ class CallWorker:
 
     def failed(self, fault: EslError) -> None:
         """A connection did not go well: its call is with the fallback, or had ended anyway."""
+        if isinstance(fault, NobodySpoke):
+            # A probe of the port, or a call that ended that very moment: nobody waits for an answer.
+            log.debug("a connection was closed without a word")
+            return
         what = "handler" if isinstance(fault, HandlerFailed) else "socket"
         WORKER_FAILURES.labels(what).inc()
         log.warning("a call was left to the node", fault=str(fault), cause=repr(fault.__cause__))

@@ -20,6 +20,7 @@ ALSO = {
     ("events", "db"): "the log is a table",
     ("config", "errors"): "level 0 may use the root error",
     ("phone", "errors"): "level 0 may use the root error",
+    ("metrics", "errors"): "level 0 may use the root error",
 }
 
 #: Who may read the settings and set up logging: nobody else sees the config object.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dialtrace.config import load_settings
+from dialtrace.metrics import MetricsNotServed, serve_metrics
 from dialtrace.nodesfile import NodeSettings
 from dialtrace.preflight import DataFolderUnusable, Port, PortsTaken, check_folder, check_ports, wanted_ports
 
@@ -62,3 +63,8 @@ def test_given_a_folder_that_cannot_be_made_when_checked_then_the_setting_is_nam
 def test_given_a_good_folder_when_checked_then_nothing_stays_in_it(tmp_path: Path) -> None:
     check_folder(tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_given_a_port_for_metrics_that_is_taken_when_served_then_the_setting_is_named() -> None:
+    with listener() as sock, pytest.raises(MetricsNotServed, match="already in use; .*DIALTRACE_METRICS_LISTEN"):
+        serve_metrics(*sock.getsockname())

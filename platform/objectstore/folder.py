@@ -13,6 +13,15 @@ from .errors import NotConfirmed, ObjectMissing, StoreRefuses, StoreUnavailable
 from .model import CHUNK_BYTES, ObjectFacts, ObjectStream, checked_name, resolve_range
 
 
+#: People speak in these files: they are no business of the machine's other users. The group may read, so that an API of
+#: another user can be let in.
+_FOLDER_MODE, _FILE_MODE = 0o750, 0o640
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, _FILE_MODE)
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -90,13 +99,13 @@ class FolderStore:
             missing.append(folder)
             folder = folder.parent
         for one in reversed(missing):
-            one.mkdir(exist_ok=True)
+            one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             _sync_folder(one.parent)
 
     def _write(self, source: Path, target: Path) -> None:
         fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            with open(source, "rb") as read, open(fresh, "xb") as written:
+            with open(source, "rb") as read, open(fresh, "xb", opener=_open_private) as written:
                 while chunk := read.read(CHUNK_BYTES):
                     written.write(chunk)
                 written.flush()

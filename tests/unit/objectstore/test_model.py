@@ -133,3 +133,15 @@ def test_given_a_full_disk_when_putting_then_no_half_object_stays(tmp_path, sour
     with pytest.raises(StoreUnavailable, match="No space"):
         store.put_file("x.wav", source, sha256=digest(source))
     assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_given_a_recording_in_a_folder_then_the_machines_other_users_cannot_read_it(
+    tmp_path: Path, source: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        FolderStore(tmp_path / "objects").put_file("a/b.wav", source, sha256=digest(source))
+    finally:
+        os.umask(before)
+    made = [tmp_path / "objects", tmp_path / "objects/a", tmp_path / "objects/a/b.wav"]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o750, 0o750, 0o640]

@@ -17,6 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def start_embedded(data_dir: Path) -> EmbeddedServer:
 def kept_alive(data_dir: Path) -> Iterator[str]:
     """The address of the server, which is started now, started again whenever it ends, and stopped at the end. For
     processes with plain threads."""
-    server = start_embedded(data_dir)
+    server = _started_whole(data_dir)
     stop = threading.Event()
     keeper = threading.Thread(target=_keep_alive, args=(server.data_dir, stop), name="database-keeper", daemon=True)
     keeper.start()
@@ -115,6 +116,17 @@ def kept_alive(data_dir: Path) -> Iterator[str]:
         stop.set()
         keeper.join(START_TIMEOUT_S)
         server.stop()
+
+
+def _started_whole(data_dir: Path) -> EmbeddedServer:
+    """A start that a signal cannot leave half done: what was started is stopped before the signal goes on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="database-start") as pool:
+        started = pool.submit(start_embedded, data_dir)
+        try:
+            return started.result()
+        except (KeyboardInterrupt, SystemExit):
+            started.result().stop()
+            raise
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import IO
 from .errors import NotConfirmed, ObjectMissing, StoreRefuses, StoreUnavailable
 from .model import CHUNK_BYTES, ObjectFacts, ObjectStream, checked_name, resolve_range
 
-
 #: People speak in these files: they are no business of the machine's other users. The group may read, so that an API of
 #: another user can be let in.
 _FOLDER_MODE, _FILE_MODE = 0o750, 0o640

@@ -21,7 +21,7 @@ import numpy as np
 from dialtrace.node.audio import CODECS, FRAME
 
 HOST = "127.0.0.1"
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 
 
 def bound_socket(kind: int = socket.SOCK_DGRAM) -> socket.socket:

@@ -20,6 +20,7 @@ from dialtrace.esl.wire import Frame, FrameReader, decode_headers
 from .phone import HOST, PATIENCE_S, Phone, free_port
 
 PASSWORD = "test-password"
+START_TRIES = 5
 
 _LAUNCH = """
 from gevent import monkey
@@ -179,42 +180,50 @@ class Events:
 
 
 class Switch:
-    """A running node with its spool."""
+    """A running node with its spool. Raises RuntimeError with the node's own words when it does not start."""
 
     def __init__(self, folder: Path, worker_port: int, **settings: Any) -> None:
+        self.spool = folder / "spool"
+        self._worker_port = worker_port
+        for _ in range(START_TRIES):
+            error = self._start(folder, settings)
+            # Another run on this machine may take a port between our choosing and the node's listening.
+            if not error or "AddressTaken" not in error or "sip_port" in settings:
+                break
+        if error:
+            raise RuntimeError(error)
+
+    def _start(self, folder: Path, settings: dict[str, Any]) -> str:
+        """Start once; returns what went wrong, or nothing."""
         index = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
         first = 40000 + index * 600 + (os.getpid() % 3) * 200
-        self.sip = (HOST, free_port())
-        self.event_port = free_port(socket.SOCK_STREAM)
-        self.spool = folder / "spool"
-        self._log = (folder / "node.log").open("w+")
         chosen: dict[str, Any] = {
             "name": "node-1",
             "sip_host": HOST,
-            "sip_port": self.sip[1],
+            "sip_port": free_port(),
             "event_socket_host": HOST,
-            "event_socket_port": self.event_port,
+            "event_socket_port": free_port(socket.SOCK_STREAM),
             "event_socket_password": PASSWORD,
             "spool": str(self.spool),
-            "worker": f"{HOST}:{worker_port}",
+            "worker": f"{HOST}:{self._worker_port}",
             "rtp_first": first,
             "rtp_last": first + 198,
-        }
+        } | settings
+        self.sip, self.event_port = (HOST, chosen["sip_port"]), chosen["event_socket_port"]
+        self._log = (folder / "node.log").open("w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, json.dumps(chosen | settings)],
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
+            [sys.executable, "-c", _LAUNCH, json.dumps(chosen)], stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         assert self.process.stdout
         self.greeting = [self.process.stdout.readline(), self.process.stdout.readline()]
-        if "ready" not in self.greeting[1]:
-            self.process.wait(10)
-            self.process.stdout.close()
-            self._log.seek(0)
-            text = self._log.read()
-            self._log.close()
-            raise RuntimeError(text)
+        if "ready" in self.greeting[1]:
+            return ""
+        self.process.wait(10)
+        self.process.stdout.close()
+        self._log.seek(0)
+        text = self._log.read()
+        self._log.close()
+        return text or "it said nothing"
 
     def wait_until_free(self, phone: Phone) -> None:
         """Wait until calls are taken again: the last one's record is written a moment after its final response."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from dialtrace.esl.commands import execute, exit_
 
 from .calls import FINISH, GO_ON, call_id, fresh_number, plan
-from .phone import HOST, Phone, Target, answers, refuses, rings_for_ever, sdp
+from .phone import HOST, Phone, Target, answers, free_port, refuses, rings_for_ever, sdp
 from .switch import Connection, Events, Switch, Worker
 
 Make = Callable[..., Target]
@@ -127,7 +128,8 @@ def test_given_a_caller_whose_name_holds_code_and_a_header_when_the_call_comes_t
     name = "${hangup_cause} %0AReply-Text: forged"
     assert phone.call(switch.sip, number, name=name).final().status == 486
     a = switch.cdrs(call_id(events, number), 0)["a"]
-    assert a["callflow"][0]["caller_profile"]["caller_id_name"] == name.replace("${", "%{")
+    # Decoded once, as the switch does; in events it is encoded again.
+    assert a["callflow"][0]["caller_profile"]["caller_id_name"] == "%{hangup_cause} \nReply-Text: forged"
 
 
 def test_given_headers_of_the_caller_when_copying_is_off_then_only_those_of_the_dial_string_reach_the_target(
@@ -192,7 +194,8 @@ def _refused(dialog: object) -> bool:
 def test_given_few_rtp_ports_when_they_are_all_taken_then_calls_are_refused_before_they_run_out_and_ports_come_back(
     tmp_path: Path, worker: Worker, phone: Phone, target: Make
 ) -> None:
-    small = Switch(tmp_path, worker.port, rtp_first=44900, rtp_last=44906)
+    first = 44000 + os.getpid() % 120 * 8
+    small = Switch(tmp_path, worker.port, rtp_first=first, rtp_last=first + 6)
     try:
         callee = target(rings_for_ever)
         number = plan(worker, f"{GO_ON}bridge:{callee.address},{callee.address},{callee.address}{FINISH}")
@@ -249,8 +252,19 @@ def test_given_sipp_when_it_places_calls_with_audio_then_every_one_is_answered_a
         connection.at_end()
 
     worker.handlers[number] = release
-    command = ["sipp", "-sf", str(scenario), "-s", number, "-i", HOST, "-mp", "21960", f"{HOST}:{switch.sip[1]}"]
-    load = ["-p", "21950", "-r", "20", "-m", "20", "-d", "700", "-nostdin", "-timeout", "15s"]
+    command = [
+        "sipp",
+        "-sf",
+        str(scenario),
+        "-s",
+        number,
+        "-i",
+        HOST,
+        "-mp",
+        str(free_port()),
+        f"{HOST}:{switch.sip[1]}",
+    ]
+    load = ["-p", str(free_port()), "-r", "20", "-m", "20", "-d", "700", "-nostdin", "-timeout", "15s"]
     try:
         done = subprocess.run([*command, *load], capture_output=True, text=True, timeout=20, cwd=tmp_path)
     except FileNotFoundError:

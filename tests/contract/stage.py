@@ -1,0 +1,242 @@
+"""What a case works with: its own number, its targets, its plan, its callers; and what remains of it when it is over.
+
+A case hands back what it saw; the stage adds the interpreted records of its calls. Nothing is asserted here: everything
+is hung up, closed and read first. Runs in a process that gevent has patched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import gevent
+
+from dialtrace.calls.model import Route
+from dialtrace.calls.plan import Plan, make_plan, plan_file, plan_path
+from dialtrace.esl.events import ConnectReply
+
+from .facts import comparable
+from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, recording_of, write_tone
+from .switches import Switch
+from .telephone import Dialog, Line
+from .worker import Act, ScriptedWorker, gives
+
+AGENCY, CLIENT, NUMBER, FLOW = (UUID(f"01990000-0000-7000-8000-0000000000{end}") for end in ("a1", "c7", "d1", "f1"))
+_NAMES = {str(AGENCY): "the agency", str(CLIENT): "the client", str(NUMBER): "the number", str(FLOW): "the flow"}
+FLOW_VERSION = 3
+#: Of a whisper, a menu and the like; far from the telephones' tones.
+PROMPT_HZ, ANNOUNCEMENT_HZ = 1750, 440
+
+
+class Target:
+    """A telephone that a case's plan may ring."""
+
+    def __init__(self, index: int, behave: Callable[[Dialog], None] | None, tone_hz: int) -> None:
+        self.id = UUID(f"01990000-0000-7000-8000-0000000000e{index}")
+        self.name = f"target-{index}"
+        self.line = Line(tone_hz=tone_hz, on_call=behave)
+        if behave is None:
+            self.line.close()
+
+    @property
+    def address(self) -> str:
+        return f"t@127.0.0.1:{self.line.port}"
+
+    @property
+    def call(self) -> Dialog:
+        """The one call that it got."""
+        assert len(self.line.calls) == 1, f"{self.name} was called {len(self.line.calls)} times"
+        return self.line.calls[0]
+
+
+class Stage:
+    """One case's place on a switch."""
+
+    def __init__(self, number: str, switch: Switch, worker: ScriptedWorker) -> None:
+        self.number = number
+        self.switch = switch
+        self.worker = worker
+        self.targets: list[Target] = []
+        self.callers: list[Line] = []
+        self.dialogs: list[Dialog] = []
+
+    # --- what the case sets up ---
+
+    def target(self, behave: Callable[[Dialog], None] | None, *, tone_hz: int = TARGET_TONE_HZ) -> Target:
+        """None: nothing listens at its address."""
+        found = Target(len(self.targets) + 1, behave, tone_hz)
+        self.targets.append(found)
+        return found
+
+    def route(self, *steps: dict[str, Any], record: bool = True, status: str = "active") -> Route:
+        """A number's route with this flow, as the database would give it."""
+        compiled = {"version": 1, "record": record, "steps": list(steps)}
+        return Route(AGENCY, CLIENT, NUMBER, status, FLOW, FLOW_VERSION, compiled)
+
+    def runs(self, route: Route | None) -> None:
+        """A worker answers with the plan of this route, made as the platform's worker makes it."""
+        self.worker.acts[self.number] = [gives(planned(route))]
+
+    def acts(self, *acts: Act) -> None:
+        """What the worker does at each knock, the last for ever."""
+        self.worker.acts[self.number] = list(acts)
+
+    def fallback(self, route: Route) -> None:
+        """Puts the number's ready-made plan on the node's disk, as the monitor does."""
+        text = plan_file(route, spool=str(self.switch.spool))
+        assert text is not None
+        path = self.switch.spool / "plans" / plan_path("+" + self.number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def prompt(self, name: str, seconds: float, hertz: int = PROMPT_HZ) -> Path:
+        return write_tone(self.switch.spool / "prompts" / f"{name}.wav", hertz, seconds)
+
+    def leg(self, target: Target, **variables: str) -> str:
+        """A target in a bridge's dial string."""
+        facts = {
+            "leg_timeout": "20",
+            **variables,
+            "dialtrace_target": str(target.id),
+            "dialtrace_agency": str(AGENCY),
+            "dialtrace_client": str(CLIENT),
+        }
+        return f"[{','.join(f'{name}={value}' for name, value in facts.items())}]sofia/external/{target.address}"
+
+    # --- calls ---
+
+    def call(
+        self,
+        *,
+        name: str = '"Caller"',
+        caller: str = "+74955550123",
+        number: str | None = None,
+        tone_hz: int = CALLER_TONE_HZ,
+    ) -> Dialog:
+        line = Line(tone_hz=tone_hz)
+        self.callers.append(line)
+        dialog = line.call(self.switch.sip, number or self.number, caller=caller, name=name)
+        self.dialogs.append(dialog)
+        return dialog
+
+    def call_id(self, dialog: Dialog) -> str:
+        return self.switch.call_id_of(dialog.call_id)
+
+    def knocks(self) -> int:
+        """How many times the switch asked a worker about this case's number."""
+        return len(self.worker.knocks[self.number])
+
+    def recording(self, dialog: Dialog, segment: int = 1) -> dict[str, Any] | None:
+        """After the call's end, which closes the file: its shape and what each side says."""
+        call = self.call_id(dialog)
+        self.switch.wait_for_event(call, "CHANNEL_HANGUP_COMPLETE")
+        found = list((self.switch.spool / "recordings").glob(f"*/{call}-{segment}.wav"))
+        return recording_of(found[0]) if found else None
+
+    # --- afterwards ---
+
+    def clean_up(self) -> None:
+        """Hang up what stands, close every telephone."""
+        for dialog in self.dialogs:
+            if dialog.final is None:
+                dialog.cancel()
+            elif dialog.final.status == 200:
+                dialog.hang_up()
+        for dialog in self.dialogs:
+            dialog.wait(lambda one=dialog: one.over, "its end", 5.0)
+        gevent.sleep(0.1)  # a target answers its own BYE before its telephone goes
+        for line in (*self.callers, *(target.line for target in self.targets)):
+            line.close()
+        self.worker.acts.pop(self.number, None)
+
+    def names(self) -> dict[str, str]:
+        targets = {str(target.id): target.name for target in self.targets}
+        return _NAMES | targets | {target.address: target.name for target in self.targets}
+
+    def records(self) -> list[list[dict[str, Any]]]:
+        """Of each call its files' facts."""
+        return [
+            comparable(self.switch.records(self.call_id(one)), number=self.number, names=self.names())
+            for one in self.dialogs
+        ]
+
+    def headers(self) -> dict[str, list[str]]:
+        """Which headers the switch's words had: of each kind of event by the leg's direction, of the connect reply, of
+        the records' variables."""
+        found: dict[str, set[str]] = {}
+        for knock in self.worker.knocks[self.number]:
+            found.setdefault("connect", set()).update(knock.reply.raw)
+        for dialog in self.dialogs:
+            for record in self.switch.records(self.call_id(dialog)):
+                side = "outbound" if record["variables"]["direction"] == "outbound" else "inbound"
+                found.setdefault(f"CDR {side}", set()).update(record["variables"])
+                for event in self.switch.events_of(record["variables"]["uuid"]):
+                    found.setdefault(f"{event.name} {side}", set()).update(event.headers)
+        return {name: sorted(headers) for name, headers in sorted(found.items())}
+
+    def keep(self, folder: Path) -> None:
+        """What a capture is made of: the records, the events and the workers' replies, as the switch wrote them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, knock in enumerate(self.worker.knocks[self.number]):
+            (folder / f"connect-{index + 1}.reply").write_bytes(knock.raw)
+        for dialog in self.dialogs:
+            call = self.call_id(dialog)
+            records = self.switch.records(call)
+            channels = [call, *(str(one["variables"]["uuid"]) for one in records[1:])]
+            events = [event for channel in channels for event in self.switch.events_of(channel)]
+            events.sort(key=lambda event: event.sequence or 0)
+            lines = [json.dumps(event.headers, ensure_ascii=False) for event in events]
+            (folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            for position, record in enumerate(records):
+                path = folder / ("a.json" if position == 0 else f"b{position}.json")
+                path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def planned(route: Route | None) -> Callable[[ConnectReply], str]:
+    """As platform/workers/call.py makes it from what the switch tells."""
+
+    def plan(reply: ConnectReply) -> str:
+        day = datetime.fromtimestamp(reply.created_us / 1e6, UTC).strftime("%Y%m%d")
+        spool, step = reply.variable("dialtrace_spool") or "", reply.variable("dialtrace_step")
+        return make_plan(route, call_id=reply.call_id, day=day, spool=spool, decided="worker", step=step)
+
+    return plan
+
+
+def ring(*targets: Target, seconds: int = 20) -> dict[str, Any]:
+    """A flow's step that rings these one after another."""
+    return {
+        "type": "ring",
+        "targets": [{"id": str(one.id), "address": f"sip:{one.address}", "ring_timeout_s": seconds} for one in targets],
+    }
+
+
+def announce(seconds: float = 0.6, hertz: int = ANNOUNCEMENT_HZ) -> dict[str, Any]:
+    """A flow's step that answers and plays a tone."""
+    return {
+        "type": "announce",
+        "prompt": {"kind": "tone", "frequency_hz": hertz, "duration_ms": round(seconds * 1000)},
+    }
+
+
+def actions(*steps: tuple[str, str], facts: Mapping[str, str] | None = None, going_on: bool = True) -> str:
+    """A plan for what flows cannot say yet, within the plan builder's own rules."""
+    plan = Plan()
+    said = {
+        "agency": str(AGENCY), "client": str(CLIENT), "number": str(NUMBER), "flow": str(FLOW),
+        "flow_version": str(FLOW_VERSION), "decided": "worker", **(facts or {}),
+    }  # fmt: skip
+    plan.add_facts(said.items())
+    if going_on:
+        plan.add_variables((name, "true") for name in ("continue_on_fail", "hangup_after_bridge", "ignore_early_media"))
+    for application, data in steps:
+        plan.add(application, data)
+    return str(plan)
+
+
+FINISH = ("transfer", "finish XML flow")
+RESUME = ("transfer", "resume XML flow")

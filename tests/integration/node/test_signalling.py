@@ -237,11 +237,23 @@ def test_given_a_node_when_it_starts_then_it_says_what_it_is_for_and_a_second_on
         Switch(tmp_path, worker.port, sip_port=switch.sip[1])
 
 
+def run_sipp(switch: Switch, number: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Twenty calls, one each 50 ms. SIPp takes ports beside the one it is given, so it may have to be started again."""
+    scenario = Path(__file__).with_name("sipp_caller.xml")
+    for _ in range(5):
+        command = ["sipp", "-sf", str(scenario), "-s", number, "-i", HOST, f"{HOST}:{switch.sip[1]}", "-nostdin"]
+        ports = ["-p", str(free_port()), "-mp", str(free_port())]
+        load = ["-r", "20", "-m", "20", "-d", "700", "-timeout", "20s"]
+        done = subprocess.run([*command, *ports, *load], capture_output=True, text=True, timeout=30, cwd=folder)
+        if "Unable to bind" not in done.stderr:
+            break
+    return done
+
+
 def test_given_sipp_when_it_places_calls_with_audio_then_every_one_is_answered_and_recorded(
     switch: Switch, worker: Worker, phone: Phone, target: Make, tmp_path: Path
 ) -> None:
     callee = target(answers(0.0), hertz=800.0, codec=0)
-    scenario = Path(__file__).with_name("sipp_caller.xml")
     folder = switch.spool / "recordings"
     number = fresh_number()
 
@@ -252,21 +264,8 @@ def test_given_sipp_when_it_places_calls_with_audio_then_every_one_is_answered_a
         connection.at_end()
 
     worker.handlers[number] = release
-    command = [
-        "sipp",
-        "-sf",
-        str(scenario),
-        "-s",
-        number,
-        "-i",
-        HOST,
-        "-mp",
-        str(free_port()),
-        f"{HOST}:{switch.sip[1]}",
-    ]
-    load = ["-p", str(free_port()), "-r", "20", "-m", "20", "-d", "700", "-nostdin", "-timeout", "15s"]
     try:
-        done = subprocess.run([*command, *load], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+        done = run_sipp(switch, number, tmp_path)
     except FileNotFoundError:
         pytest.skip("SIPp is not installed")
     assert done.returncode == 0, done.stdout[-2000:]

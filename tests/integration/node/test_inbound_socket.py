@@ -143,15 +143,25 @@ def test_given_bgapi_when_the_job_is_done_then_its_event_comes_after_the_reply_w
     assert (event.get("Job-UUID"), event.get("Job-Command"), event.body) == ("my-job", "uuid_exists", "false")
 
 
-def test_given_a_heartbeat_when_the_node_starts_then_it_tells_its_count_and_identity(
-    switch: Switch, events: Events
-) -> None:
-    connection = Events(switch.event_port, "HEARTBEAT")
-    connection.close()
+def test_given_a_node_when_its_status_is_asked_then_it_names_its_release_and_its_core(switch: Switch) -> None:
     status = switch.api("status")
     assert "is ready" in status
     assert "FreeSWITCH (Version 1.10.12" in status
     assert switch.api("global_getvar core_uuid")
+
+
+@pytest.mark.slow
+def test_given_a_listener_when_twenty_seconds_pass_then_a_heartbeat_tells_counts_and_core(switch: Switch) -> None:
+    ear = Events(switch.event_port, "HEARTBEAT")
+    deadline = time.monotonic() + 22
+    while not ear.seen and time.monotonic() < deadline:
+        time.sleep(0.1)
+    ear.close()
+    beat = ear.seen[0]
+    assert beat["Core-UUID"] == switch.api("global_getvar core_uuid")
+    assert (beat["Event-Info"], beat["Max-Sessions"]) == ("System Ready", "1000")
+    assert int(beat["Session-Count"]) >= 0
+    assert int(beat["Session-Since-Startup"]) >= int(beat["Session-Peak-Max"])
 
 
 def test_given_a_client_that_does_not_read_when_calls_go_on_then_no_call_waits_for_it(

@@ -6,6 +6,7 @@ from apiflask import APIFlask
 
 from .api.app import create_app as create_api
 from .config import load_settings
+from .db.green import bound_psycopg
 from .logs import configure_logs
 from .services import build_api_services
 
@@ -14,4 +15,5 @@ def create_app() -> APIFlask:
     """The API, from the settings of this process's environment."""
     settings = load_settings()
     configure_logs(level=settings["DIALTRACE_LOG_LEVEL"], form=settings["DIALTRACE_LOG_FORMAT"], process="api")
+    bound_psycopg()
     return create_api(build_api_services(settings))

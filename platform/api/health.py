@@ -6,7 +6,9 @@ They need no key, hold no tenant's data, and belong to the operator's network: a
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from apiflask import APIBlueprint
@@ -24,15 +26,39 @@ from .store import current_migration
 blueprint = APIBlueprint("health", __name__, tag="Operation")
 
 
+#: Whoever asks `/readyz` waits some seconds at most; no answer would tell him less than a bad one.
+ANSWER_WITHIN_S = 2.0
+
+
 @dataclass
 class Readiness:
     """Whether this process can do its work: the database answers and has this release's shape."""
 
     database: Database
     _head: str | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _asking: Future[dict[str, str]] | None = field(default=None, init=False)
 
-    def check(self) -> dict[str, str]:
-        """Name of each check → `ok`, or what is wrong."""
+    def check(self, within_s: float = ANSWER_WITHIN_S) -> dict[str, str]:
+        """Name of each check → `ok`, or what is wrong. At most one question is under way, however many ask."""
+        with self._lock:
+            if self._asking is None or self._asking.done():
+                asking: Future[dict[str, str]] = Future()
+                self._asking = asking
+                threading.Thread(target=self._ask, args=(asking,), name="readiness", daemon=True).start()
+            under_way = self._asking
+        try:
+            return under_way.result(within_s)
+        except TimeoutError:
+            return {"database": f"It has not answered within {within_s:g} s.", "migrations": "unknown"}
+
+    def _ask(self, asking: Future[dict[str, str]]) -> None:
+        try:
+            asking.set_result(self._look())
+        except Exception as error:  # noqa: BLE001 (top of a thread: whoever asked is told)
+            asking.set_exception(error)
+
+    def _look(self) -> dict[str, str]:
         try:
             with self.database.directory() as connection:
                 current = current_migration(connection)

@@ -23,7 +23,7 @@ from .phones import PhonesOfKind
 from .provision import provision
 from .sipp import Sipp
 from .sound import heard_on_both_sides
-from .stage import Demo, DemoOptions, choose_callers, make_callers, running_platform, running_targets
+from .stage import Demo, DemoOptions, check_begun, choose_callers, make_callers, running_platform, running_targets
 
 SETTLE_TIMEOUT_S = 60.0
 #: How long callers may need beyond the calls' own time.
@@ -60,6 +60,7 @@ def make_calls(
         for _, process in callers:
             process.start()
         began_s = time.monotonic()
+        check_begun([process for _, process in callers])
         # A caller whose call never ends is stopped and counts as not satisfied: the books then say so.
         next_line_s = began_s + PLAIN_LINE_EVERY_S
         deadline_s = began_s + total / demo.options.rate + demo.options.talk_s + CALLERS_GRACE_S

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import csv
+import secrets
+import socket
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from ..errors import DialtraceError
 from .mix import PlannedCall
+
+#: Where the media of a SIPp may begin, above Linux' ephemeral ports (node.md 5.9) and with room for 600 calls above.
+MEDIA_PORTS = range(61_000, 63_000, 4)
+#: SIPp's exit statuses from here on tell that it could not even begin (a port taken, a scenario it cannot read).
+_FATAL_STATUS = 200
 
 
 class SippFailed(DialtraceError):
@@ -89,6 +97,14 @@ class Sipp:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    def check(self) -> None:
+        """Raises SippFailed where it could not even begin."""
+        status = self.process.poll() if self.process is not None else None
+        if status is not None and (status >= _FATAL_STATUS or status < 0):
+            told = self.errors_path if self.errors_path.exists() else self.folder / f"{self.name}.log"
+            text = told.read_text(encoding="utf-8", errors="replace").strip()
+            raise SippFailed(f"{self.name} ended with status {status}: {text[-300:]}")
+
     def counts(self) -> Counts:
         """The last complete line of its statistics."""
         try:
@@ -109,6 +125,25 @@ class Sipp:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(3)
+
+
+def free_media_port(avoid: Iterable[int] = ()) -> int:
+    """Where one SIPp's media may begin. It ends at once if it cannot have this port and the next even one; for each
+    call it goes on from there and steps over ports that others have."""
+    taken = set(avoid)
+    for port in sorted(set(MEDIA_PORTS) - taken, key=lambda _: secrets.randbelow(2**30)):
+        if all(_is_free(each) for each in (port, port + 2)):
+            return port
+    raise SippFailed(f"no free UDP port for media between {MEDIA_PORTS.start} and {MEDIA_PORTS.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def target(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,16 +20,15 @@ from ..pool.placement import order_nodes
 from ..supervisor import Supervisor
 from .mix import PlannedCall
 from .phones import Phones, PhonesOfKind
-from .sipp import Sipp, caller, target
+from .sipp import Sipp, caller, free_media_port, target
 from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, ulaw_tone
 
 RING_MS = 300
 #: Targets end by themselves after this, should nobody stop them.
 LONGEST_DEMO_S = 86_400
 CANCEL_AFTER_MS = 800
-#: Media of SIPp, above Linux' ephemeral ports (node.md 5.9).
-TARGET_MEDIA_PORT = 61_000
-CALLER_MEDIA_PORT = 62_600
+#: So soon SIPp has ended where it cannot begin.
+SIPP_BEGINS_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,20 @@ def running_targets(folder: Path, callers: str = "auto") -> Iterator[dict[str, s
     try:
         for phone in phones:
             phone.start()
+        check_begun(phones)
         yield uris
     finally:
         for phone in phones:
             phone.stop()
+
+
+def check_begun(phones: Sequence[Sipp | PhonesOfKind | Phones]) -> None:
+    """Raises SippFailed where a SIPp could not begin; our own telephones say so when they are started."""
+    begun = [phone for phone in phones if isinstance(phone, Sipp)]
+    if begun:
+        time.sleep(SIPP_BEGINS_S)
+    for phone in begun:
+        phone.check()
 
 
 def _own_targets(folder: Path) -> tuple[Sequence[Phones], dict[str, str]]:
@@ -137,8 +147,8 @@ def _sipp_targets(folder: Path) -> tuple[Sequence[Sipp], dict[str, str]]:
     audio.write_bytes(ulaw_tone(TARGET_TONE_HZ, 2.0))
     taken: set[int] = set()
     uris, phones = {}, []
-    for index, kind in enumerate(TARGET_ENDINGS):
-        taken.add(port := free_port(socket.SOCK_DGRAM, avoid=taken))
+    for kind in TARGET_ENDINGS:
+        taken |= {port := free_port(socket.SOCK_DGRAM, avoid=taken), media := free_media_port(avoid=taken)}
         phones.append(
             target(
                 f"target-{kind}",
@@ -146,7 +156,7 @@ def _sipp_targets(folder: Path) -> tuple[Sequence[Sipp], dict[str, str]]:
                 folder,
                 audio,
                 sip_port=port,
-                media_port=TARGET_MEDIA_PORT if kind == "answers" else TARGET_MEDIA_PORT + 1500 + 4 * index,
+                media_port=media,
                 ring_ms=RING_MS,
             )
         )
@@ -207,8 +217,8 @@ def _sipp_callers(
     nodes = {node.name: node.sip_address for node in demo.plan.nodes}
     taken: set[int] = set()
     callers = []
-    for index, ((node, kind), own) in enumerate(sorted(grouped.items())):
-        taken.add(port := free_port(socket.SOCK_DGRAM, avoid=taken))
+    for (node, kind), own in sorted(grouped.items()):
+        taken |= {port := free_port(socket.SOCK_DGRAM, avoid=taken), media := free_media_port(avoid=taken)}
         process = caller(
             f"caller-{node}-{kind}",
             kind,
@@ -216,7 +226,7 @@ def _sipp_callers(
             audio,
             own,
             node=nodes[node],
-            ports=(port, CALLER_MEDIA_PORT + index * (2800 // len(grouped)) // 4 * 4),
+            ports=(port, media),
             hold_ms=_hold_ms(demo, kind),
             timeout_s=timeout_s,
         )

@@ -96,7 +96,7 @@ class PlacedLeg(CalleeLeg):
         return agent
 
     def end(self) -> None:
-        """BYE, or CANCEL before the answer, without a Reason, as a telephone does it; nothing when the call has ended."""
+        """BYE, or CANCEL before the answer, without a Reason, as telephones do it; nothing once the call has ended."""
         if not self.ended and self.ua is not None:
             self.ended = True
             self.ua.recvEvent(CCEventDisconnect())

@@ -156,9 +156,9 @@ def _number(value: Any, name: str, where: str, least: int, most: int) -> int:
 
 def _kind(value: Any, where: str, endings: Mapping[str, str]) -> str:
     found = _field(value, "kind", where)
-    if found not in endings:
+    if not isinstance(found, str) or found not in endings:
         raise BadPhonesPlan(f"{_path(where, 'kind')}: {found!r:.60} must be one of {', '.join(endings)}")
-    return str(found)
+    return found
 
 
 def _path(where: str, name: str) -> str:

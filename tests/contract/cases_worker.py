@@ -1,4 +1,4 @@
-"""Workers that fail, calls that are held, a switch that is drained: no caller may notice (call-setup.md, "The form")."""
+"""Workers that fail, calls that are held, a switch that is drained: no caller may notice (call-setup.md)."""
 
 from __future__ import annotations
 

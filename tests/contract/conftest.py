@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+from . import cases_calls, cases_pieces, cases_worker
+from .case import CASES
+
+BODIES = (cases_calls, cases_pieces, cases_worker)
 TESTS = Path(__file__).parents[1]
 #: All waits of a rehearsal are bounded; this is only for one that broke.
 LONGEST_S = 280.0
@@ -31,6 +35,7 @@ def rehearsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             for item in request.session.items
             if isinstance(item, pytest.Function) and "rehearsed" in item.fixturenames and hasattr(item, "callspec")
         }
+        & set(CASES)
     )
 
     def of(kind: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ BODIES = (cases_calls, cases_pieces, cases_worker)
 #: Calls of the ordinary cases that are played at a time.
 AT_A_TIME = 6
 LONGEST_S = 100.0
-#: The day that the pieces' recordings are under, and today: the monitor makes them ahead.
+#: For every call to have met a door.
 _DOOR_S = 6.0
 
 
@@ -102,7 +102,7 @@ class Rehearsal:
         for what in (self._play, self._clean_up, self._read):
             try:
                 what(case, stage, result)
-            except Exception:  # noqa: BLE001 (whatever it is, it is this case's result, and the others go on)
+            except Exception:  # whatever it is, it is this case's result, and the others go on
                 faults.append(traceback.format_exc())
         result["fault"] = "\n".join(faults) or None
         result["took_s"] = round(time.monotonic() - begun, 2)
@@ -125,23 +125,23 @@ def rehearse(kind: str, names: list[str], keep: Path | None) -> dict[str, Any]:
     worker = ScriptedWorker()
     with tempfile.TemporaryDirectory(prefix="dialtrace-contract-") as folder:
         try:
-            with running(kind, Path(folder), worker.port) as switch:
+            with running(kind, Path(folder), worker.port, record=keep is not None) as switch:
                 worker.open()
                 rehearsal = Rehearsal(switch, worker, keep)
                 rehearsal.play([CASES[name] for name in names])
                 worker.shut()
         finally:
             logs = {path.name: path.read_text("utf-8", "replace")[-4000:] for path in Path(folder).glob("logs/*.log")}
+        if keep is not None:
+            (keep / "events.raw").write_bytes(switch.heard())
+            (keep / "folder").write_text(folder, encoding="utf-8")
     return {"results": rehearsal.results, "worker_faults": worker.faults, "logs": logs}
 
 
 def main() -> None:
-    kind, out, *rest = sys.argv[1:]
-    keep = None
-    if rest[:1] == ["--keep"]:
-        keep, rest = Path(rest[1]), rest[2:]
+    kind, out, *names = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING)
-    found = rehearse(kind, rest or list(CASES), keep)
+    found = rehearse(kind, names or list(CASES), None)
     part = Path(f"{out}.part")
     part.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
     os.replace(part, out)

@@ -179,21 +179,18 @@ class Stage:
         return {name: sorted(headers) for name, headers in sorted(found.items())}
 
     def keep(self, folder: Path) -> None:
-        """What a capture is made of: the records, the events and the workers' replies, as the switch wrote them."""
+        """What a capture is made of: the records and the workers' replies as the switch wrote them, and the case's own
+        words for what is in them."""
         folder.mkdir(parents=True, exist_ok=True)
         for index, knock in enumerate(self.worker.knocks[self.number]):
             (folder / f"connect-{index + 1}.reply").write_bytes(knock.raw)
-        for dialog in self.dialogs:
-            call = self.call_id(dialog)
-            records = self.switch.records(call)
-            channels = [call, *(str(one["variables"]["uuid"]) for one in records[1:])]
-            events = [event for channel in channels for event in self.switch.events_of(channel)]
-            events.sort(key=lambda event: event.sequence or 0)
-            lines = [json.dumps(event.headers, ensure_ascii=False) for event in events]
-            (folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-            for position, record in enumerate(records):
-                path = folder / ("a.json" if position == 0 else f"b{position}.json")
-                path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        for record in self.switch.records(self.call_id(self.dialogs[0])):
+            name = f"{record['variables']['uuid']}.cdr.json"
+            found = [self.switch.spool / "cdr" / prefixed for prefixed in (name, f"a_{name}")]
+            source = next(path for path in found if path.exists())
+            (folder / source.name).write_bytes(source.read_bytes())
+        words = {"number": self.number, "names": self.names()}
+        (folder / "case.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
 
 
 def planned(route: Route | None) -> Callable[[ConnectReply], str]:

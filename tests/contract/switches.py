@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Switch:
         self.heartbeats: list[Event] = []
         self._by_channel: dict[str, list[Event]] = defaultdict(list)
         self._lost: list[str] = []
+        self._heard = bytearray()
         host, port = settings.event_socket_address
         self._client = InboundClient(
             host, port, settings.event_socket_password, on_event=self._hear,
@@ -68,6 +70,22 @@ class Switch:
     def listen(self) -> None:
         self._client.connect()
         self._client.subscribe(*EVENTS)
+
+    def record(self, settings: NodeSettings) -> None:
+        """Keep every byte that a second connection is sent, its login included."""
+        sock = socket.create_connection(settings.event_socket_address, timeout=5.0)
+        sock.settimeout(None)
+        sock.sendall(f"auth {settings.event_socket_password}\n\nevent json {' '.join(EVENTS)}\n\n".encode())
+        gevent.spawn(self._record, sock)
+
+    def _record(self, sock: socket.socket) -> None:
+        with sock:
+            while data := sock.recv(65_536):
+                self._heard += data
+
+    def heard(self) -> bytes:
+        """The recorded bytes."""
+        return bytes(self._heard)
 
     def close(self) -> None:
         self._client.close()
@@ -135,8 +153,8 @@ def _legs_of(a: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def running(kind: str, folder: Path, worker_port: int) -> Iterator[Switch]:
-    """One switch for as long as the block lasts. Raises ChildNotReady."""
+def running(kind: str, folder: Path, worker_port: int, *, record: bool = False) -> Iterator[Switch]:
+    """One switch for as long as the block lasts; ``record`` keeps the bytes of its events. Raises ChildNotReady."""
     settings = NodeSettings(
         NAME, kind, f"{HOST}:{free_port()}", f"{HOST}:{free_port()}", _PASSWORD, folder / "spool"
     )  # fmt: skip
@@ -144,13 +162,13 @@ def running(kind: str, folder: Path, worker_port: int) -> Iterator[Switch]:
         supervisor.start([_spec(settings, folder, f"{HOST}:{worker_port}")])
         switch = Switch(kind, settings)
         switch.listen()
+        if record:
+            switch.record(settings)
         try:
             yield switch
         finally:
-            try:
+            with suppress(EslError):
                 switch.close()
-            except EslError:
-                pass
 
 
 def _spec(settings: NodeSettings, folder: Path, worker: str) -> ChildSpec:

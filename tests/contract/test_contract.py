@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from . import cases_calls, cases_pieces, cases_worker
 from .case import CASES
 from .conftest import Rehearsed
 from .switches import freeswitch_binary
 
-BODIES = (cases_calls, cases_pieces, cases_worker)
 EXPECTED = Path(__file__).parents[1] / "data" / "contract" / "expected"
 
 pytestmark = pytest.mark.timeout(320)

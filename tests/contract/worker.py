@@ -1,8 +1,8 @@
 """A call worker that does as a case says: the door that the switch's `socket` application knocks at.
 
-An *act* is what happens to one knock, once `connect` has said whose call it is; a number's acts are taken in order, the
-last one for ever. Before `connect` nobody can tell one call from another, so a shut, silent or slamming door is a matter
-of the whole worker. Runs in a process that gevent has patched.
+An *act* is what happens to one knock, once `connect` has said whose call it is; a number's acts are taken in order,
+the last one for ever. Before `connect` nobody can tell one call from another, so a shut, silent or slamming door is a
+matter of the whole worker. Runs in a process that gevent has patched.
 """
 
 from __future__ import annotations

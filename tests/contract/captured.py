@@ -1,0 +1,15 @@
+"""Which calls are kept as captures (tests/data/contract/captures/). Pure."""
+
+#: One of every kind of record and reply; held calls and names would only repeat them.
+CAPTURED = (
+    "answered", "answered-target-hangs-up", "busy", "rejected", "no-answer", "target-503", "target-404",
+    "target-unreachable", "cancelled-ringing", "cancelled-before-the-plan", "failover-busy-answered",
+    "failover-no-answer-answered", "busy-then-no-answer", "announced-then-answered", "announced-then-busy",
+    "recorded-across-attempts", "announced-only", "unknown-number", "suspended-number", "not-a-number", "name-cyrillic",
+    "name-encoded-newlines", "name-quotes", "name-u2028", "menu-digit-resume", "menu-timeout", "whisper",
+    "press-one-simultaneous", "press-one-not-pressed", "simultaneous", "early-media-then-busy", "unknown-gateway",
+    "recording-through-resume-and-voicemail", "recording-segments", "sched-hangup-survives-resume", "worker-refuses",
+    "worker-hangs", "fallback-without-plan", "resume-worker-dies",
+)  # fmt: skip
+#: Event streams are long; these hold every kind of event.
+WITH_EVENTS = ("answered", "busy", "cancelled-ringing", "menu-digit-resume", "name-encoded-newlines")

@@ -1,0 +1,132 @@
+"""The codec, the interpreter and the embedded node against what a real switch wrote (capture.py)."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dialtrace.esl.events import parse_connect, parse_event
+from dialtrace.esl.wire import Frame, FrameReader
+
+from .captured import CAPTURED, WITH_EVENTS
+from .case import CASES
+from .conftest import Rehearsed
+from .facts import comparable
+from .frames import split_frames
+from .headers import difference, union
+
+DATA = Path(__file__).parents[1] / "data" / "contract"
+CAPTURES = DATA / "captures"
+REPLIES = sorted(str(path.relative_to(CAPTURES)) for path in CAPTURES.glob("*/connect-*.reply"))
+
+
+def read(name: str) -> Any:
+    return json.loads((DATA / name).read_text(encoding="utf-8"))
+
+
+def in_pieces(data: bytes, size: int) -> list[Frame]:
+    """What the codec makes of a stream that arrives in pieces of this size."""
+    reader = FrameReader()
+    frames = [frame for start in range(0, len(data), size) for frame in reader.feed(data[start : start + size])]
+    assert reader.at_boundary
+    return frames
+
+
+def records_of(name: str) -> list[dict[str, Any]]:
+    """The captured files of a case: the A leg's first, the others in the order in which the switch made the legs."""
+    folder = CAPTURES / name
+    (a,) = [json.loads(path.read_bytes()) for path in folder.glob("a_*.cdr.json")]
+    legs = re.findall(r"(?:ARRAY::|\|:|^)([0-9a-f-]{36});", a["variables"].get("originated_legs", ""))
+    return [a, *(json.loads((folder / f"{leg}.cdr.json").read_bytes()) for leg in dict.fromkeys(legs))]
+
+
+def test_given_the_captures_when_counting_then_every_kind_is_there() -> None:
+    assert sorted(path.name for path in CAPTURES.iterdir() if path.is_dir()) == sorted(CAPTURED)
+    assert all((CAPTURES / name / "events.raw").exists() for name in WITH_EVENTS)
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_given_a_real_reply_to_connect_when_the_codec_reads_it_in_any_pieces_then_it_is_one_call(reply: str) -> None:
+    data = (CAPTURES / reply).read_bytes()
+    name = reply.split("/")[0]
+    call = records_of(name)[0]["variables"]
+
+    for size in (1, 7, 1460, len(data)):
+        (frame,) = in_pieces(data, size)
+        told = parse_connect(frame)
+        assert told.call_id == call["uuid"] == told.variable("dialtrace_call")
+        assert str(told.created_us) == call["start_uepoch"]
+        assert told.variable("dialtrace_dialled") == read(f"captures/{name}/case.json")["number"]
+        assert told.variable("dialtrace_spool") == "/var/lib/dialtrace/nodes/node-1"
+
+
+@pytest.mark.parametrize("name", WITH_EVENTS)
+def test_given_a_real_event_stream_when_the_codec_reads_it_in_any_pieces_then_no_event_is_lost_or_changed(
+    name: str,
+) -> None:
+    data = (CAPTURES / name / "events.raw").read_bytes()
+    bodies = [json.loads(body) for _, body in split_frames(data)]
+
+    for size in (11, 1460, len(data)):
+        events = [parse_event(frame) for frame in in_pieces(data, size)]
+        assert [event.headers for event in events] == bodies
+        sequences = [event.sequence or 0 for event in events]
+        assert sequences == sorted(set(sequences))
+
+
+@pytest.mark.parametrize("name", WITH_EVENTS)
+def test_given_a_real_event_stream_when_following_each_leg_then_it_begins_ends_and_names_its_call(name: str) -> None:
+    frames = in_pieces((CAPTURES / name / "events.raw").read_bytes(), 65_536)
+    events = [parse_event(frame) for frame in frames]
+    call = records_of(name)[0]["variables"]["uuid"]
+
+    for channel in {event.call_id for event in events}:
+        own = [event for event in events if event.call_id == channel]
+        assert own[0].name == "CHANNEL_CREATE"
+        assert [event.name for event in own[-2:]] == ["CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY"]
+        assert own[-1].variable("dialtrace_call") == call
+
+
+def test_given_a_real_login_when_the_codec_reads_it_then_it_is_asked_for_a_password_and_let_in() -> None:
+    greeting, *replies = in_pieces((CAPTURES / "login.raw").read_bytes(), 3)
+
+    assert greeting.content_type == "auth/request"
+    assert [reply.reply_text for reply in replies] == ["+OK accepted", "+OK event listener enabled json"]
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_given_real_records_when_interpreting_then_the_facts_are_those_that_both_switches_are_held_to(
+    name: str,
+) -> None:
+    case = read(f"captures/{name}/case.json")
+
+    assert comparable(records_of(name), number=case["number"], names=case["names"]) == read(f"expected/{name}.json")[0]
+
+
+def test_given_the_captures_when_looking_for_the_machine_they_were_made_on_then_nothing_is_found() -> None:
+    folders = rb"/(?:tmp|work|opt|root|home|usr|src)/"
+    address = rb'FreeSWITCH-IPv[46](?:":"|: )(?!192\.0\.2\.10|2001%3Adb8|2001:db8)[^",\n]*'
+    told = re.compile(folders + b"|" + address)
+    found = {
+        str(path.relative_to(CAPTURES)): match[0]
+        for path in CAPTURES.rglob("*")
+        if path.is_file() and (match := told.search(path.read_bytes()))
+    }
+    assert found == {}
+
+
+@pytest.mark.timeout(320)
+def test_given_the_same_calls_when_comparing_names_then_the_node_differs_from_the_switch_only_as_is_known(
+    rehearsed: Rehearsed,
+) -> None:
+    """A name that is new on either list wants a look: `python -m contract.capture` writes them anew."""
+    results = rehearsed("embedded")["results"]
+    if set(results) != set(CASES):
+        pytest.skip("only some cases were selected: the union over all of them is compared")
+    found = difference(read("headers.json"), union(one["headers"] for one in results.values()))
+
+    assert found == read("differences.json")

@@ -31,6 +31,7 @@ from ..objectstore.service import ObjectStore
 from ..recording.service import RecordingService
 from .homecoming import Homecoming
 from .ingest import Ingest
+from .reserve import Reserve
 from .spool import DueFile, Spool, SpoolBusy
 
 log = structlog.get_logger("agent")
@@ -58,6 +59,7 @@ class NodeAgent:
     ) -> None:
         self.name = node.name
         self.spool = Spool(node.spool, clock)
+        self._reserve = Reserve(node.spool)
         self.ingest = Ingest(
             node=node.name,
             spool=self.spool,
@@ -109,6 +111,8 @@ class NodeAgent:
     def _pass_over_records(self) -> None:
         self.ingest.run_once(go_on=lambda: not self._stop.is_set())
         if self._is_time("rebuild", REBUILD_EVERY_S):
+            # Before what needs it.
+            self._reserve.tend()
             try:
                 self.ingest.rebuild_lost()
             except JournalError as error:
@@ -153,6 +157,9 @@ class NodeAgent:
         except DatabaseError as error:
             if failures == 0:
                 log.error("the database does not take records; they wait on disk", node=self.name, why=str(error))
+        except OSError as error:
+            if failures == 0:
+                log.error("the spool cannot be worked on", node=self.name, what=what, why=str(error))
         except Exception:
             # Top of a greenlet: whatever it is, the files are still there and the next pass begins from them.
             log.exception("a pass over the spool failed", node=self.name, what=what)

@@ -70,7 +70,7 @@ class JournalWriter:
         self, method: Literal["core", "known_core", "pending", "gone", "known"], *values: Any, **named: Any
     ) -> Any:
         """A method of :class:`Journal`, in the writer's thread. Raises JournalError."""
-        return self._thread.apply(self._run, (lambda journal: getattr(journal, method)(*values, **named),))
+        return self._in_thread(lambda journal: getattr(journal, method)(*values, **named))
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -92,7 +92,7 @@ class JournalWriter:
         starts = [entry for entry in batch if isinstance(entry, Started)]
         ends = [entry for entry in batch if not isinstance(entry, Started)]
         try:
-            self._thread.apply(self._run, (lambda journal: _write_both(journal, starts, ends),))
+            self._in_thread(lambda journal: _write_both(journal, starts, ends))
         except JournalError as fault:
             JOURNAL_FAILURES.labels(self._node).inc()
             log.error("the journal is not written", node=self._node, waiting=len(batch), fault=str(fault))
@@ -102,11 +102,22 @@ class JournalWriter:
         JOURNAL_ROWS.labels(self._node, "end").inc(len(ends))
         return True
 
-    def _run(self, use: Callable[[Journal], Any]) -> Any:
-        """In the thread. The file is opened when it is first needed, and anew after it failed to open."""
-        if self._journal is None:
-            self._journal = Journal(self._path)
-        return use(self._journal)
+    def _in_thread(self, use: Callable[[Journal], Any]) -> Any:
+        """Raises JournalError."""
+        found, fault = self._thread.apply(self._run, (use,))
+        if fault is not None:
+            raise fault
+        return found
+
+    def _run(self, use: Callable[[Journal], Any]) -> tuple[Any, JournalError | None]:
+        """In the thread. The file is opened when it is first needed, and anew after it failed to open. A fault is
+        returned: of one that is raised in its threads gevent prints a traceback, however foreseen it is."""
+        try:
+            if self._journal is None:
+                self._journal = Journal(self._path)
+            return use(self._journal), None
+        except JournalError as fault:
+            return None, fault
 
 
 def _write_both(journal: Journal, starts: Sequence[Started], ends: Sequence[tuple[str, str]]) -> None:

@@ -154,11 +154,22 @@ class PlanKeeper:
                 log.error("no fallback plan", node=self._node, number_id=str(route.number_id), fault=str(fault))
 
     def _on_disk(self, function: Callable[..., Any], *values: Any) -> Any:
-        return self._disk.apply(function, values)
+        found, fault = self._disk.apply(_attempt, (function, values))
+        if fault is not None:
+            raise fault
+        return found
 
     def _count(self, done: list[str]) -> None:
         for change in done:
             PLAN_FILES_CHANGED.labels(self._node, change).inc()
+
+
+def _attempt(function: Callable[..., Any], values: tuple[Any, ...]) -> tuple[Any, OSError | None]:
+    """A fault is returned: of one that is raised in its threads gevent prints a traceback, however foreseen it is."""
+    try:
+        return function(*values), None
+    except OSError as fault:
+        return None, fault
 
 
 def _parts(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

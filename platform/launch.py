@@ -6,8 +6,8 @@ operator's key, and says which processes make up the platform. Starts no process
 
 from __future__ import annotations
 
+import os
 import secrets
-import shutil
 import socket
 import sys
 import urllib.request
@@ -111,7 +111,10 @@ def answers_http(url: str) -> bool:
 
 
 def make_spool(spool: Path) -> Path:
-    """The folders of a node (docs/architecture.md, "A node's spool")."""
+    """The folders of a node (docs/architecture.md, "A node's spool"), closed to the machine's other users: they hold
+    callers' numbers and voices."""
+    spool.mkdir(parents=True, exist_ok=True)
+    spool.chmod(0o700)
     for name in ("cdr", "cdr-broken", "recordings", "recordings-due", "plans", "prompts"):
         (spool / name).mkdir(parents=True, exist_ok=True)
     return spool
@@ -286,15 +289,12 @@ def plan_platform(
 
 
 def kept_secret(data_dir: Path) -> str:
-    """The key that signs cursors: made once, readable by its owner only."""
+    """The key that signs cursors: made once, whole or not at all, readable by its owner only."""
     path = data_dir / "secret-key"
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        fresh = data_dir / f".secret-key.{os.getpid()}"
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+        fresh.rename(path)
     return path.read_text(encoding="utf-8").strip()
-
-
-def sipp_path() -> str | None:
-    """Debian's SIPp, if it is installed."""
-    return shutil.which("sipp")

@@ -185,6 +185,7 @@ class Supervisor:
         self._adopted: dict[str, tuple[Entry, Adopted]] = {}
         if log_folder is not None:
             log_folder.mkdir(parents=True, exist_ok=True)
+            log_folder.chmod(0o700)
 
     def __enter__(self) -> Supervisor:
         return self

@@ -32,6 +32,7 @@ _REFUSED: Mapping[str, Outcome] = {
     "released": "unallocated",
     "suspended": "blocked",
     "no_flow": "unreachable",
+    "loop": "blocked",
 }
 
 

@@ -230,3 +230,31 @@ def test_given_a_taken_sip_port_when_a_second_switch_starts_then_it_ends_instead
         process.kill()
         process.wait(5)
     assert options_status(switch.sip) == 200
+
+
+def test_given_a_target_that_leads_back_to_us_when_it_is_rung_then_the_call_goes_round_once_and_not_for_ever(
+    switch: RealSwitch, worker: StubWorker, phone: Phone, target: MakeTarget
+) -> None:
+    desk = target(answers(0.0))
+    worker.plans["74955550311"] = ringing(desk.address)
+    call = phone.call(switch.sip, "74955550311")
+    call.answered()
+    call.bye()
+    marks = [value for name, value in desk.first().invite.headers if name.lower() == "x-dialtrace-call"]
+    assert len(marks) == 1, "every leg bears the mark"
+    assert phone.call(switch.sip, "74955550311", headers=f"X-Dialtrace-Call: {marks[0]}\r\n").final().status == 483
+
+
+@pytest.mark.parametrize("privacy", ["ID", "Header;critical", "user"])
+def test_given_privacy_in_any_spelling_when_the_target_is_rung_then_the_number_stays_withheld(
+    privacy: str, switch: RealSwitch, worker: StubWorker, phone: Phone, target: MakeTarget
+) -> None:
+    desk = target(answers(0.0))
+    worker.plans["74955550312"] = ringing(desk.address)
+    asserted = "P-Asserted-Identity: <sip:+74957770001@127.0.0.1>\r\n"
+    call = phone.call(
+        switch.sip, "74955550312", caller="anonymous", name="Anonymous", headers=f"{asserted}Privacy: {privacy}\r\n"
+    )
+    call.answered()
+    call.bye()
+    assert [one for one in desk.first().invite.headers if "74957770001" in one[1]] == []

@@ -325,3 +325,10 @@ def test_given_a_worker_that_stays_silent_when_its_25_seconds_are_over_then_a_ca
         dialog.bye()
     finally:
         worker.before_connect = None
+
+
+def test_given_a_call_that_bears_our_own_mark_when_it_comes_back_then_it_is_refused_as_going_round(
+    switch: Switch, phone: Phone
+) -> None:
+    mark = "X-Dialtrace-Call: 0b6a0c1e-1111-4222-8333-444455556666\r\n"
+    assert phone.call(switch.sip, fresh_number(), headers=mark).final().status == 483

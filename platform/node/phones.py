@@ -8,6 +8,7 @@ to a telephone a node is an address.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from pathlib import Path
@@ -82,9 +83,13 @@ class Phones:
         self._stop.set()
 
     def _count(self, file: Any) -> None:
+        parent = os.getppid()
         while True:
             self._write(file, done=False)
             gevent.sleep(COUNT_EVERY_S)
+            if os.getppid() != parent:
+                log.warning("whoever started the telephones is gone")
+                self.stop()
 
     def _write(self, file: Any, *, done: bool) -> None:
         file.write(self.tally.line(time.monotonic() - self._began_s, done=done))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,9 +108,7 @@ def test_given_a_standing_call_when_told_to_stop_then_it_is_hung_up_and_counted(
 ) -> None:
     callers = phones(tmp_path, "callers", calls=(call("answered", "answers", targets.plan.sip_port, hold_ms=60_000),))
     callers.start()
-    deadline = time.monotonic() + 10
-    while targets.counts("answers").created == 0 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert comes_true(lambda: targets.counts("answers").created == 1)
     time.sleep(0.5)  # It is answered 100 ms after it was taken.
     assert callers.process is not None
     callers.process.send_signal(signal.SIGTERM)
@@ -116,6 +116,27 @@ def test_given_a_standing_call_when_told_to_stop_then_it_is_hung_up_and_counted(
     assert callers.counts("answered") == Counts(1, 0, 1)
     targets.stop()
     assert targets.counts("answers") == Counts(1, 1, 0), "it was told by a BYE"
+
+
+def test_given_telephones_whose_starter_is_killed_when_they_notice_then_they_end_too(tmp_path: Path) -> None:
+    plan = phones(tmp_path, "targets", targets=(PlannedTarget("busy"),)).plan
+    (tmp_path / "plan").write_text(plan.to_json())
+    command = [sys.executable, "-m", "dialtrace", "phones", "--plan", str(tmp_path / "plan")]
+    start = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:], start_new_session=True); time.sleep(60)"
+    counts = Path(plan.counts)
+    with subprocess.Popen([sys.executable, "-c", start, *command]) as starter:
+        assert comes_true(lambda: counts.exists() and counts.read_text().count("\n") >= 2)
+        starter.kill()
+    assert comes_true(lambda: '"done": true' in counts.read_text())
+
+
+def comes_true(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_given_a_port_that_is_taken_when_started_then_the_error_says_so(tmp_path: Path) -> None:
@@ -126,6 +147,7 @@ def test_given_a_port_that_is_taken_when_started_then_the_error_says_so(tmp_path
             found.start()
 
 
+@pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed")
 def test_given_a_media_port_that_is_taken_when_sipp_is_started_then_the_error_says_so_at_once(tmp_path: Path) -> None:
     audio = tmp_path / "tone.ulaw"
     audio.write_bytes(b"\xff" * 8000)

@@ -29,7 +29,15 @@ from dialtrace.errors import DialtraceError
 from dialtrace.esl.errors import EslError
 from dialtrace.esl.inbound import InboundClient
 from dialtrace.freeswitch_launch import configuration_folder
-from dialtrace.launch import PROGRAM, is_listening, make_spool, node_spec, plan_platform, running_database
+from dialtrace.launch import (
+    PROGRAM,
+    free_rtp_block,
+    is_listening,
+    make_spool,
+    node_spec,
+    plan_platform,
+    running_database,
+)
 from dialtrace.loadtest.bench_setup_plain import plan_actions, with_contestants, write_overlay
 from dialtrace.loadtest.bench_setup_trace import Trial, read_trace, trial_of
 from dialtrace.nodesfile import NodeSettings
@@ -40,9 +48,6 @@ NUMBERS = {"plain": "441632960100", "worker": "441632960101", "stock": "44163296
 #: Everything of ours but RTP listens here, below Linux' ephemeral ports.
 PORTS = range(28_000, 28_500)
 TARGET_MEDIA_PORT, CALLER_MEDIA_PORT = 28_490, 28_494
-#: Which of the RTP ranges of platform/launch.py: not the first ones, for a switch refuses a call whose RTP port another
-#: process has taken, and the platform's own nodes on this machine begin there.
-RTP_RANGE = 2
 #: After the last INVITE and the conversation, this much for what is slow; then it has failed.
 GRACE_S = 2.5
 SETTLE_TIMEOUT_S = 5.0
@@ -212,7 +217,9 @@ def running_stage(freeswitch: Path | None, *, hold_s: float, records: bool) -> I
             actions=plan_actions(plan),
         )
         dialplan = write_overlay(configuration_folder(), folder / "switch", text)
-        switch = node_spec(node, settings, RTP_RANGE, max_calls=MOST_CALLS, freeswitch=freeswitch)
+        # A switch refuses a call whose RTP port somebody else has: its block must not touch the range of our callers.
+        rtp = free_rtp_block(avoid=[PORTS.start])
+        switch = node_spec(node, settings, rtp, max_calls=MOST_CALLS, freeswitch=freeswitch)
         supervisor.start([_on_overlay(switch, dialplan)])
         version = ask_switch(node, "version").strip().removeprefix("FreeSWITCH Version ").split(" ")[0]
         yield Stage(folder, node, supervisor, target, stock_pid, version, hold_s, records, ports)

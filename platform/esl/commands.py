@@ -87,6 +87,11 @@ def connect() -> bytes:
     return _block("connect")
 
 
+def getvar(name: str) -> bytes:
+    """Ask for a variable of the socket's own call; the reply's text is its value, as it is, empty if there is none."""
+    return _block(f"getvar {identifier(name)}")
+
+
 def execute(
     application: str,
     argument: str = "",

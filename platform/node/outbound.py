@@ -108,7 +108,8 @@ class OutboundSocket(Connection):
             self.core.bus.add(self)
             self.reply("+OK Events Enabled")
         elif word == "getvar":
-            value = self.session.channel.get(rest.strip()) or ""
+            # What the switch says instead of any empty reply (mod_event_socket.c, parse_command, "done").
+            value = self.session.channel.get(rest.strip()) or "-ERR command not found"
             self.send(encode_frame([("Content-Type", "command/reply"), ("Reply-Text", value.split("\n")[0][:511])]))
         elif word == "resume":
             self._sticky_resume = True

@@ -23,9 +23,8 @@ from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..errors import DialtraceError
 from ..esl import commands
-from ..esl.errors import BadEvent, EslError, HandlerFailed, NobodySpoke, UnsafeValue
-from ..esl.events import ConnectReply
-from ..esl.outbound import OutboundCall, OutboundServer
+from ..esl.errors import EslError, HandlerFailed, NobodySpoke, UnsafeValue
+from ..esl.outbound import AskedCall, AskingServer
 from ..esl.safe import server_path
 from ..metrics import (
     WORKER_ANSWER_SECONDS,
@@ -47,7 +46,10 @@ STOP_TIMEOUT_S = 1.5
 #: A worker does not keep calls waiting for a database that does not answer at its start.
 WARM_UP_TIMEOUT_S = 2.0
 
+#: What a worker asks of a call, all of it set by our own dialplan (docs/architecture.md, "Channel variables").
+ASKED = ("dialtrace_dialled", "dialtrace_started", "dialtrace_spool", "dialtrace_step")
 _DIALLED = re.compile(r"[1-9][0-9]{4,14}")
+_STAMP_US = re.compile(r"[1-9][0-9]{14,15}")
 
 
 class BadQuestion(DialtraceError):
@@ -60,10 +62,10 @@ class CallWorker:
     def __init__(self, routes: RouteReader) -> None:
         self._routes = routes
 
-    def handle(self, call: OutboundCall) -> None:
-        """One question. Raises only what :class:`OutboundServer` then tells :meth:`failed`."""
+    def handle(self, call: AskedCall) -> None:
+        """One question. Raises only what the server then tells :meth:`failed`."""
         begun_s = time.monotonic()
-        plan = self._plan_or_none(call.reply)
+        plan = self._plan_or_none(call)
         blocks = [] if plan is None else [commands.execute("set", f"dialtrace_plan={plan}", lock=False)]
         left_s = BUDGET_S - (time.monotonic() - begun_s)
         call.run(*blocks, commands.exit_(), timeout_s=max(left_s, HAND_OVER_S))
@@ -79,35 +81,36 @@ class CallWorker:
         WORKER_FAILURES.labels(what).inc()
         log.warning("a call was left to the node", fault=str(fault), cause=repr(fault.__cause__))
 
-    def _plan_or_none(self, reply: ConnectReply) -> str | None:
+    def _plan_or_none(self, call: AskedCall) -> str | None:
         """None lets the dialplan go on to its fallback, which is quicker than any error."""
         try:
-            return self._plan(reply)
+            return self._plan(call)
         except RouteNotKnown as fault:
             what = "database"
-            log.warning("no route in time", call=reply.call_id, fault=str(fault))
-        except (BadQuestion, BadEvent, UnsafeValue) as fault:
+            log.warning("no route in time", call=call.call_id, fault=str(fault))
+        except (BadQuestion, UnsafeValue) as fault:
             what = "question"
-            log.error("a question makes no sense", call=reply.call_id, fault=str(fault))
+            log.error("a question makes no sense", call=call.call_id, fault=str(fault))
         except CallsError as fault:
             what = "plan"
-            log.error("no plan could be made", call=reply.call_id, fault=str(fault))
+            log.error("no plan could be made", call=call.call_id, fault=str(fault))
         WORKER_FAILURES.labels(what).inc()
         WORKER_ANSWERS.labels("none").inc()
         return None
 
-    def _plan(self, reply: ConnectReply) -> str:
-        dialled, spool = reply.variable("dialtrace_dialled") or "", reply.variable("dialtrace_spool") or ""
-        if not _DIALLED.fullmatch(dialled):
-            raise BadQuestion(f"{BadQuestion.__doc__} (dialtrace_dialled)")
+    def _plan(self, call: AskedCall) -> str:
+        dialled, started = (call.variable(name) or "" for name in ("dialtrace_dialled", "dialtrace_started"))
+        for name, value, pattern in (("dialled", dialled, _DIALLED), ("started", started, _STAMP_US)):
+            if not pattern.fullmatch(value):
+                raise BadQuestion(f"{BadQuestion.__doc__} (dialtrace_{name})")
         found = self._routes.read("+" + dialled)
         plan = make_plan(
             found.route,
-            call_id=reply.call_id,
-            day=from_microseconds(reply.created_us).strftime("%Y%m%d"),
-            spool=server_path(spool),
+            call_id=call.call_id,
+            day=from_microseconds(int(started)).strftime("%Y%m%d"),
+            spool=server_path(call.variable("dialtrace_spool") or ""),
             decided="worker",
-            step=reply.variable("dialtrace_step"),
+            step=call.variable("dialtrace_step"),
         )
         WORKER_ANSWERS.labels(found.source).inc()
         if found.source == "copy":
@@ -125,7 +128,7 @@ def run_call_worker(*, listen: tuple[str, int], database: Database) -> None:
     """
     find_route = RouteStore(database).find_route
     worker = CallWorker(RouteReader(find_route))
-    server = OutboundServer(listen, worker.handle, on_failure=worker.failed)
+    server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed)
     _warm_up(find_route)
     server.start()
     stopping: list[gevent.Greenlet[..., int]] = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import make_url
 
-from dialtrace.esl.wire import CommandReader, encode_frame, encode_plain
+from dialtrace.esl.wire import CommandReader, encode_frame
 
 CALL = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0"
 STARTED_US = 1_767_312_000_000_000  # 2026-01-02 00:00 UTC
@@ -42,54 +42,41 @@ def free_port() -> int:
 
 @dataclass
 class Answer:
-    """What a worker did with one call."""
+    """What a worker did with one call; ``commands`` are those that followed its questions."""
 
     plan: str | None
     commands: list[str]
     seconds: float
 
 
-def question(dialled: str, **variables: str) -> dict[str, str]:
-    """The headers that the switch answers ``connect`` with."""
+def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) -> Answer:
+    """Plays the switch for one call: connects, tells the variables that it is asked for, and takes what comes until
+    ``exit``. Like the switch it never answers a first command that is not ``connect``."""
     told = {
+        "uuid": CALL,
         "dialtrace_dialled": dialled,
+        "dialtrace_started": str(STARTED_US),
         "dialtrace_spool": "/var/spool/n1",
-        "dialtrace_call": CALL,
         **variables,
     }
-    return {
-        "Event-Name": "CHANNEL_DATA",
-        "Unique-ID": CALL,
-        "Core-UUID": "c0de0000-0000-4000-8000-000000000001",
-        "Caller-Destination-Number": dialled,
-        "Caller-Channel-Created-Time": str(STARTED_US),
-        **{f"variable_{name}": value for name, value in told.items() if value},
-        "Content-Type": "command/reply",
-        "Reply-Text": "+OK\n",
-    }
-
-
-def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) -> Answer:
-    """Plays the switch for one call: connects, tells the call's facts, and takes what comes until ``exit``."""
     began_s = time.monotonic()
     reader, heard = CommandReader(), []
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
-        while True:
+        while not (heard and heard[-1].line == "exit"):
             data = line.recv(65_536)
             if not data:
                 break
             for command in reader.feed(data):
                 heard.append(command)
-                if command.line == "connect":
-                    line.sendall(encode_plain(question(dialled, **variables)))
-                else:
-                    line.sendall(encode_frame([("Content-Type", "command/reply"), ("Reply-Text", "+OK")]))
-            if heard and heard[-1].line == "exit":
-                break
+                verb, _, name = command.line.partition(" ")
+                if len(heard) > 1:
+                    text = told.get(name, "-ERR command not found") if verb == "getvar" else "+OK"
+                    line.sendall(encode_frame([("Content-Type", "command/reply"), ("Reply-Text", text)]))
     plans = [one.body.decode() for one in heard if one.line == "sendmsg"]
     assert len(plans) <= 1
     plan = plans[0].removeprefix("dialtrace_plan=") if plans else None
-    return Answer(plan, [one.line for one in heard], time.monotonic() - began_s)
+    lines = [one.line for one in heard if not one.line.startswith("getvar ")]
+    return Answer(plan, lines, time.monotonic() - began_s)
 
 
 class DatabaseLine:

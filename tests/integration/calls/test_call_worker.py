@@ -28,7 +28,7 @@ def test_given_a_call_to_a_number_then_the_worker_hands_over_its_plan_and_lets_g
     number = tenant.number("+74955550101", tenant.flow(ring(target), record=True))
     processes.worker()
     answer = ask(processes.worker_port, "74955550101")
-    assert answer.commands == ["connect", "sendmsg", "exit"]
+    assert answer.commands == ["sendmsg", "exit"]
     assert answer.plan is not None
     assert answer.plan.startswith(f"m:~:multiset:^^;dialtrace_agency={tenant.agency_id};")
     assert f"dialtrace_number={number};" in answer.plan
@@ -76,7 +76,7 @@ def test_given_a_question_without_sense_then_the_call_is_let_go_without_a_plan(t
     processes.worker()
     asked = {"dialled": "74955550101"} | {"dialtrace_dialled": "74955550101"} | variables
     answer = ask(processes.worker_port, **asked)
-    assert answer.commands == ["connect", "exit"]
+    assert answer.commands == ["exit"]
     assert ask(processes.worker_port, "74955550101").plan is not None
 
 
@@ -94,7 +94,7 @@ def test_given_a_database_in_trouble_then_known_numbers_are_answered_from_the_co
         assert answer.plan == before.plan
         assert answer.seconds < BUDGET_S + SLACK_S
     stranger = ask(processes.worker_port, "74955550102")
-    assert stranger.commands == ["connect", "exit"], "a number never read is the fallback's"
+    assert stranger.commands == ["exit"], "a number never read is the fallback's"
     assert stranger.seconds < BUDGET_S + SLACK_S
     line.mend()
     until_s = time.monotonic() + 10
@@ -119,7 +119,7 @@ def test_given_fifty_calls_at_once_while_the_database_is_frozen_then_each_is_ans
 def test_given_no_database_at_start_then_the_worker_still_lets_calls_go(tenant, processes, line):
     line.cut()
     processes.worker()
-    assert ask(processes.worker_port, "74955550101").commands == ["connect", "exit"]
+    assert ask(processes.worker_port, "74955550101").commands == ["exit"]
 
 
 def test_given_one_of_two_workers_killed_then_the_other_answers_every_new_call(tenant, processes):

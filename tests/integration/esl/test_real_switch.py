@@ -18,7 +18,7 @@ from greenswitch.esl import ESLEvent as StockEvent
 from dialtrace.esl import commands
 from dialtrace.esl.errors import AccessDenied, CommandRefused, EslError
 from dialtrace.esl.inbound import InboundClient
-from dialtrace.esl.outbound import OutboundServer
+from dialtrace.esl.outbound import AskingServer, OutboundServer
 
 FREESWITCH = os.environ.get("FREESWITCH_BIN") or shutil.which("freeswitch")
 pytestmark = [
@@ -185,6 +185,33 @@ def test_given_a_handler_that_fails_when_the_switch_hands_over_then_the_switch_g
     assert until(lambda: failures)
     # With socket_resume the channel leaves the socket application, has nothing more to do, and ends.
     assert until(lambda: channels(fs) == 0)
+
+
+def test_given_a_real_switch_when_variables_are_asked_for_then_they_come_and_the_call_goes_on(fs, closing, until):
+    """Without ``connect``: the first answer is missing, the others are in order, and the plan is still carried out."""
+    calls, failures = [], []
+
+    def handler(call):
+        replies = call.run(commands.execute("set", "dialtrace_mark=kept", lock=False), commands.exit_())
+        calls.append((call.call_id, [call.variable(name) for name in names], replies[0].reply_text))
+
+    names = ("origination_caller_id_number", "absent", "socket_resume")
+    server = AskingServer(("127.0.0.1", 0), handler, variables=names, on_failure=failures.append)
+    server.start()
+    closing.append(lambda: server.stop(0))
+    fs.subscribe("CHANNEL_HANGUP_COMPLETE")
+    start_call(fs, server.address, "Alice")
+    assert until(lambda: calls or failures)
+    assert failures == []
+    call_id, told, reply = calls[0]
+    assert (told, reply) == (["442079460001", None, "true"], "+OK")
+
+    def ended():
+        return [event for event in fs.heard if event.get("Unique-ID") == call_id]
+
+    # With socket_resume the channel leaves the socket application, has nothing more to do, and ends.
+    assert until(ended)
+    assert ended()[0].get("variable_dialtrace_mark") == "kept"
 
 
 def test_given_a_switch_that_says_goodbye_when_we_exit_then_the_end_is_told_once(fs):

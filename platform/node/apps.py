@@ -58,19 +58,18 @@ def unset(session: Session, data: str) -> None:
 
 @app("export")
 def export(session: Session, data: str) -> None:
-    """Set a variable here and on every leg dialled later; ``nolocal:`` only there."""
+    """Set a variable here and on every leg dialled later. With ``_nolocal_`` it counts only there, being kept here
+    under its whole name (switch_channel.c, switch_channel_export_variable_var_check). The older ``nolocal:`` puts a
+    colon into the names of headers, where nobody can read them any more; this node does not know it."""
     name, equals, value = data.partition("=")
     name = name.strip()
     if not equals:
         return
-    local = not name.startswith("nolocal:")
-    bare = name.removeprefix("nolocal:").removeprefix("_nolocal_")
     channel = session.channel
-    channel.set(bare if local else name, session.expand(value))
+    channel.set(name, session.expand(value))
     names = (channel.get("export_vars") or "").split(",")
-    wanted = bare if local else name
-    if wanted not in names:
-        channel.set("export_vars", ",".join(filter(None, [*names, wanted])))
+    if name not in names:
+        channel.set("export_vars", ",".join(filter(None, [*names, name])))
 
 
 def exported(session: Session) -> dict[str, str]:
@@ -80,7 +79,7 @@ def exported(session: Session) -> dict[str, str]:
     for name in (channel.get("export_vars") or "").split(","):
         value = channel.get(name) if name else None
         if value:
-            found[name.removeprefix("nolocal:")] = value
+            found[name.removeprefix("_nolocal_")] = value
     return found
 
 

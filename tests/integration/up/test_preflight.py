@@ -66,5 +66,5 @@ def test_given_a_good_folder_when_checked_then_nothing_stays_in_it(tmp_path: Pat
 
 
 def test_given_a_port_for_metrics_that_is_taken_when_served_then_the_setting_is_named() -> None:
-    with listener() as sock, pytest.raises(MetricsNotServed, match="already in use; .*DIALTRACE_METRICS_LISTEN"):
+    with listener() as sock, pytest.raises(MetricsNotServed, match=r"already in use; .*DIALTRACE_METRICS_LISTEN"):
         serve_metrics(*sock.getsockname())

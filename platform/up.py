@@ -16,7 +16,7 @@ import structlog
 from .config import Settings
 from .errors import DialtraceError
 from .launch import Plan, plan_nodes, plan_platform, running_database
-from .nodesfile import NodeSettings, read_nodes
+from .nodesfile import NodesFileFaulty, NodeSettings, read_nodes
 from .preflight import check_folder, check_ports, wanted_ports
 from .supervisor import Interrupted, Supervisor
 
@@ -63,7 +63,11 @@ def kept_nodes(settings: Settings, count: int, first_sip_port: int, kind: str) -
     wanted = plan_nodes(settings, count, kind=kind, first_sip_port=first_sip_port)
     if not settings.nodes_file.exists():
         return wanted
-    kept = {node.name: node for node in read_nodes(settings.nodes_file)}
+    try:
+        kept = {node.name: node for node in read_nodes(settings.nodes_file)}
+    except NodesFileFaulty as error:
+        mend = "mend it, or remove it: `dialtrace up` then writes a new one"
+        raise NodesFileFaulty(settings.nodes_file, [*error.faults, mend]) from error
     return [
         replace(
             node,

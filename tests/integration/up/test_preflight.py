@@ -8,8 +8,9 @@ import pytest
 
 from dialtrace.config import load_settings
 from dialtrace.metrics import MetricsNotServed, serve_metrics
-from dialtrace.nodesfile import NodeSettings
+from dialtrace.nodesfile import NodesFileFaulty, NodeSettings
 from dialtrace.preflight import DataFolderUnusable, Port, PortsTaken, check_folder, check_ports, wanted_ports
+from dialtrace.up import kept_nodes
 
 
 def listener(kind: socket.SocketKind = socket.SOCK_STREAM, *, shared: bool = False) -> socket.socket:
@@ -68,3 +69,9 @@ def test_given_a_good_folder_when_checked_then_nothing_stays_in_it(tmp_path: Pat
 def test_given_a_port_for_metrics_that_is_taken_when_served_then_the_setting_is_named() -> None:
     with listener() as sock, pytest.raises(MetricsNotServed, match=r"already in use; .*DIALTRACE_METRICS_LISTEN"):
         serve_metrics(*sock.getsockname())
+
+
+def test_given_a_broken_nodes_file_when_up_reads_it_then_it_is_said_how_to_mend_it(tmp_path: Path) -> None:
+    (tmp_path / "nodes.json").write_text('[{"name": "node-1"')
+    with pytest.raises(NodesFileFaulty, match=r"is not JSON[\s\S]*remove it: `dialtrace up` then writes a new one"):
+        kept_nodes(load_settings({"DIALTRACE_DATA_DIR": str(tmp_path)}), 1, 5060, "embedded")

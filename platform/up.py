@@ -16,7 +16,7 @@ import structlog
 from .config import Settings
 from .errors import DialtraceError
 from .launch import Plan, plan_nodes, plan_platform, running_database
-from .nodesfile import NodesFileFaulty, NodeSettings, read_nodes
+from .nodesfile import NodeSettings, NodesFileFaulty, read_nodes
 from .preflight import check_folder, check_ports, wanted_ports
 from .supervisor import Interrupted, Supervisor
 

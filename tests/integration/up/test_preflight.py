@@ -8,7 +8,7 @@ import pytest
 
 from dialtrace.config import load_settings
 from dialtrace.metrics import MetricsNotServed, serve_metrics
-from dialtrace.nodesfile import NodesFileFaulty, NodeSettings
+from dialtrace.nodesfile import NodeSettings, NodesFileFaulty
 from dialtrace.preflight import DataFolderUnusable, Port, PortsTaken, check_folder, check_ports, wanted_ports
 from dialtrace.up import kept_nodes
 

@@ -7,7 +7,7 @@ greenswitch server connects. First the highest rate that each sustains is looked
 half of what the plain dialplan sustained, and the distributions are shown. How to read it: loadtest/README.md.
 
 Prints one line of JSON at the end. Exit status: 0; 1 if calls failed at half the rate, for then the figures say little;
-2 if it could not measure.
+2 if it could not measure; 130 if it was stopped.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
+
 from dialtrace.errors import DialtraceError
 from dialtrace.launch import sipp_path
 from dialtrace.loadtest.bench_setup_search import RateSearch
@@ -43,6 +45,11 @@ GOALS = {"p50": ("at most", 1.5), "p99": ("at most", 2.0), "cps": ("at least", 0
 #: The profile takes 1000 requests a second, of which a call is three to four, and the node 500 calls at a time.
 MOST_RATE = 200.0
 PERCENTILES = (50, 90, 99)
+CORES = os.cpu_count() or 1
+#: Beside the kinds of process: what is not ours, and all there was, in seconds of processor time.
+OTHERS, MACHINE = "others", "machine"
+#: From this share of other programs on, the figures are not to be compared with those of another run.
+NOISY = 0.1
 
 
 @dataclass(frozen=True)
@@ -91,9 +98,11 @@ def compare(stage: Stage, pace: Pace, rate: float) -> tuple[dict[str, Trial], di
     for turn in range(pace.half_turns):
         names = list(CONTESTANTS)
         for name in names if turn % 2 == 0 else reversed(names):
-            before = stage.cpu_seconds()
+            before, began_s = stage.cpu_seconds(), time.monotonic()
             trials[name].append(stage.call(name, rate, pace.half_turn_s))
-            used[name] += stage.cpu_seconds() - before
+            used[name].update(stage.cpu_seconds())
+            used[name].subtract(before)
+            used[name][MACHINE] += (time.monotonic() - began_s) * CORES
     return {name: joined(turns) for name, turns in trials.items()}, used
 
 
@@ -107,8 +116,14 @@ def show(trials: Mapping[str, Trial], used: Mapping[str, Counter[str]]) -> None:
         )
         for bucket, share in shares(trial.setup_ms):
             print(f"  {bucket:>15} {share:6.1%} {'#' * round(share * 60)}")
-        per_call = {kind: seconds * 1000 / trial.asked for kind, seconds in used[name].most_common()}
-        print("  CPU ms a call:", ", ".join(f"{kind} {ms:.1f}" for kind, ms in per_call.items() if ms >= 0.05))
+        per_call = [(kind, seconds * 1000 / trial.asked) for kind, seconds in used[name].most_common()]
+        ours = ", ".join(f"{kind} {ms:.1f}" for kind, ms in per_call if ms >= 0.05 and kind not in (OTHERS, MACHINE))
+        print(f"  CPU ms a call: {ours}; meanwhile other programs had {others(used[name]):.0%} of the machine")
+
+
+def others(used: Mapping[str, float]) -> float:
+    """The share of the machine's processors that went to programs that are not ours."""
+    return max(0.0, used[OTHERS] / used[MACHINE])
 
 
 def ratios(trials: Mapping[str, Trial], searches: Mapping[str, RateSearch], name: str) -> dict[str, float | None]:
@@ -155,13 +170,14 @@ def switch_binary(named: str) -> Path | None:
 def measure(freeswitch: Path | None, pace: Pace, *, records: bool) -> int:
     """The whole measurement; returns the exit status."""
     load_before = [round(value, 2) for value in os.getloadavg()]
-    cores = os.cpu_count() or 1
-    print(f"machine: {cores} cores, load before {load_before}")
-    if load_before[0] > cores / 4:
+    busy = psutil.cpu_percent(interval=1.0) / 100
+    print(f"machine: {CORES} cores, {busy:.0%} busy before, load before {load_before}")
+    if busy > NOISY:
         print("NOTE: the machine is busy with something else; expect noise, and do not compare with other runs")
     with running_stage(freeswitch, hold_s=pace.hold_s, records=records) as stage:
         print(f"switch: {stage.node.kind} {stage.version}; calls of {pace.hold_s:.0f} s, recorded\nsustained rates:")
-        stage.call("plain", 5, 1), stage.call("worker", 5, 1), stage.call("stock", 5, 1)
+        for name in CONTESTANTS:
+            stage.call(name, 5, 1)  # what is slow only once: first connections, first pages
         searches = find_rates(stage, pace, first_rate=16 if freeswitch else 8)
         rate = searches["plain"].held / 2
         if not rate:
@@ -175,8 +191,10 @@ def measure(freeswitch: Path | None, pace: Pace, *, records: bool) -> int:
         "switch": stage.node.kind,
         "version": stage.version,
         "records": records,
-        "cores": cores,
+        "cores": CORES,
         "load_before": load_before,
+        "busy_before": round(busy, 2),
+        "others": round(max(others(used[name]) for name in CONTESTANTS), 2),
         "rate": round(rate, 1),
         "at_ceiling": [name for name, search in searches.items() if search.at_ceiling],
         **{name: figures(trials[name], searches[name]) for name in CONTESTANTS},
@@ -210,6 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DialtraceError as fault:
         print(f"cannot measure: {fault}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -5,6 +5,8 @@ All of it listens on loopback, writes into one temporary folder, and ends with t
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,15 +31,7 @@ from dialtrace.errors import DialtraceError
 from dialtrace.esl.errors import EslError
 from dialtrace.esl.inbound import InboundClient
 from dialtrace.freeswitch_launch import configuration_folder
-from dialtrace.launch import (
-    PROGRAM,
-    free_rtp_block,
-    is_listening,
-    make_spool,
-    node_spec,
-    plan_platform,
-    running_database,
-)
+from dialtrace.launch import PROGRAM, is_listening, make_spool, plan_platform, running_database
 from dialtrace.loadtest.bench_setup_plain import plan_actions, with_contestants, write_overlay
 from dialtrace.loadtest.bench_setup_trace import Trial, read_trace, trial_of
 from dialtrace.nodesfile import NodeSettings
@@ -106,14 +100,18 @@ class Stage:
             return trial_of(read_trace(lines), rate=rate, asked=asked)
 
     def cpu_seconds(self) -> Counter[str]:
-        """What each kind of process has used so far."""
-        used: Counter[str] = Counter()
+        """What each kind of process has used so far; ``caller`` is SIPp and this program, ``others`` the rest of the
+        machine."""
+        own = os.times()
+        used = Counter(caller=own.user + own.system + own.children_user + own.children_system)
         for kind, process in self._processes():
             try:
                 times = process.cpu_times()
             except psutil.Error:
                 continue
             used[kind] += times.user + times.system
+        machine = psutil.cpu_times()
+        used["others"] = sum(machine) - machine.idle - machine.iowait - machine.guest - sum(used.values())
         return used
 
     def _processes(self) -> Iterator[tuple[str, psutil.Process]]:
@@ -145,9 +143,10 @@ class Stage:
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:
             records = self.records and any((self.node.spool / "cdr").iterdir())
-            if not records and ask_switch(self.node, "show", "channels", "count").strip().startswith("0 total"):
+            # Not `show channels`: that asks the switch's own database, which its calls are waiting for.
+            if not records and re.search(r"^0 session\(s\) - peak", ask_switch(self.node, "status"), re.MULTILINE):
                 return True
-            time.sleep(0.1)
+            time.sleep(0.2)
         return False
 
 
@@ -217,10 +216,7 @@ def running_stage(freeswitch: Path | None, *, hold_s: float, records: bool) -> I
             actions=plan_actions(plan),
         )
         dialplan = write_overlay(configuration_folder(), folder / "switch", text)
-        # A switch refuses a call whose RTP port somebody else has: its block must not touch the range of our callers.
-        rtp = free_rtp_block(avoid=[PORTS.start])
-        switch = node_spec(node, settings, rtp, max_calls=MOST_CALLS, freeswitch=freeswitch)
-        supervisor.start([_on_overlay(switch, dialplan)])
+        supervisor.start([_on_overlay(spec, dialplan) for spec in platform.groups[1]])
         version = ask_switch(node, "version").strip().removeprefix("FreeSWITCH Version ").split(" ")[0]
         yield Stage(folder, node, supervisor, target, stock_pid, version, hold_s, records, ports)
 
@@ -237,10 +233,13 @@ def _settings(folder: Path, ports: Iterator[int]) -> Settings:
 
 
 def _node(settings: Settings, ports: Iterator[int], kind: str) -> NodeSettings:
+    """On a loopback address of its own: a switch refuses a call whose RTP port another program has taken meanwhile, and
+    on 127.0.0.1 there may be many."""
+    own_address = f"127.28.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
     return NodeSettings(
         name="node-1",
         kind=kind,
-        sip=f"127.0.0.1:{next(ports)}",
+        sip=f"{own_address}:{next(ports)}",
         event_socket=f"127.0.0.1:{next(ports)}",
         event_socket_password=f"bench-{time.time_ns()}",
         spool=make_spool(settings.data_dir / "nodes" / "node-1"),

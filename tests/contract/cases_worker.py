@@ -107,7 +107,7 @@ def fallback_announces(stage: Stage) -> dict[str, Any]:
     stage.fallback(stage.route(announce(0.5), ring(stage.target(answers(0.0)))))
     call = stage.call()
     status = call.answer_of_invite()
-    call.sleep(1.6)
+    call.wait(lambda: TARGET_TONE_HZ in call.media.tones()[-1:], "the target's voice")
     call.hang_up()
     heard = call.media.tones()
     return {"status": status, "heard": heard, "announced": heard[:1] == [ANNOUNCEMENT_HZ]}
@@ -150,12 +150,12 @@ def _hold(call: Dialog, seconds: float) -> dict[str, Any]:
     before = len(call.media.heard)
     call.sleep(1)
     spoken = len(call.media.heard) - before > 4000
-    answered_s = call.when("200 INVITE")
     call.hang_up()
-    return {"status": status, "cut": cut, "heard_at_the_end": spoken, "answered_s": answered_s}
+    return {"status": status, "cut": cut, "heard_at_the_end": spoken}
 
 
-_HELD = {"status": 200, "cut": False, "heard_at_the_end": True, "answered_s": SOON}
+#: How soon such a call is answered is judged by the short cases above, which can be played again.
+_HELD = {"status": 200, "cut": False, "heard_at_the_end": True}
 
 
 def _held(name: str, proves: str, act: Act | None, seconds: float, door: Door = "open") -> None:
@@ -186,7 +186,12 @@ def held_35s_after_resume(stage: Stage) -> dict[str, Any]:
     return _hold(stage.call(tone_hz=0), 35)
 
 
-@case(LONG, "a call whose resume fell back by the guard, held 35 s: not cut", _HELD, seconds=35)
+@case(
+    LONG,
+    "a call whose resume fell back by the guard, held 35 s: not cut",
+    _HELD,
+    seconds=35,
+)
 def held_35s_resume_hangs(stage: Stage) -> dict[str, Any]:
     stage.fallback(stage.route(ring(stage.target(answers(0.0)))))
     stage.acts(gives(actions(("set", "dialtrace_step=0"), RESUME)), hangs)

@@ -39,7 +39,8 @@ and its own worker, and stops everything afterwards. It uses free ports in 27000
 
 All selected cases of one switch are played in one process (`rehearsal.py`): calls that are held for 35 s come first and
 stand while everything else is played, so a switch takes about 50 s. A case follows its own call by its UUID, hangs up,
-closes its telephones and reads the records before anything is asserted. A call that fails is found in
+closes its telephones and reads the records before anything is asserted. One that was right but too late is played once
+more by itself, and the second time counts: the suite shares its machine. A call that fails is found in
 `contract-<kind>.log` in pytest's folder.
 
 To record a real switch anew, a new release for example:

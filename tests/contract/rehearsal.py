@@ -22,14 +22,14 @@ import gevent  # noqa: E402
 from gevent.pool import Pool  # noqa: E402
 
 from . import cases_calls, cases_pieces, cases_worker  # noqa: E402
-from .case import CASES, Case  # noqa: E402
+from .case import CASES, Case, only_times_differ  # noqa: E402
 from .stage import Stage  # noqa: E402
 from .switches import Switch, running  # noqa: E402
 from .worker import ScriptedWorker  # noqa: E402
 
 BODIES = (cases_calls, cases_pieces, cases_worker)
 #: Calls of the ordinary cases that are played at a time.
-AT_A_TIME = 6
+AT_A_TIME = 4
 LONGEST_S = 100.0
 #: For every call to have met a door.
 _DOOR_S = 6.0
@@ -63,6 +63,23 @@ class Rehearsal:
             if one.alone:
                 self._one(one)
         gevent.joinall(self._greenlets, timeout=LONGEST_S)
+        self._play_again([one for one in cases if not one.seconds and self._was_slow(one)])
+
+    def _was_slow(self, case: Case) -> bool:
+        result = self.results[case.name]
+        return result["fault"] is None and result["seen"] != case.sees and only_times_differ(result["seen"], case.sees)
+
+    def _play_again(self, cases: list[Case]) -> None:
+        """What was right but too late is played once more, by itself: times are the switch's only where nothing of ours
+        competes with it. The second time counts."""
+        for one in cases:
+            self._worker.knocks.pop(one.number, None)
+            self._stages.pop(one.name)
+            if one.door == "open":
+                self._one(one)
+            else:
+                self._through(one.door, [one])
+                gevent.joinall(self._greenlets, timeout=LONGEST_S)
 
     def _spawn(self, one: Case) -> None:
         self._greenlets.append(gevent.spawn(self._one, one))

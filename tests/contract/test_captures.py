@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dialtrace.cdr.interpret import interpret
+from dialtrace.cdr.model import CallFacts
 from dialtrace.esl.events import parse_connect, parse_event
 from dialtrace.esl.wire import Frame, FrameReader
 
@@ -105,6 +107,18 @@ def test_given_real_records_when_interpreting_then_the_facts_are_those_that_both
     case = read(f"captures/{name}/case.json")
 
     assert comparable(records_of(name), number=case["number"], names=case["names"]) == read(f"expected/{name}.json")[0]
+
+
+def test_given_an_answer_whose_two_stamps_differ_when_interpreting_then_it_is_no_ringing() -> None:
+    """As a switch under load wrote it: the media's stamp 12 ms before the answer's."""
+    (record,) = records_of("announced-only")
+    answered_us = int(record["variables"]["answer_uepoch"])
+    record["variables"]["progress_media_uepoch"] = str(answered_us - 12_000)
+
+    facts = interpret(record, node="node-1")
+
+    assert isinstance(facts, CallFacts)
+    assert (facts.ringing_at, facts.ring_ms) == (None, None)
 
 
 def test_given_the_captures_when_looking_for_the_machine_they_were_made_on_then_nothing_is_found() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .case import CASES
+from .case import CASES, Within, only_times_differ
 from .listing import DIFFERENCES, PAGE, page
 
 PLATFORM = Path(__file__).parents[2] / "platform"
@@ -40,3 +40,14 @@ def test_given_what_the_node_lacks_when_reading_the_platform_then_nobody_asks_fo
     assert [kind for kind, one in differences.items() if "variable_call_uuid" in one["lacks"]] == [
         "CHANNEL_CREATE inbound"
     ]
+
+
+def test_given_a_case_that_was_too_late_when_judging_then_only_its_times_may_be_wrong() -> None:
+    sees = {"status": 200, "answered_s": Within(0.0, 2.5), "recording": {"seconds": Within(1, 2), "sides": [[700]]}}
+    late = {"status": 200, "answered_s": 3.1, "recording": {"seconds": 2.4, "sides": [[700]]}}
+
+    assert late != sees
+    assert only_times_differ(late, sees)
+    assert not only_times_differ(late | {"status": 480}, sees)
+    assert not only_times_differ(late | {"recording": None}, sees)
+    assert not only_times_differ(late | {"answered_s": None}, sees)

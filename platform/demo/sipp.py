@@ -14,8 +14,8 @@ from pathlib import Path
 from ..errors import DialtraceError
 from .mix import PlannedCall
 
-#: Where the media of a SIPp may begin, above Linux' ephemeral ports (node.md 5.9) and with room for 600 calls above.
-MEDIA_PORTS = range(61_000, 63_000, 4)
+#: Media ports of SIPp, above Linux' ephemeral ports (node.md 5.9).
+MEDIA_PORTS = range(61_000, 65_200, 4)
 #: SIPp's exit statuses from here on tell that it could not even begin (a port taken, a scenario it cannot read).
 _FATAL_STATUS = 200
 
@@ -64,6 +64,9 @@ class Sipp:
             "127.0.0.1",
             "-mp",
             str(self.media_port),
+            # All streams in one thread: SIPp 3.6 was seen to lose some on a busy machine once it needs a second one.
+            "-rtp_threadtasks",
+            "2000",
             "-nostdin",
             "-trace_err",
             "-error_file",
@@ -128,8 +131,8 @@ class Sipp:
 
 
 def free_media_port(avoid: Iterable[int] = ()) -> int:
-    """Where one SIPp's media may begin. It ends at once if it cannot have this port and the next even one; for each
-    call it goes on from there and steps over ports that others have."""
+    """A media port for one SIPp. All its calls share it, and it ends at once if it cannot have this and the next even
+    one (sipp.cpp, setup_media_sockets)."""
     taken = set(avoid)
     for port in sorted(set(MEDIA_PORTS) - taken, key=lambda _: secrets.randbelow(2**30)):
         if all(_is_free(each) for each in (port, port + 2)):

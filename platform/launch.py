@@ -19,6 +19,7 @@ from pathlib import Path
 from .config import Settings, host_port
 from .db.embedded import kept_alive
 from .db.migrate import upgrade
+from .errors import DialtraceError
 from .freeswitch_launch import freeswitch_spec, options_status
 from .nodesfile import NodeSettings, write_nodes
 from .services import operator_key
@@ -28,8 +29,14 @@ PROGRAM = [sys.executable, "-m", "dialtrace"]
 
 #: RTP ports for one node: two per leg, two legs per call.
 RTP_PORTS_PER_NODE = 2000
-#: Where they are looked for: above what `free_port` gives, below Linux' ephemeral ports.
-RTP_RANGE = range(19_000, 32_700)
+#: Where blocks begin: above what `free_port` gives, below Linux' ephemeral ports.
+RTP_BLOCKS = range(20_000, 32_000, RTP_PORTS_PER_NODE)
+
+
+class NoRtpPorts(DialtraceError):
+    """All RTP ports of this machine are claimed."""
+
+
 #: FreeSWITCH's own choice.
 FIRST_EVENT_SOCKET_PORT = 8021
 
@@ -44,6 +51,13 @@ class Plan:
     api_url: str
     operator_token: str
     database_url: str
+    #: Held open as long as the platform runs: its RTP ports belong to nobody else.
+    claims: list[socket.socket]
+
+    def give_back(self) -> None:
+        """Let others have the RTP ports."""
+        for claim in self.claims:
+            claim.close()
 
 
 def free_port(kind: int = socket.SOCK_STREAM, *, avoid: Iterable[int] = ()) -> int:
@@ -62,35 +76,36 @@ def free_port(kind: int = socket.SOCK_STREAM, *, avoid: Iterable[int] = ()) -> i
     raise OSError("no free port found on 127.0.0.1")
 
 
-def free_rtp_block(*, avoid: Iterable[int] = ()) -> int:
-    """The first port of RTP_PORTS_PER_NODE in a row that nobody has at this moment; ``avoid`` holds the first ports of
-    blocks already given. Several platforms on one machine so keep out of each other's way."""
-    taken = list(avoid)
-    starts = list(range(RTP_RANGE.start, RTP_RANGE.stop - RTP_PORTS_PER_NODE, 100))
-    for first in sorted(starts, key=lambda _: secrets.randbelow(2**30)):
-        if any(abs(first - other) < RTP_PORTS_PER_NODE for other in taken):
-            continue
-        if all(_is_free(port) for port in range(first, first + RTP_PORTS_PER_NODE, 2)):
-            return first
-    raise OSError(f"no {RTP_PORTS_PER_NODE} free UDP ports in a row between {RTP_RANGE.start} and {RTP_RANGE.stop}")
+def reserve_rtp_block(first: int) -> socket.socket | None:
+    """Claim the block of RTP ports from ``first`` on for as long as the returned socket stays open; None: another
+    platform of this machine has it. A node binds its ports call by call, so that looking at them proves nothing. The
+    claim is a name in Linux' abstract namespace: it needs no file and goes with its process, however that ends."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0dialtrace-rtp-{first}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def rtp_blocks(count: int, first: int | None) -> list[int]:
-    """The first RTP ports of ``count`` nodes: one block after the other from ``first`` on, or wherever it is free."""
+def rtp_blocks(count: int, first: int | None) -> list[tuple[int, socket.socket | None]]:
+    """The first RTP ports of ``count`` nodes with their claims: one block after the other from ``first`` on, claimed
+    where that is possible, or whichever nobody else has. Raises NoRtpPorts."""
     if first is not None:
-        return [first + RTP_PORTS_PER_NODE * index for index in range(count)]
-    found: list[int] = []
-    for _ in range(count):
-        found.append(free_rtp_block(avoid=found))
+        wanted = [first + RTP_PORTS_PER_NODE * index for index in range(count)]
+        return [(port, reserve_rtp_block(port)) for port in wanted]
+    found: list[tuple[int, socket.socket | None]] = []
+    for port in RTP_BLOCKS:
+        if len(found) < count and (claim := reserve_rtp_block(port)) is not None:
+            found.append((port, claim))
+    if len(found) < count:
+        for _, claim in found:
+            if claim is not None:
+                claim.close()
+        raise NoRtpPorts(
+            f"{count} node(s) need {RTP_PORTS_PER_NODE} RTP ports each; other platforms run here: stop one, or wait"
+        )
     return found
 
 
@@ -272,6 +287,7 @@ def plan_platform(
     environment["DIALTRACE_RECORDINGS_URL"] = settings.recordings_url
     environment["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
     host, port = settings.api_listen
+    blocks = rtp_blocks(len(nodes), first_rtp_port)
     return Plan(
         nodes=nodes,
         environment=environment,
@@ -279,12 +295,13 @@ def plan_platform(
             control_specs(settings, environment),
             [
                 node_spec(node, settings, first, max_calls=max_calls, freeswitch=freeswitch)
-                for node, first in zip(nodes, rtp_blocks(len(nodes), first_rtp_port), strict=True)
+                for node, (first, _) in zip(nodes, blocks, strict=True)
             ],
         ],
         api_url=f"http://{host}:{port}",
         operator_token=operator_key(database_url, settings.data_dir),
         database_url=database_url,
+        claims=[claim for _, claim in blocks if claim is not None],
     )
 
 

@@ -83,6 +83,7 @@ def running_platform(options: DemoOptions) -> Iterator[Demo]:
         database_url = stack.enter_context(running_database(settings))
         nodes = plan_nodes(settings, options.nodes, kind=options.switch)
         plan = plan_platform(settings, database_url, nodes, freeswitch=options.freeswitch)
+        stack.callback(plan.give_back)
         supervisor = stack.enter_context(Supervisor(log_folder=folder / "logs"))
         for group in plan.groups:
             supervisor.start(group)

@@ -30,7 +30,6 @@ from typing import Any
 import psutil
 
 from dialtrace.errors import DialtraceError
-from dialtrace.launch import sipp_path
 from dialtrace.loadtest.bench_setup_search import RateSearch
 from dialtrace.loadtest.bench_setup_stage import Stage, running_stage
 from dialtrace.loadtest.bench_setup_trace import Trial, joined, percentile, shares
@@ -58,37 +57,37 @@ class Pace:
 
     hold_s: float
     search_turn_s: float
-    #: The searches stop refining after so long.
-    search_limit_s: float
+    #: So long after the start of the program the searches stop refining, so that the whole ends in time.
+    search_until_s: float
     half_turn_s: float
     half_turns: int
     resolution: float
 
 
-FULL = Pace(hold_s=2, search_turn_s=6, search_limit_s=290, half_turn_s=9, half_turns=3, resolution=1.06)
-QUICK = Pace(hold_s=1, search_turn_s=2.5, search_limit_s=42, half_turn_s=3, half_turns=2, resolution=1.2)
+FULL = Pace(hold_s=2, search_turn_s=6, search_until_s=310, half_turn_s=9, half_turns=3, resolution=1.06)
+QUICK = Pace(hold_s=1, search_turn_s=2.5, search_until_s=50, half_turn_s=3, half_turns=2, resolution=1.2)
 
 
-def find_rates(stage: Stage, pace: Pace, first_rate: float) -> dict[str, RateSearch]:
-    """The highest rate of each contestant, looked for in turns so that what else happens here meets all of them."""
+def find_rates(stage: Stage, pace: Pace, *, first_rate: float, until_s: float) -> dict[str, RateSearch]:
+    """The highest rate of each contestant, looked for in turns so that what else happens here meets all of them.
+    ``until_s``, on the monotonic clock, is when no further rate is tried once each has had a turn."""
     searches = {name: RateSearch(first=first_rate, most=MOST_RATE, resolution=pace.resolution) for name in CONTESTANTS}
-    ends_s = time.monotonic() + pace.search_limit_s
-    tried = True
-    while tried:
-        tried = False
-        for name, search in searches.items():
-            rate = search.next_rate()
-            if rate is None or time.monotonic() > ends_s:
-                continue
-            tried = True
+    tried: set[str] = set()
+    while True:
+        rates = {name: rate for name, search in searches.items() if (rate := search.next_rate()) is not None}
+        if not rates:
+            return searches
+        for name, rate in rates.items():
+            if name in tried and time.monotonic() > until_s:
+                return searches
+            tried.add(name)
             trial = stage.call(name, rate, pace.search_turn_s)
             fault = trial.fault()
-            search.record(held=fault is None)
+            searches[name].record(held=fault is None)
             print(
                 f"  {name:<7} {rate:6.1f}/s  {fault or f'held, p99 {percentile(trial.setup_ms, 99):.0f} ms'}",
                 flush=True,
             )
-    return searches
 
 
 def compare(stage: Stage, pace: Pace, rate: float) -> tuple[dict[str, Trial], dict[str, Counter[str]]]:
@@ -169,16 +168,18 @@ def switch_binary(named: str) -> Path | None:
 
 def measure(freeswitch: Path | None, pace: Pace, *, records: bool) -> int:
     """The whole measurement; returns the exit status."""
+    began_s = time.monotonic()
     load_before = [round(value, 2) for value in os.getloadavg()]
     busy = psutil.cpu_percent(interval=1.0) / 100
     print(f"machine: {CORES} cores, {busy:.0%} busy before, load before {load_before}")
     if busy > NOISY:
         print("NOTE: the machine is busy with something else; expect noise, and do not compare with other runs")
     with running_stage(freeswitch, hold_s=pace.hold_s, records=records) as stage:
-        print(f"switch: {stage.node.kind} {stage.version}; calls of {pace.hold_s:.0f} s, recorded\nsustained rates:")
+        print(f"switch: {stage.node.kind} {stage.version}, up after {time.monotonic() - began_s:.0f} s")
+        print(f"sustained rates, calls of {pace.hold_s:.0f} s, recorded:")
         for name in CONTESTANTS:
             stage.call(name, 5, 1)  # what is slow only once: first connections, first pages
-        searches = find_rates(stage, pace, first_rate=16 if freeswitch else 8)
+        searches = find_rates(stage, pace, first_rate=16 if freeswitch else 8, until_s=began_s + pace.search_until_s)
         rate = searches["plain"].held / 2
         if not rate:
             raise DialtraceError("the plain dialplan did not sustain a single call a second here")
@@ -200,6 +201,7 @@ def measure(freeswitch: Path | None, pace: Pace, *, records: bool) -> int:
         **{name: figures(trials[name], searches[name]) for name in CONTESTANTS},
         "stock_ratio": ratios(trials, searches, "stock"),
     }
+    print(f"took {time.monotonic() - began_s:.0f} s")
     print(json.dumps({"bench": "setup", "figures": summary, "ratio": ratio}))
     return int(bool(trials["plain"].failed or trials["worker"].failed))
 
@@ -218,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     configure_logs(level="warning")
     signal.signal(signal.SIGTERM, _interrupt)
-    if sipp_path() is None:
+    if shutil.which("sipp") is None:
         print("SIPp is missing: apt-get install sip-tester", file=sys.stderr)
         return 2
     try:

@@ -247,7 +247,7 @@ class TestSuspension:
 
 
 class TestFollowers:
-    def test_given_no_mark_then_everything_and_then_only_what_changed(
+    def test_given_no_mark_then_everything_and_then_what_changed(
         self, numbers, database, client, tenancy, make_flow
     ):
         flow = make_flow(client)
@@ -256,11 +256,10 @@ class TestFollowers:
         mark, found = changes(database)
         assert found == {E164: "active", "+442079460002": "active"}
 
-        mark, found = changes(database, mark)
-        assert found == {}
+        # Any transaction on the server that is still open holds the mark back: what changed comes, and others may again.
         numbers.update_number(client.agency_id, first.id, status="suspended")
         mark, found = changes(database, mark)
-        assert found == {E164: "suspended"}
+        assert found[E164] == "suspended"
         publish(database, client.agency_id, flow, 2, {})
         mark, found = changes(database, mark)
         assert set(found) == {E164, "+442079460002"}
@@ -268,7 +267,7 @@ class TestFollowers:
         mark, found = changes(database, mark)
         assert set(found.values()) == {"suspended"}
         numbers.release_number(client.agency_id, first.id)
-        assert changes(database, mark)[1] == {E164: "released"}
+        assert changes(database, mark)[1][E164] == "released"
 
     def test_given_a_slow_commit_then_a_mark_taken_meanwhile_does_not_lose_it(self, numbers, database, client):
         slow = numbers.add_number(client.agency_id, client.id, E164)

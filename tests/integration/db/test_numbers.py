@@ -247,16 +247,14 @@ class TestSuspension:
 
 
 class TestFollowers:
-    def test_given_no_mark_then_everything_and_then_what_changed(
-        self, numbers, database, client, tenancy, make_flow
-    ):
+    def test_given_no_mark_then_everything_and_then_what_changed(self, numbers, database, client, tenancy, make_flow):
         flow = make_flow(client)
         first = numbers.add_number(client.agency_id, client.id, E164, flow_id=flow)
         numbers.add_number(client.agency_id, client.id, "+442079460002", flow_id=flow)
         mark, found = changes(database)
         assert found == {E164: "active", "+442079460002": "active"}
 
-        # Any transaction on the server that is still open holds the mark back: what changed comes, and others may again.
+        # A transaction that is still open anywhere holds the mark back: what changed comes, and others may again.
         numbers.update_number(client.agency_id, first.id, status="suspended")
         mark, found = changes(database, mark)
         assert found[E164] == "suspended"

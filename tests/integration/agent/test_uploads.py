@@ -2,6 +2,7 @@
 
 import hashlib
 import signal
+import os
 import socket
 
 import boto3
@@ -13,7 +14,8 @@ from .test_process import count, environment, put_call, running, wait_until
 
 __all__ = ["environment"]
 
-PORT = 24120
+#: A port of this test process alone.
+PORT = 24140 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 
 
 @pytest.fixture

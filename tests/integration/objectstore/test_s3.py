@@ -24,6 +24,8 @@ from dialtrace.objectstore.s3 import S3Store
 from dialtrace.objectstore.service import open_store
 
 BUCKET = "recordings"
+#: A port of this test process alone.
+SLOW_PORT = 24130 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +162,7 @@ def test_given_a_store_that_asks_to_slow_down_when_putting_then_trying_again_hel
     body = f"<Error><Code>{code}</Code><Message>later</Message></Error>".encode()
     answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
     path, digest = file_of(tmp_path, 10)
-    with answering(24112, answer) as endpoint, pytest.raises(StoreUnavailable, match=code) as caught:
+    with answering(SLOW_PORT, answer) as endpoint, pytest.raises(StoreUnavailable, match=code) as caught:
         S3Store(BUCKET, endpoint_url=endpoint).put_file("x.wav", path, sha256=digest)
     assert caught.value.retry_helps
 

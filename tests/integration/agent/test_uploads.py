@@ -1,8 +1,8 @@
 """The agent and an S3 that comes and goes: recordings wait on disk, call records do not wait for them."""
 
 import hashlib
-import signal
 import os
+import signal
 import socket
 
 import boto3

@@ -81,7 +81,7 @@ def find_rates(stage: Stage, pace: Pace, *, first_rate: float, until_s: float) -
             if name in tried and time.monotonic() > until_s:
                 return searches
             tried.add(name)
-            trial = stage.call(name, rate, pace.search_turn_s)
+            trial = stage.call(name, rate, pace.search_turn_s, until_lost=True)
             fault = trial.fault()
             searches[name].record(held=fault is None)
             print(

@@ -1,4 +1,4 @@
-"""Finds the highest rate that something sustains: doubles while it holds, then halves the gap. Pure: it says which rate
+"""Finds the highest rate that something sustains: climbs by half while it holds, then halves the gap. Pure: it says which rate
 to try next and is told how that went; it knows neither calls nor a clock.
 
 Other work on the machine can make a rate fail that would hold, and never the other way round: so a rate counts as too
@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+
+#: Gentle on purpose: a rate far above what is sustained leaves a wreck behind, on the switch and on the machine.
+STEP = 1.5
 
 
 @dataclass
@@ -43,9 +46,9 @@ class RateSearch:
         if self.held and self.failed / self.held <= self.resolution:
             return None
         if math.isinf(self.failed):
-            return min(self.held * 2, self.most) if self.held else self.first
+            return min(self.held * STEP, self.most) if self.held else self.first
         if not self.held:
-            return max(self.failed / 2, self.least)
+            return max(self.failed / STEP, self.least)
         return math.sqrt(self.held * self.failed)
 
     def record(self, *, held: bool) -> None:

@@ -33,7 +33,7 @@ from dialtrace.esl.inbound import InboundClient
 from dialtrace.freeswitch_launch import configuration_folder
 from dialtrace.launch import PROGRAM, is_listening, make_spool, plan_platform, running_database
 from dialtrace.loadtest.bench_setup_plain import plan_actions, with_contestants, write_overlay
-from dialtrace.loadtest.bench_setup_trace import Trial, read_trace, trial_of
+from dialtrace.loadtest.bench_setup_trace import TracedCall, Trial, is_lost, read_trace, trial_of
 from dialtrace.nodesfile import NodeSettings
 from dialtrace.supervisor import ChildSpec, Supervisor
 
@@ -45,7 +45,8 @@ TARGET_MEDIA_PORT, CALLER_MEDIA_PORT = 28_490, 28_494
 #: After the last INVITE and the conversation, this much for what is slow; then it has failed.
 GRACE_S = 2.5
 SETTLE_TIMEOUT_S = 5.0
-HANGUP_TIMEOUT_S = 3.0
+HANGUP_TIMEOUT_S = 10.0
+LOOK_EVERY_S = 0.2
 MOST_CALLS = 500
 HERE = Path(__file__).resolve().parent
 
@@ -68,36 +69,39 @@ class Stage:
     records: bool
     ports: Iterator[int] = field(repr=False)
 
-    def call(self, contestant: str, rate: float, seconds: float) -> Trial:
-        """Calls to the contestant's number at a rate, for so long; then waits until the switch is idle again."""
+    def call(self, contestant: str, rate: float, seconds: float, *, until_lost: bool = False) -> Trial:
+        """Calls to the contestant's number at a rate, for so long; then waits until the switch is idle again.
+        ``until_lost`` stops as soon as the rate cannot have been sustained: nothing is learnt from the wreck."""
         asked = max(2, round(rate * seconds))
         port = next(self.ports)
         trace = self.folder / "sipp" / f"{contestant}-{port}.trace"
         limit_s = seconds + self.hold_s + GRACE_S
-        caller = Sipp(
-            f"{contestant}-{port}", trace.parent, "bench_setup_caller.xml", trace, port, CALLER_MEDIA_PORT,
-            [
-                "{}:{}".format(*self.node.sip_address), "-s", f"+{NUMBERS[contestant]}", "-m", str(asked),
-                "-l", str(asked + 1), "-r", str(asked), "-rp", str(round(asked / rate * 1000)),
-                "-d", str(round(self.hold_s * 1000)), "-timeout", f"{limit_s:.0f}s",
-                "-trace_shortmsg", "-shortmessage_file", str(trace),
-            ],
-        )  # fmt: skip
+        caller = self._caller(contestant, port, trace, asked=asked, span_s=asked / rate, limit_s=limit_s)
         caller.start()
         deadline_s = time.monotonic() + limit_s
         try:
             while caller.running and time.monotonic() < deadline_s:
-                time.sleep(0.05)
+                time.sleep(LOOK_EVERY_S)
+                if until_lost and is_lost(_read(trace), asked=asked, now_s=time.time()):
+                    break
         finally:
             caller.stop()
         self._must_be_whole()
         self._settle()
         if not trace.exists():
-            raise StageFailed(
-                f"SIPp made no call; see its output: {(trace.parent / (caller.name + '.log')).read_text()}"
-            )
-        with trace.open(encoding="utf-8", errors="replace") as lines:
-            return trial_of(read_trace(lines), rate=rate, asked=asked)
+            raise StageFailed(f"SIPp made no call: {(trace.parent / (caller.name + '.log')).read_text()}")
+        return trial_of(_read(trace), rate=rate, asked=asked)
+
+    def _caller(self, contestant: str, port: int, trace: Path, *, asked: int, span_s: float, limit_s: float) -> Sipp:
+        return Sipp(
+            f"{contestant}-{port}", trace.parent, "bench_setup_caller.xml", trace, port, CALLER_MEDIA_PORT,
+            [
+                "{}:{}".format(*self.node.sip_address), "-s", f"+{NUMBERS[contestant]}", "-m", str(asked),
+                "-l", str(asked + 1), "-r", str(asked), "-rp", str(round(span_s * 1000)),
+                "-d", str(round(self.hold_s * 1000)), "-timeout", f"{limit_s:.0f}s",
+                "-trace_shortmsg", "-shortmessage_file", str(trace),
+            ],
+        )  # fmt: skip
 
     def cpu_seconds(self) -> Counter[str]:
         """What each kind of process has used so far; ``caller`` is SIPp and this program, ``others`` the rest of the
@@ -134,10 +138,17 @@ class Stage:
 
     def _settle(self) -> None:
         """Until no call and no record is left: what one turn leaves behind must not load the next. What an overload has
-        left standing is hung up (a real switch only: the embedded node has no such command)."""
-        if not self._becomes_idle(SETTLE_TIMEOUT_S):
-            ask_switch(self.node, "hupall")
-            self._becomes_idle(HANGUP_TIMEOUT_S)
+        left standing is hung up, and a switch that does not recover from it is started anew."""
+        if self._becomes_idle(SETTLE_TIMEOUT_S):
+            return
+        ask_switch(self.node, "hupall")  # the embedded node has no such command
+        if self._becomes_idle(HANGUP_TIMEOUT_S):
+            return
+        switch = self.supervisor.children[self.node.name]
+        switch.ask_to_stop()
+        switch.await_end()
+        switch.start()
+        switch.await_ready()
 
     def _becomes_idle(self, timeout_s: float) -> bool:
         deadline_s = time.monotonic() + timeout_s
@@ -148,6 +159,13 @@ class Stage:
                 return True
             time.sleep(0.2)
         return False
+
+
+def _read(trace: Path) -> list[TracedCall]:
+    if not trace.exists():
+        return []
+    with trace.open(encoding="utf-8", errors="replace") as lines:
+        return read_trace(lines)
 
 
 def ask_switch(node: NodeSettings, *question: str) -> str:

@@ -89,6 +89,14 @@ def _receive(call: TracedCall, moment_s: float, method: str, status: str) -> Non
     call.ended |= method == "BYE" and status == "200"
 
 
+def is_lost(calls: Iterable[TracedCall], *, asked: int, now_s: float) -> bool:
+    """Whether a trial can no longer be sustained: already more calls than one in a hundred were refused, or are waiting
+    longer for their 200, or have waited longer, than p99 may be."""
+    limit_s = P99_LIMIT_MS / 1000
+    slow = sum(call.refused is not None or (call.answered_s or now_s) - call.began_s >= limit_s for call in calls)
+    return slow > asked / 100
+
+
 def trial_of(calls: Sequence[TracedCall], *, rate: float, asked: int) -> Trial:
     """What a trace says of a trial; a call that was never sent is a failed one."""
     begins = [call.began_s for call in calls]

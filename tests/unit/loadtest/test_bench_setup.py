@@ -13,7 +13,15 @@ from dialtrace.calls.model import Route
 from dialtrace.calls.plan import CALL_MARK, make_plan
 from dialtrace.loadtest.bench_setup_plain import DialplanUnknown, plan_actions, with_contestants
 from dialtrace.loadtest.bench_setup_search import RateSearch
-from dialtrace.loadtest.bench_setup_trace import Trial, joined, percentile, read_trace, shares, trial_of
+from dialtrace.loadtest.bench_setup_trace import (
+    Trial,
+    is_lost,
+    joined,
+    percentile,
+    read_trace,
+    shares,
+    trial_of,
+)
 
 INBOUND = files("dialtrace.freeswitch").joinpath("dialplan", "inbound.xml").read_text(encoding="utf-8")
 ID = "01a20208-9515-7352-b2b3-c9c72eced3da"
@@ -45,7 +53,7 @@ def test_given_a_rate_that_failed_once_when_it_holds_then_it_counts_as_held() ->
     search.record(held=False)
     assert search.next_rate() == 16
     search.record(held=True)
-    assert (search.held, search.failed, search.next_rate()) == (16, math.inf, 32)
+    assert (search.held, search.failed, search.next_rate()) == (16, math.inf, 24)
 
 
 def test_given_nothing_that_holds_when_searched_then_it_ends_without_a_rate() -> None:
@@ -56,7 +64,7 @@ def test_given_nothing_that_holds_when_searched_then_it_ends_without_a_rate() ->
 
 def test_given_more_than_may_be_tried_when_searched_then_it_stops_at_the_ceiling_and_says_so() -> None:
     search = RateSearch(first=16, most=100)
-    assert searched(search, 1e9) == [16, 32, 64, 100]
+    assert searched(search, 1e9) == [16, 24, 36, 54, 81, 100]
     assert search.at_ceiling
 
 
@@ -115,6 +123,22 @@ REFUSED = [*good_call("1", 0, 0.03)[:1], line(0.1, "R", "1", "1 INVITE", "SIP/2.
 )
 def test_given_something_that_went_wrong_when_judged_then_the_fault_says_what(lines, asked, fault) -> None:
     assert trial_of(read_trace(lines), rate=2, asked=asked).fault() == fault
+
+
+@pytest.mark.parametrize(
+    ("lines", "now", "lost"),
+    [
+        (good_call("1", 0, 0.03), 9, False),
+        (good_call("1", 0, 0.03)[:1], 0.4, False),
+        (good_call("1", 0, 0.03)[:1], 0.5, True),
+        (good_call("1", 0, 0.6)[:3], 0.7, True),
+        (REFUSED, 0.2, True),
+    ],
+    ids=["good", "waits", "waits for long", "waited for long", "refused"],
+)
+def test_given_a_trial_that_runs_then_it_is_lost_once_too_many_calls_are_slow(lines, now, lost) -> None:
+    assert is_lost(read_trace(lines), asked=99, now_s=now) is lost
+    assert not is_lost(read_trace(lines), asked=100, now_s=now), "one call in a hundred may be slow"
 
 
 def test_given_a_trace_cut_short_when_read_then_the_half_line_is_passed_over() -> None:

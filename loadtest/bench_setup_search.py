@@ -1,5 +1,5 @@
-"""Finds the highest rate that something sustains: climbs by half while it holds, then halves the gap. Pure: it says which rate
-to try next and is told how that went; it knows neither calls nor a clock.
+"""Finds the highest rate that something sustains: climbs by half while it holds, then halves the gap. Pure: it says
+which rate to try next and is told how that went; it knows neither calls nor a clock.
 
 Other work on the machine can make a rate fail that would hold, and never the other way round: so a rate counts as too
 high only when it has failed as often as ``attempts`` says.

@@ -40,7 +40,7 @@ up: setup ## start the platform and keep it running
 
 .PHONY: test
 test: setup check ## set everything up, check the code and pass every test
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup -q -m "not slow"
+	PATH="$(BIN):$$PATH" tools/run-tests -n $(JOBS) --dist loadgroup -q -m "not slow"
 
 .PHONY: check
 check: setup lint types ## lint, format and types, as CI runs them

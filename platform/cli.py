@@ -173,9 +173,11 @@ def agent(metrics: tuple[str, int] | None) -> None:
     settings = begin("agent", metrics=metrics)
     need_database(settings)
     from .nodesfile import read_nodes
+    from .priority import step_back
     from .services import build_database, build_store
     from .workers.agent import run_agent
 
+    step_back()
     run_agent(read_nodes(settings.nodes_file), build_database(settings, pool_size=8), build_store(settings))
 
 

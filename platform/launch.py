@@ -80,9 +80,13 @@ def reserve_rtp_block(first: int) -> socket.socket | None:
     """Claim the block of RTP ports from ``first`` on for as long as the returned socket stays open; None: another
     platform of this machine has it. A node binds its ports call by call, so that looking at them proves nothing. The
     claim is a name in Linux' abstract namespace: it needs no file and goes with its process, however that ends."""
+    return _claim(f"dialtrace-rtp-{first}")
+
+
+def _claim(name: str) -> socket.socket | None:
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        claim.bind(f"\0dialtrace-rtp-{first}")
+        claim.bind(f"\0{name}")
     except OSError:
         claim.close()
         return None
@@ -135,10 +139,18 @@ def make_spool(spool: Path) -> Path:
     return spool
 
 
+#: Names of usual ports that this process has claimed, for as long as it lives: between choosing a port and the node's
+#: binding it lie seconds, in which another platform that starts would choose it too.
+_USUAL: list[socket.socket] = []
+
+
 def _event_socket_port(index: int, *, usual: bool, avoid: Iterable[int]) -> int:
     """The usual one where it is wanted and nobody has it; the nodes file tells everyone which it is."""
     port = FIRST_EVENT_SOCKET_PORT + index
-    return port if usual and not is_listening(("127.0.0.1", port)) else free_port(avoid=avoid)
+    if usual and not is_listening(("127.0.0.1", port)) and (claim := _claim(f"dialtrace-event-socket-{port}")):
+        _USUAL.append(claim)
+        return port
+    return free_port(avoid=avoid)
 
 
 def plan_nodes(

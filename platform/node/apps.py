@@ -116,6 +116,15 @@ def transfer(session: Session, data: str) -> None:
     session.request_transfer(wanted)
 
 
+@app("execute_extension")
+def execute_extension(session: Session, data: str) -> None:
+    """An extension within this one: no new profile, no new hunt of the channel, and then the next action
+    (switch_core_session_execute_exten)."""
+    wanted = read_transfer(data)
+    if wanted is not None:
+        session.run_within(wanted)
+
+
 def _delay(text: str) -> float:
     """``+seconds`` from now, or an epoch second."""
     if text.startswith("+") and text[1:].isdigit():

@@ -14,7 +14,7 @@ from typing import Any
 
 from .channel import Channel
 from .facts import STATES, media_stats, media_variables, time_variables
-from .model import Profile, Times
+from .model import Extension, Profile, Times
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +67,10 @@ def _logged(application: str, data: str, stamp_us: int) -> dict[str, str]:
 def _flow(profile: Profile) -> dict[str, Any]:
     flow: dict[str, Any] = {"dialplan": profile.dialplan, "profile_index": str(profile.index)}
     if profile.extension is not None:
-        extension = profile.extension
-        actions = []
-        for index, action in enumerate(extension.actions):
-            entry = {"last_executed": "true"} if index == extension.current else {}
-            entry["app_name"] = action.application
-            if action.data is not None:
-                entry["app_data"] = action.data
-            actions.append(entry)
-        flow["extension"] = {"name": extension.name, "number": extension.number, "applications": actions}
-        if extension.actions and extension.current >= 0:
-            flow["extension"]["current_app"] = extension.actions[extension.current].application
+        flow["extension"] = _extension(profile.extension)
+        inner = [_extension(child) | {"dialplan": name} for name, child in profile.extension.children]
+        if inner:
+            flow["extension"]["sub_extensions"] = inner
     flow["caller_profile"] = _profile(profile)
     if profile.originatees:
         found = [_profile(other) for other in profile.originatees]
@@ -86,6 +79,20 @@ def _flow(profile: Profile) -> dict[str, Any]:
         flow["caller_profile"]["originator"] = {"originator_caller_profiles": [_profile(profile.originator)]}
     flow["times"] = _times(profile.times)
     return flow
+
+
+def _extension(extension: Extension) -> dict[str, Any]:
+    actions = []
+    for index, action in enumerate(extension.actions):
+        entry = {"last_executed": "true"} if index == extension.current else {}
+        entry["app_name"] = action.application
+        if action.data is not None:
+            entry["app_data"] = action.data
+        actions.append(entry)
+    told: dict[str, Any] = {"name": extension.name, "number": extension.number, "applications": actions}
+    if extension.actions and extension.current >= 0:
+        told["current_app"] = extension.actions[extension.current].application
+    return told
 
 
 def _profile(profile: Profile) -> dict[str, Any]:

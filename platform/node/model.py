@@ -78,6 +78,8 @@ class Extension:
     number: str
     actions: list[Action]
     current: int = -1
+    #: Extensions that ran within this one, each with its dialplan.
+    children: list[tuple[str, Extension]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import dialplan
 from .channel import Channel, now_us
@@ -58,6 +58,7 @@ class Session:
         self._apps = apps
         self._locked = 0
         self._depth = 0
+        self._nested = 0
         self._transfers = 0
 
     # --- what others ask for; never waits ---
@@ -201,6 +202,26 @@ class Session:
                 channel.hang_up("NORMAL_CLEARING")
                 break
             self._take_transfer()
+
+    def run_within(self, wanted: Transfer) -> None:
+        """Run another extension's actions inside the running one; a transfer or a hang-up in it ends both."""
+        if self._nested >= MAX_NESTING:
+            return
+        profile = self.channel.profile
+        if wanted.dialplan == "inline":
+            found: Extension | None = dialplan.inline(wanted.destination)
+        else:
+            there = replace(profile, destination_number=wanted.destination, context=wanted.context or profile.context)
+            found, _ = self.core.dialplan.hunt(there, self.channel.get)
+        if found is None:
+            return
+        if profile.extension is not None:
+            profile.extension.children.append((wanted.dialplan, found))
+        self._nested += 1
+        try:
+            self._run_extension(found)
+        finally:
+            self._nested -= 1
 
     def _hunt(self) -> Extension | None:
         profile = self.channel.profile

@@ -10,7 +10,7 @@ LEVELS = {
     "recording": 3,
     "tenancy": 2, "numbers": 2, "pool": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1,
-    "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0,
+    "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
     "node": 2,
 }  # fmt: skip
 

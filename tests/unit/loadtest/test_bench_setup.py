@@ -213,8 +213,8 @@ def test_given_the_packaged_dialplan_then_the_contestants_come_first_and_the_res
 
 def test_given_the_plain_number_then_it_does_the_work_of_the_worker_path_without_asking(overlay) -> None:
     number = next(one for one in contexts(INBOUND)["inbound"] if one.get("name") == "number")
-    asked = {"socket", "sched_transfer", "sched_cancel", "transfer"}
-    variables = ("socket_resume=", "dialtrace_plan=", "dialtrace_guard=")
+    asked = {"socket", "sched_transfer", "sched_cancel", "execute_extension"}
+    variables = ("socket_resume=", "dialtrace_plan=")
     ours = [one for one in actions_of(number) if one[0] not in asked and not one[1].startswith(variables)]
     planned = [(one.application, one.data.replace(CALL_MARK, "${uuid}")) for one in plan_actions(worker_plan())]
     assert actions_of(overlay["inbound"][0]) == ours + planned
@@ -236,7 +236,7 @@ def test_given_other_numbers_then_the_contestants_do_not_take_them(overlay) -> N
     "changed",
     [
         INBOUND.replace('name="number"', 'name="numbers"'),
-        INBOUND.replace('<action application="sched_cancel" data="${dialtrace_guard}"/>', ""),
+        INBOUND.replace('<action application="sched_cancel" data="${last_sched_id}"/>', ""),
         INBOUND.replace("[1-9][0-9]{4,14}", "[0-9]+"),
     ],
     ids=["no such extension", "a guard less", "other numbers"],

@@ -145,9 +145,11 @@ def work_calls(metrics: tuple[str, int] | None) -> None:
     """Answer the switch's questions: look up the route, hand over a plan, let the call go."""
     settings = begin("worker", metrics=metrics)
     need_database(settings)
+    from .priority import go_first
     from .services import build_database
     from .workers.call import run_call_worker
 
+    go_first()
     run_call_worker(
         listen=settings.worker_listen, database=build_database(settings, pool_size=8, statement_timeout_ms=250)
     )

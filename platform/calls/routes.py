@@ -31,10 +31,8 @@ class RouteStore:
 
     def find_route(self, e164: str) -> Route | None:
         """The route of a number (with its ``+``); None: nobody has it. One indexed read."""
-        with self._database.directory() as connection:
-            found = connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM dialtrace_route(%s)", (e164,))  # noqa: S608
-            row = found.one_or_none()
-        return None if row is None else Route(*row)
+        rows = self._database.look_up(f"SELECT {_COLUMNS} FROM dialtrace_route(%s)", (e164,))  # noqa: S608
+        return Route(*rows[0]) if rows else None
 
     def routes_changed(self, since: str | None) -> RouteChanges:
         """Routes that changed since a mark (None: all there are). One may come again unchanged; none is left out."""

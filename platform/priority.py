@@ -1,7 +1,7 @@
 """Who goes first when processors are short: a caller waits for the call worker, nobody waits for the agent.
 
-A call worker needs two or three milliseconds a call, and the switch spends time on a call as long as it has no answer. An
-agent that works off records costs every caller who dials meanwhile, and records lie safe on disk. Measured with
+A call worker needs two or three milliseconds a call, and the switch spends time on a call as long as it has no answer.
+An agent that works off records costs every caller who dials meanwhile, and records lie safe on disk. Measured with
 loadtest/bench_setup.py. Knows no room.
 """
 

@@ -95,8 +95,8 @@ class Database:
             yield connection
 
     def look_up(self, statement: str, values: tuple[object, ...]) -> Sequence[Row[Any]]:
-        """The rows of one statement that reads through a narrow function: no tenant, no transaction, so one exchange with
-        the server instead of four. For the call plane, whose callers wait for it."""
+        """The rows of one statement that reads through a narrow function: no tenant, no transaction, so one exchange
+        with the server instead of four. For the call plane, whose callers wait for it."""
         try:
             with self._alone.connect() as connection:
                 return self._rows(connection, statement, values)

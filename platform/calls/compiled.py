@@ -1,0 +1,342 @@
+"""The compiled form of a flow, the content of ``published_flows.compiled``: all that plans are made of.
+
+Steps are found by name and say by name what follows them; None is the end of the flow. Nothing is left to default:
+targets are resolved, texts that are said are files already (``prompts`` lists them for whoever renders them), hours are
+minutes, the time zone is filled in, and flows that are gone to are merged in, their names prefixed ``f<n>.``.
+A ring or a queue that reaches a target ends the flow, so only what follows in vain (``otherwise``) is named.
+
+Pure: knows no document, no database and no switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, NaiveDatetime, StrictBool, StrictInt, StrictStr, ValidationError
+
+from .errors import RouteUnreadable
+from .flow_values import (
+    Cause,
+    Day,
+    Digit,
+    Digits,
+    FilePrompt,
+    Language,
+    ProgressTimeout,
+    RingTimeout,
+    Strategy,
+    Strict,
+    TonePrompt,
+    VariableName,
+    Word,
+)
+from .model import parse_address
+
+#: A step's name: those of flows that are gone to are prefixed.
+Name = Annotated[str, Field(strict=True, pattern=r"^(f[0-9]{1,2}\.)?[a-z][a-z0-9-]{0,31}$")]
+#: What follows; None: the end of the flow.
+Following = Name | None
+#: A text that is said has become a file.
+CompiledPrompt = Annotated[TonePrompt | FilePrompt, Field(discriminator="kind")]
+#: What must be read of a call besides its route.
+Need = Literal["repeat", "sticky", "idle", "rotation", "spam", "visit"]
+
+Minute = Annotated[int, Field(strict=True, ge=0, le=1440)]
+#: Local time in minutes since midnight: from the first until just before the second.
+Span = tuple[Minute, Minute]
+
+
+class CompiledTarget(Strict):
+    """A target as a plan needs it; ``weight`` counts only where the strategy is ``weighted``."""
+
+    id: UUID
+    address: str
+    ring_timeout_s: RingTimeout
+    weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
+
+
+class SaidPrompt(Strict):
+    """A text that must be rendered to ``<spool>/prompts/<name>.wav`` before calls need it. ``voice`` may be empty."""
+
+    name: str
+    language: Language
+    voice: str
+    text: str
+
+
+class CompiledAnnounce(Strict):
+    """Answers and plays."""
+
+    type: Literal["announce"]
+    prompt: CompiledPrompt
+    next: Following
+
+
+class CompiledConsent(Strict):
+    """Asks whether the caller refuses to be recorded; ``otherwise`` follows a refusal."""
+
+    type: Literal["consent"]
+    prompt: CompiledPrompt
+    refuse_digit: Digit
+    timeout_s: int
+    next: Following
+    otherwise: Following
+
+
+class CompiledMenu(Strict):
+    """Waits for keys: ``retries`` more times after the first, then ``otherwise``."""
+
+    type: Literal["menu"]
+    prompt: CompiledPrompt
+    choices: dict[Digits, Following]
+    timeout_s: int
+    retries: int
+    invalid_prompt: CompiledPrompt | None
+    otherwise: Following
+
+
+class CompiledOverride(Strict):
+    """Open or closed from one local moment until just before another, whatever the week and the holidays say."""
+
+    begins: NaiveDatetime
+    ends: NaiveDatetime
+    open: bool
+
+
+class CompiledSchedule(Strict):
+    """The first override that holds decides, else the date's holiday, else the week; a day without hours is closed."""
+
+    type: Literal["schedule"]
+    time_zone: str
+    weekly: dict[Day, list[Span]]
+    holidays: dict[date, list[Span]]
+    overrides: list[CompiledOverride]
+    open: Following
+    closed: Following
+
+
+class CompiledRing(Strict):
+    """Rings targets. Each target's ``ring_timeout_s`` is the step's where the step says one."""
+
+    type: Literal["ring"]
+    targets: Annotated[list[CompiledTarget], Field(min_length=1)]
+    strategy: Strategy
+    sticky_days: int | None
+    progress_timeout_s: ProgressTimeout | None
+    whisper: CompiledPrompt | None
+    accept_digit: Digit | None
+    otherwise: Following
+
+
+class CompiledQueue(Strict):
+    """Holds the caller until a target is free. ``announcements`` are played every ``announce_every_s`` seconds: the
+    first while the place in the queue is not told, the n-th + 1 to the caller in place n, the last one also to all
+    behind; empty: none. ``announce_every_s`` None: none."""
+
+    type: Literal["queue"]
+    targets: Annotated[list[CompiledTarget], Field(min_length=1)]
+    music: CompiledPrompt
+    max_wait_s: int
+    max_length: int
+    announce_every_s: int | None
+    announce_position: bool
+    announcements: list[CompiledPrompt]
+    whisper: CompiledPrompt | None
+    accept_digit: Digit | None
+    otherwise: Following
+
+
+class CompiledVoicemail(Strict):
+    """Records a message: at most ``max_s``, ended by ``silence_s`` of silence."""
+
+    type: Literal["voicemail"]
+    prompt: CompiledPrompt
+    max_s: int
+    silence_s: int
+    next: Following
+
+
+class CompiledGeo(Strict):
+    """The longest of ``prefixes`` (with their ``+``) that begins the caller's number, else its country, else
+    ``otherwise``."""
+
+    type: Literal["geo"]
+    prefixes: dict[str, Following]
+    countries: dict[str, Following]
+    otherwise: Following
+
+
+class CompiledTest(Strict):
+    """One fact held against a value: a list for ``in``. ``fact`` may be ``variable:<name>``."""
+
+    fact: str
+    test: Literal["is", "in", "at_least", "at_most"]
+    value: StrictBool | StrictInt | StrictStr | list[StrictInt | StrictStr]
+
+
+class CompiledCondition(Strict):
+    """``then`` if every test holds; a fact that is not known holds in none."""
+
+    type: Literal["condition"]
+    when: Annotated[list[CompiledTest], Field(min_length=1)]
+    then: Following
+    otherwise: Following
+
+
+class CompiledTag(Strict):
+    """Marks the call."""
+
+    type: Literal["tag"]
+    tags: Annotated[list[Word], Field(min_length=1)]
+    next: Following
+
+
+class CompiledSet(Strict):
+    """Sets the flow's own variables."""
+
+    type: Literal["set"]
+    variables: dict[VariableName, Word]
+    next: Following
+
+
+class CompiledWebhook(Strict):
+    """Asks a system of the client's; ``otherwise`` when it fails, is late, or answers what nobody expects."""
+
+    type: Literal["webhook"]
+    url: str
+    timeout_s: int
+    choices: dict[Word, Following]
+    otherwise: Following
+
+
+class CompiledGoto(Strict):
+    """Where another flow begins; kept as a step so that a call's trail tells of it."""
+
+    type: Literal["goto"]
+    flow: UUID
+    next: Following
+
+
+class CompiledRecord(Strict):
+    """Turns recording on or off from here on."""
+
+    type: Literal["record"]
+    on: bool
+    next: Following
+
+
+class CompiledHangup(Strict):
+    """Ends the call."""
+
+    type: Literal["hangup"]
+    cause: Cause
+
+
+CompiledStep = Annotated[
+    CompiledAnnounce
+    | CompiledConsent
+    | CompiledMenu
+    | CompiledSchedule
+    | CompiledRing
+    | CompiledQueue
+    | CompiledVoicemail
+    | CompiledGeo
+    | CompiledCondition
+    | CompiledTag
+    | CompiledSet
+    | CompiledWebhook
+    | CompiledGoto
+    | CompiledRecord
+    | CompiledHangup,
+    Field(discriminator="type"),
+]
+
+
+class CompiledFlow(Strict):
+    """What workers and fallback plans are made from. ``record`` holds from the start of the call; ``apology`` is played
+    to a caller who is answered already when all targets, ``backup`` among them, were rung in vain."""
+
+    version: Literal[2]
+    record: bool
+    language: Language
+    time_zone: str
+    entry: Name
+    steps: Annotated[dict[Name, CompiledStep], Field(min_length=1)]
+    backup: CompiledTarget | None
+    apology: CompiledPrompt | None
+    needs: list[Need]
+    prompts: list[SaidPrompt]
+
+
+def following(step: CompiledStep) -> Iterator[str]:
+    """The names of all steps that may come after this one."""
+    names: list[str | None] = [getattr(step, field, None) for field in ("next", "open", "closed", "then", "otherwise")]
+    for choices in ("choices", "prefixes", "countries"):
+        names += getattr(step, choices, {}).values()
+    yield from (name for name in names if name is not None)
+
+
+def read_compiled(compiled: Mapping[str, Any]) -> CompiledFlow:
+    """The compiled flow of a route, whichever release wrote it. Raises RouteUnreadable."""
+    try:
+        flow = CompiledFlow.model_validate(_modern(compiled) if compiled.get("version") == 1 else compiled)
+        _check(flow)
+    except ValueError as error:
+        where = type(error).__name__ if isinstance(error, ValidationError) else str(error)
+        raise RouteUnreadable(f"{RouteUnreadable.__doc__} ({where})") from error
+    return flow
+
+
+def _check(flow: CompiledFlow) -> None:
+    """Raises ValueError."""
+    for name in [flow.entry, *(one for step in flow.steps.values() for one in following(step))]:
+        if name not in flow.steps:
+            raise ValueError(f"there is no step {name}")
+    for step in flow.steps.values():
+        if isinstance(step, CompiledRing | CompiledQueue):
+            for target in step.targets:
+                parse_address(target.address)
+    if flow.backup is not None:
+        parse_address(flow.backup.address)
+
+
+def _modern(compiled: Mapping[str, Any]) -> dict[str, Any]:
+    """A version-1 row, a list of steps one after another, in today's form. Raises ValueError."""
+    steps = compiled.get("steps")
+    if set(compiled) != {"version", "record", "steps"} or not isinstance(steps, list) or not steps:
+        raise ValueError("not a flow of version 1")
+    names = [f"step-{place}" for place in range(1, len(steps) + 1)]
+    return {
+        "version": 2,
+        "record": compiled["record"],
+        "language": "en",
+        "time_zone": "UTC",
+        "entry": names[0],
+        "steps": {
+            name: _modern_step(step, after) for name, step, after in zip(names, steps, [*names[1:], None], strict=True)
+        },
+        "backup": None,
+        "apology": None,
+        "needs": [],
+        "prompts": [],
+    }
+
+
+def _modern_step(step: Any, after: str | None) -> Any:
+    kind = step.get("type") if isinstance(step, dict) else None
+    if kind == "announce":
+        return {**step, "next": after}
+    if kind == "ring":
+        return {
+            **step,
+            "strategy": "in_turn",
+            "sticky_days": None,
+            "progress_timeout_s": None,
+            "whisper": None,
+            "accept_digit": None,
+            "otherwise": after,
+        }
+    return step

@@ -7,7 +7,7 @@ LEVELS = {
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,
-    "recording": 3,
+    "recording": 3, "prompts": 3,
     "tenancy": 2, "numbers": 2, "pool": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
@@ -39,6 +39,7 @@ OFFERED = {
     "workers": {"call", "monitor", "agent"},
     "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},
+    "prompts": {"model", "errors", "service", "sound", "speech"},
 }
 
 #: A library and the only places that may import it (room, or room/module).

@@ -1,0 +1,1 @@
+"""Speech: texts that flows say, rendered ahead into files of the nodes."""

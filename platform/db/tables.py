@@ -259,6 +259,22 @@ calls = Table(
     Index("ix_calls_agency_id_client_id_started_at", "agency_id", "client_id", "started_at", "id"),
     Index("ix_calls_agency_id_number_started_at", "agency_id", "number", "started_at"),
     Index("ix_calls_agency_id_caller_started_at", "agency_id", "caller", "started_at"),
+    # Repeat callers and their last operator; the last talk of a target (dialtrace_decide).
+    Index(
+        "ix_calls_agency_id_client_id_caller_started_at",
+        "agency_id",
+        "client_id",
+        "caller",
+        "started_at",
+        postgresql_where=text("caller IS NOT NULL"),
+    ),
+    Index(
+        "ix_calls_agency_id_target_id_started_at",
+        "agency_id",
+        "target_id",
+        "started_at",
+        postgresql_where=text("target_id IS NOT NULL"),
+    ),
     CheckConstraint("decided_by IN ('worker', 'fallback', 'none')", name="decided_by"),
     CheckConstraint("hangup_side IN ('caller', 'target', 'platform', 'unknown')", name="hangup_side"),
     postgresql_partition_by="RANGE (started_at)",
@@ -375,6 +391,44 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("agency_id", "key_id", "key"),
 )
 
+#: Who may not call: a list of the operator (for everybody), of an agency or of one client.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    # The client's id or, for a whole agency, the agency's: what a unique key can hold.
+    Column("scope_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("pattern", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    stamp("created_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "scope_id", "kind", "pattern", name="uq_blocks_agency_id_scope_id_kind_pattern"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("kind IN ('number', 'prefix', 'withheld')", name="kind"),
+    CheckConstraint(
+        "CASE kind WHEN 'number' THEN pattern ~ '^\\+[1-9][0-9]{4,14}$' "
+        "WHEN 'prefix' THEN pattern ~ '^\\+[1-9][0-9]{0,13}$' ELSE pattern = '' END",
+        name="pattern",
+    ),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
+)
+
+#: Whose turn it is in a flow: counts the plans that began at a step. Only dialtrace_decide touches it.
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("flow_id", Uuid, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("turn", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("agency_id", "flow_id", "step"),
+    prefixes=["UNLOGGED"],
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -389,6 +443,8 @@ TENANT: dict[str, str | None] = {
     "events": "client_id",
     "event_sequences": None,
     "idempotency_keys": None,
+    "blocks": "client_id",
+    "rotations": None,
 }
 
 #: Tables outside row-level security (see the module's text).

@@ -148,10 +148,13 @@ def work_calls(metrics: tuple[str, int] | None) -> None:
     from .priority import go_first
     from .services import build_database
     from .workers.call import run_call_worker
+    from .workers.route_copy import route_copy_path
 
     go_first()
     run_call_worker(
-        listen=settings.worker_listen, database=build_database(settings, pool_size=8, statement_timeout_ms=250)
+        listen=settings.worker_listen,
+        database=build_database(settings, pool_size=8, statement_timeout_ms=250),
+        route_copy=route_copy_path(settings.data_dir),
     )
 
 
@@ -164,8 +167,11 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
     from .nodesfile import read_nodes
     from .services import build_database
     from .workers.monitor import run_monitor
+    from .workers.route_copy import route_copy_path
 
-    run_monitor(read_nodes(settings.nodes_file), build_database(settings))
+    run_monitor(
+        read_nodes(settings.nodes_file), build_database(settings), route_copy=route_copy_path(settings.data_dir)
+    )
 
 
 @cli.command()

@@ -33,8 +33,8 @@ CHILD_RESTARTS = Counter("dialtrace_child_restarts_total", "Processes started ag
 _WITHIN_THE_BUDGET_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 2.0)
 WORKER_ANSWERS = Counter(
     "dialtrace_worker_answers_total",
-    "Questions of a switch that were answered: from the database, from the last-known copy, or with no plan at all, "
-    "so that the node's fallback took the call.",
+    "Questions of a switch that were answered: from the database, from the last-known copy in memory or on disk, or "
+    "with no plan at all, so that the node's fallback took the call.",
     ["source"],
 )
 WORKER_REFUSALS = Counter("dialtrace_worker_refusals_total", "Calls that were refused on purpose.", ["reason"])
@@ -107,6 +107,14 @@ JOURNAL_COMMIT_SECONDS = Histogram(
     ["node"],
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2),
 )
+PROMPTS_BROUGHT = Counter(
+    "dialtrace_prompts_brought_total", "Sounds that were brought to a node, by who needed them.", ["process"]
+)
+PROMPTS_MISSING = Counter(
+    "dialtrace_prompts_missing_total",
+    "Texts whose sound could not be had, so that a chime stands in a plan.",
+    ["process"],
+)
 PLAN_FILES_CHANGED = Counter(
     "dialtrace_plan_files_changed_total", "Fallback plan files that were written or removed.", ["node", "change"]
 )
@@ -115,4 +123,11 @@ PLAN_FAILURES = Counter(
 )
 PLAN_SYNCED = Gauge(
     "dialtrace_plan_synced_timestamp_seconds", "When the fallback plans were last known to be up to date.", ["node"]
+)
+ROUTE_COPY_SYNCED = Gauge(
+    "dialtrace_route_copy_synced_timestamp_seconds", "When this machine's copy of the routes was last known whole."
+)
+ROUTE_COPY_ROUTES = Gauge("dialtrace_route_copy_routes", "Numbers in this machine's copy of the routes.")
+ROUTE_COPY_FAILURES = Counter(
+    "dialtrace_route_copy_failures_total", "Looks after which the copy stayed as it was, by what failed.", ["what"]
 )

@@ -87,3 +87,7 @@ class UnsafeValue(EslError, ValueError):
 
 class HandlerFailed(EslError):
     """The code that handles a call raised; its connection was closed, so that the dialplan's fallback takes over."""
+
+
+class TurnedAway(EslError):
+    """More came than can be answered in time; the connection was closed, so that the dialplan's fallback takes over."""

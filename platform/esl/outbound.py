@@ -17,6 +17,7 @@ import gevent
 from gevent import Timeout
 
 from . import commands
+from .admission import Admission
 from .errors import (
     BadEvent,
     CommandRefused,
@@ -177,6 +178,7 @@ class _CallServer(ABC, Generic[_Call]):
         command_timeout_s: float = 0.5,
         reuse_port: bool = True,
         on_failure: Callable[[EslError], None] | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._handler: Callable[[_Call], None] = handler
         self._connect_timeout_s = connect_timeout_s
@@ -190,6 +192,7 @@ class _CallServer(ABC, Generic[_Call]):
             reuse_port=reuse_port,
             failed=self._failed,
             name="esl-call",
+            admission=admission,
         )
 
     @property
@@ -204,7 +207,7 @@ class _CallServer(ABC, Generic[_Call]):
 
     @property
     def turned_away(self) -> int:
-        """Calls that were closed unheard because ``max_calls`` were active."""
+        """Calls that were closed unheard because too many were active already."""
         return self._server.turned_away
 
     def start(self) -> None:

@@ -20,7 +20,8 @@ from gevent.event import Event
 from gevent.pool import Group
 from gevent.server import StreamServer
 
-from .errors import BindFailed, EslError, HandlerFailed
+from .admission import Admission
+from .errors import BindFailed, EslError, HandlerFailed, TurnedAway
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,8 @@ class _Acceptor(StreamServer):
 
 
 class ConnectionServer:
-    """Runs ``serve(socket)`` for each connection, at most ``max_connections`` at a time.
+    """Runs ``serve(socket)`` for each connection, at most ``max_connections`` at a time, and of those only so many
+    and so soon as ``admission`` says (None: all at once).
 
     A connection counts from the moment it is accepted until its socket is closed, so silent peers count too.
     ``failed`` hears of every ``serve`` that raised (as :class:`EslError`; anything else inside
@@ -139,7 +141,9 @@ class ConnectionServer:
         reuse_port: bool,
         failed: Callable[[EslError], None],
         name: str = "esl",
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
         self._wanted = address
         self._serve = serve
         self._backlog = backlog
@@ -152,7 +156,7 @@ class ConnectionServer:
         self._acceptor: _Acceptor | None = None
         self._stopped = Event()
         self.max_connections = max_connections
-        #: Connections closed unheard because ``max_connections`` were open.
+        #: Connections closed unheard because ``max_connections`` were open, or ``admission`` saw no turn for them.
         self.turned_away = 0
 
     @property
@@ -197,9 +201,8 @@ class ConnectionServer:
 
     def _take(self, sock: Any) -> None:
         """Runs in the hub: must not wait."""
-        if len(self._open) >= self.max_connections:
-            self.turned_away += 1
-            sock.close()
+        if len(self._open) >= self.max_connections or (self._admission is not None and self._admission.is_full):
+            self._turn_away(sock)
             return
         greenlet: gevent.Greenlet[..., Any] = gevent.Greenlet(self._run, sock)
         greenlet.name = f"{self._name}-{next(self._numbers)}"
@@ -208,12 +211,28 @@ class ConnectionServer:
         self._group.add(greenlet)
         greenlet.start()
 
+    def _turn_away(self, sock: Any) -> None:
+        self.turned_away += 1
+        sock.close()
+        self._report(TurnedAway(TurnedAway.__doc__ or ""))
+
     def _forget(self, greenlet: gevent.Greenlet[..., Any]) -> None:
         sock = self._open.pop(greenlet, None)
         if sock is not None:
             sock.close()
 
     def _run(self, sock: Any) -> None:
+        if self._admission is None:
+            self._serve_one(sock)
+        elif self._admission.enter():
+            try:
+                self._serve_one(sock)
+            finally:
+                self._admission.leave()
+        else:
+            self._turn_away(sock)
+
+    def _serve_one(self, sock: Any) -> None:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._serve(sock)

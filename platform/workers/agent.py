@@ -28,6 +28,7 @@ from ..journal.store import Journal
 from ..metrics import CDR_PASSES_FAILED, RECORDINGS_ORPHANED, RECORDINGS_UNACCOUNTED
 from ..nodesfile import NodeSettings
 from ..objectstore.service import ObjectStore
+from ..readiness import tell_ready
 from ..recording.service import RecordingService
 from .homecoming import Homecoming
 from .ingest import Ingest
@@ -202,6 +203,7 @@ def run_agent(
     for part in parts:
         part.link_exception(lambda dead: _report_death(dead, stop))
     log.info("agent ready", nodes=[node.name for node in nodes])
+    tell_ready()
     stop.wait()
     gevent.joinall(parts, timeout=STOP_TIMEOUT_S)
     uploads.join(timeout=STOP_TIMEOUT_S)

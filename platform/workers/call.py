@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import gevent
 import structlog
@@ -23,7 +24,8 @@ from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..errors import DialtraceError
 from ..esl import commands
-from ..esl.errors import EslError, HandlerFailed, NobodySpoke, UnsafeValue
+from ..esl.admission import Admission
+from ..esl.errors import EslError, HandlerFailed, NobodySpoke, TurnedAway, UnsafeValue
 from ..esl.outbound import AskedCall, AskingServer
 from ..esl.safe import server_path
 from ..metrics import (
@@ -33,6 +35,8 @@ from ..metrics import (
     WORKER_FAILURES,
     WORKER_REFUSALS,
 )
+from ..readiness import tell_ready
+from .route_copy import RouteCopy
 from .routes import RouteNotKnown, RouteReader
 
 log = structlog.get_logger("worker")
@@ -43,6 +47,8 @@ BUDGET_S = 0.7
 HAND_OVER_S = 0.2
 #: A worker that was asked to stop is gone within two seconds, its last sockets included.
 STOP_TIMEOUT_S = 1.5
+#: Far above what a busy machine may do to a loop that is alive.
+STANDSTILL_S, PULSE_EVERY_S = 10.0, 1.0
 #: A worker does not keep calls waiting for a database that does not answer at its start.
 WARM_UP_TIMEOUT_S = 2.0
 
@@ -76,6 +82,10 @@ class CallWorker:
         if isinstance(fault, NobodySpoke):
             # A probe of the port, or a call that ended that very moment: nobody waits for an answer.
             log.debug("a connection was closed without a word")
+            return
+        if isinstance(fault, TurnedAway):
+            # Under such a load a line each would be a load of its own.
+            WORKER_FAILURES.labels("overload").inc()
             return
         what = "handler" if isinstance(fault, HandlerFailed) else "socket"
         WORKER_FAILURES.labels(what).inc()
@@ -113,7 +123,7 @@ class CallWorker:
             step=call.variable("dialtrace_step"),
         )
         WORKER_ANSWERS.labels(found.source).inc()
-        if found.source == "copy":
+        if found.source != "database":
             WORKER_COPY_AGE_SECONDS.observe(found.age_s)
         refused = refusal(found.route)
         if refused is not None:
@@ -121,16 +131,19 @@ class CallWorker:
         return plan
 
 
-def run_call_worker(*, listen: tuple[str, int], database: Database) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what it has and returns. Raises BindFailed.
+def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: Path) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what it has and returns. ``route_copy`` is the machine's file of
+    routes, for when the database is away. Raises BindFailed.
 
     The process must be patched for gevent, its database driver included (``__main__``).
     """
     find_route = RouteStore(database).find_route
-    worker = CallWorker(RouteReader(find_route))
-    server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed)
+    copy = RouteCopy(route_copy)
+    worker = CallWorker(RouteReader(find_route, find_on_disk=copy.find))
+    server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed, admission=Admission())
     _warm_up(find_route)
     server.start()
+    pulse = gevent.spawn(_keep_pulse)
     stopping: list[gevent.Greenlet[..., int]] = []
 
     def stop() -> None:
@@ -140,9 +153,20 @@ def run_call_worker(*, listen: tuple[str, int], database: Database) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
     log.info("call worker ready", listen=server.address)
+    tell_ready()
     server.serve_forever()
     gevent.joinall(stopping, timeout=1.0)
+    pulse.kill(block=False)
+    copy.close()
     database.dispose()
+
+
+def _keep_pulse() -> None:
+    """The kernel ends this process by SIGALRM once its loop has stood still for so long: calls would go on knocking at
+    its door and wait for nothing, each until the dialplan's guard fires."""
+    while True:
+        signal.setitimer(signal.ITIMER_REAL, STANDSTILL_S)
+        gevent.sleep(PULSE_EVERY_S)
 
 
 def _warm_up(find_route: Callable[[str], Route | None]) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -37,9 +38,12 @@ from ..metrics import (
     NODE_UP,
 )
 from ..nodesfile import NodeSettings
+from ..readiness import tell_ready
 from .journal_writer import JournalWriter
 from .node_reporter import NodeReporter
 from .plan_keeper import PlanKeeper
+from .route_copy import RouteCopyFile
+from .route_keeper import RouteKeeper
 from .switch_facts import Live, count_of, event_json, is_caller_leg, live_calls, stamp_us, started_of
 
 log = structlog.get_logger("monitor")
@@ -289,8 +293,9 @@ def keep_recording_folders(node: NodeSettings) -> None:
         gevent.sleep(FOLDERS_EVERY_S)
 
 
-def run_monitor(nodes: Sequence[NodeSettings], database: Database) -> None:
-    """Watches the nodes until SIGTERM or SIGINT. The process must be patched for gevent (``__main__``)."""
+def run_monitor(nodes: Sequence[NodeSettings], database: Database, *, route_copy: Path) -> None:
+    """Watches the nodes until SIGTERM or SIGINT, and keeps the machine's copy of the routes in the file ``route_copy``.
+    The process must be patched for gevent (``__main__``)."""
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
@@ -306,7 +311,10 @@ def run_monitor(nodes: Sequence[NodeSettings], database: Database) -> None:
         for name, run in (("journal", journal.run), ("report", reporter.run), ("plans", keeper.run)):
             _start(group, f"{name}-{node.name}", run)
         _start(group, f"folders-{node.name}", keep_recording_folders, node)
+    route_keeper = RouteKeeper(file=RouteCopyFile(route_copy), routes_changed=routes.routes_changed)
+    _start(group, "routes", route_keeper.run)
     log.info("monitor ready", nodes=[node.name for node in nodes])
+    tell_ready()
     stop.wait()
     # Links first: a closing link still delivers what it has received, and all of it is written before the process goes.
     gevent.killall(links, block=True, timeout=STOP_TIMEOUT_S)

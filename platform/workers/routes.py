@@ -1,7 +1,8 @@
 """The routes as a worker sees them: the database within a bounded time, the last-known copy when that fails.
 
-A worker shares nothing with another, so a copy is only a memory of what this process has read; what it never read, the
-node's own fallback plans know. Must not know sockets or plans.
+There are two copies: what this process has read itself, and the machine's file with all routes, which the monitor keeps
+and which a worker has from its first moment on. The newer one answers; what neither knows, the node's own fallback
+plans do. Must not know sockets or plans.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MOST_COPIES = 100_000
 
 
 class RouteNotKnown(DialtraceError):
-    """The database did not answer in time, and this worker has never read the number's route."""
+    """The database did not answer in time, and no copy here knows the number's route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +36,26 @@ class FoundRoute:
     """A number's route (None: nobody has it), where it came from, and for a copy how old it is."""
 
     route: Route | None
-    source: Literal["database", "copy"]
+    source: Literal["database", "copy", "disk"]
     age_s: float = 0.0
 
 
 class RouteReader:
-    """Reads routes through ``find_route`` and keeps a bounded copy of each, the least used one leaving first."""
+    """Reads routes through ``find_route`` and keeps a bounded copy of each, the least used one leaving first.
+    ``find_on_disk`` knows all routes as they were some seconds ago (with the copy's age); it does not wait.
+    """
 
     def __init__(
         self,
         find_route: Callable[[str], Route | None],
         *,
+        find_on_disk: Callable[[str], tuple[Route, float] | None] = lambda e164: None,
         timeout_s: float = READ_TIMEOUT_S,
         most_copies: int = MOST_COPIES,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._find_route = find_route
+        self._find_on_disk = find_on_disk
         self._timeout_s = timeout_s
         self._most_copies = most_copies
         self._monotonic_s = monotonic_s
@@ -59,8 +64,10 @@ class RouteReader:
 
     def read(self, e164: str) -> FoundRoute:
         """Within ``timeout_s``, and never an error that is only the database's. Raises RouteNotKnown."""
-        if e164 in self._copies and self._monotonic_s() < self._rest_until_s:
-            return self._copy(e164, None)
+        if self._monotonic_s() < self._rest_until_s:
+            copy = self._newest_copy(e164)
+            if copy is not None:
+                return copy
         deadline = Timeout.start_new(self._timeout_s)
         try:
             route = self._find_route(e164)
@@ -83,13 +90,18 @@ class RouteReader:
             if len(self._copies) > self._most_copies:
                 self._copies.popitem(last=False)
 
-    def _copy(self, e164: str, fault: BaseException | None) -> FoundRoute:
-        now_s = self._monotonic_s()
-        if fault is not None:
-            self._rest_until_s = now_s + REST_S
-        kept = self._copies.get(e164)
-        if kept is None:
+    def _copy(self, e164: str, fault: BaseException) -> FoundRoute:
+        self._rest_until_s = self._monotonic_s() + REST_S
+        copy = self._newest_copy(e164)
+        if copy is None:
             raise RouteNotKnown(f"{RouteNotKnown.__doc__} ({fault})") from fault
-        self._copies.move_to_end(e164)
-        route, read_at_s = kept
-        return FoundRoute(route, "copy", now_s - read_at_s)
+        return copy
+
+    def _newest_copy(self, e164: str) -> FoundRoute | None:
+        found = []
+        if (kept := self._copies.get(e164)) is not None:
+            self._copies.move_to_end(e164)
+            found.append(FoundRoute(kept[0], "copy", self._monotonic_s() - kept[1]))
+        if (on_disk := self._find_on_disk(e164)) is not None:
+            found.append(FoundRoute(on_disk[0], "disk", on_disk[1]))
+        return min(found, key=lambda copy: copy.age_s, default=None)

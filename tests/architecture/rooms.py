@@ -11,6 +11,7 @@ LEVELS = {
     "tenancy": 2, "numbers": 2, "pool": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
+    "readiness": 0,
     "node": 2,
 }  # fmt: skip
 
@@ -30,13 +31,13 @@ READ_CONFIG = {"__main__", "cli", "up", "launch", "preflight", "demo", "wsgi", "
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
-    "esl": {"commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
+    "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "calls": {"flows", "model", "errors", "service", "plan", "routes"},
     "cdr": {"model", "errors", "service", "interpret"},
     "pool": {"placement"},
     "node": {"main", "model", "phones", "phones_plan"},
-    "workers": {"call", "monitor", "agent"},
+    "workers": {"call", "monitor", "agent", "route_copy"},
     "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},
     "prompts": {"model", "errors", "service", "sound", "speech"},

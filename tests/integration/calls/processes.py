@@ -31,8 +31,25 @@ from dialtrace.db.engine import Database
 _WORKER = (
     _PATCHED
     + """
+import pathlib
 from dialtrace.workers.call import run_call_worker
-run_call_worker(listen=("127.0.0.1", int(sys.argv[1])), database=Database(sys.argv[2], statement_timeout_ms=250))
+run_call_worker(
+    listen=("127.0.0.1", int(sys.argv[1])),
+    database=Database(sys.argv[2], statement_timeout_ms=250),
+    route_copy=pathlib.Path(sys.argv[3]),
+)
+"""
+)
+_STANDING_STILL = (
+    _PATCHED
+    + """
+import gevent
+from dialtrace.workers import call
+call.STANDSTILL_S = 1.0
+gevent.spawn(call._keep_pulse)
+gevent.sleep(0.1)
+while True:
+    pass
 """
 )
 _MONITOR = (
@@ -41,7 +58,11 @@ _MONITOR = (
 import pathlib
 from dialtrace.nodesfile import read_nodes
 from dialtrace.workers.monitor import run_monitor
-run_monitor(read_nodes(pathlib.Path(sys.argv[1])), Database(sys.argv[2], statement_timeout_ms=2000))
+run_monitor(
+    read_nodes(pathlib.Path(sys.argv[1])),
+    Database(sys.argv[2], statement_timeout_ms=2000),
+    route_copy=pathlib.Path(sys.argv[3]),
+)
 """
 )
 
@@ -82,14 +103,18 @@ class Processes:
         self._switches: list[Switch] = []
 
     def worker(self) -> Process:
-        process = self._start(_WORKER, str(self.worker_port), self.url)
+        process = self._start(_WORKER, str(self.worker_port), self.url, str(self.folder / "routes.db"))
         eventually(lambda: process.poll() is not None or listens(self.worker_port, process.pid))
         assert process.poll() is None, "the worker died"
         return process
 
+    def standing_still(self) -> Process:
+        """A process with a worker's pulse, and a loop that never turns again."""
+        return self._start(_STANDING_STILL)
+
     def monitor(self, node: NodeSettings) -> Process:
         write_nodes(self.folder / "nodes.json", [node])
-        return self._start(_MONITOR, str(self.folder / "nodes.json"), self.url)
+        return self._start(_MONITOR, str(self.folder / "nodes.json"), self.url, str(self.folder / "routes.db"))
 
     def switch(self, again: NodeSettings | None = None) -> tuple[Switch, NodeSettings]:
         """A new one, or one in the place of ``again`` after that was killed."""

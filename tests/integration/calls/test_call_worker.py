@@ -10,9 +10,10 @@ import time
 import pytest
 
 from dialtrace.db.tables import OPERATOR_AGENCY
+from dialtrace.workers.route_copy import RouteCopy
 
 from .lines import CALL, ask
-from .processes import kill
+from .processes import eventually, kill
 
 BUDGET_S = 0.7
 #: What a busy machine may add; the guard fires 500 ms after the budget at the earliest.
@@ -116,6 +117,25 @@ def test_given_fifty_calls_at_once_while_the_database_is_frozen_then_each_is_ans
     assert max(answer.seconds for answer in answers) < BUDGET_S + SLACK_S
 
 
+def test_given_a_worker_started_while_the_database_is_away_then_it_answers_from_the_machines_copy(
+    tenant, processes, line
+):
+    tenant.number("+74955550101", tenant.flow(ring(tenant.target("sip:7@10.0.0.7"))))
+    first = processes.worker()
+    before = ask(processes.worker_port, "74955550101")
+    _, node = processes.switch()
+    monitor = processes.monitor(node)
+    copy = RouteCopy(processes.folder / "routes.db")
+    assert eventually(lambda: copy.find("+74955550101"))
+    line.cut()
+    kill(first)
+    kill(monitor)
+    processes.worker()
+    answer = ask(processes.worker_port, "74955550101")
+    assert answer.plan == before.plan
+    assert answer.seconds < BUDGET_S + SLACK_S
+
+
 def test_given_no_database_at_start_then_the_worker_still_lets_calls_go(tenant, processes, line):
     line.cut()
     processes.worker()
@@ -143,6 +163,27 @@ def test_given_a_worker_told_to_stop_then_it_answers_what_it_has_and_is_gone_wit
     asking.join(timeout=5)
     silent.close()
     assert [answer.plan is not None for answer in answers] == [True]
+
+
+def test_given_more_questions_than_it_can_answer_in_time_then_each_caller_is_let_go_soon(tenant, processes, line):
+    tenant.number("+74955550101", tenant.flow(ring(tenant.target())))
+    processes.worker()
+    line.freeze()
+    answers = at_once(400, lambda: ask(processes.worker_port, "74955550199"))
+    assert len(answers) == 400, "no connection was left hanging or refused"
+    assert max(answer.seconds for answer in answers) < 2.0
+    turned_away = [answer.seconds for answer in answers if answer.commands == []]
+    assert turned_away, "some were sent to the fallback unheard"
+    line.mend()
+    until_s = time.monotonic() + 10
+    while ask(processes.worker_port, "74955550101").plan is None:
+        assert time.monotonic() < until_s, "the worker did not recover"
+        time.sleep(0.2)
+
+
+def test_given_a_worker_whose_loop_stands_still_then_it_ends_itself(processes):
+    started = processes.standing_still()
+    assert started.wait(timeout=20) == -signal.SIGALRM
 
 
 def at_once(count, ask_one):

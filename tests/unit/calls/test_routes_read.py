@@ -128,3 +128,21 @@ def test_given_somebody_elses_deadline_then_it_passes_through(reader, directory)
     with pytest.raises(gevent.Timeout) as caught:
         reader.read("+1")
     assert caught.value is theirs
+
+
+def test_given_trouble_and_a_route_on_disk_then_a_worker_that_never_read_it_answers_from_there(directory, clock):
+    reader = RouteReader(directory, find_on_disk={"+1": (SECOND, 12.0)}.get, monotonic_s=clock)
+    directory.trouble = raises(DatabaseUnavailable())
+    found = reader.read("+1")
+    assert (found.route, found.source, found.age_s) == (SECOND, "disk", 12.0)
+    assert reader.read("+1").source == "disk"
+    assert len(directory.asked) == 1, "a database in trouble is left alone for a moment"
+
+
+@pytest.mark.parametrize(("age_on_disk_s", "source"), [(10.0, "disk"), (50.0, "copy")])
+def test_given_two_copies_then_the_newer_one_answers(directory, clock, age_on_disk_s, source):
+    reader = RouteReader(directory, find_on_disk={"+1": (SECOND, age_on_disk_s)}.get, monotonic_s=clock)
+    reader.read("+1")
+    clock.now_s += 30
+    directory.trouble = raises(DatabaseUnavailable())
+    assert reader.read("+1").source == source

@@ -15,6 +15,7 @@ from typing import Any, cast
 from ..recording.model import parse_file_name
 from .causes import outcome_of, sip_status_of
 from .fields import Fields, as_uuid
+from .flow_facts import is_test, read_flow_facts
 from .media import read_media
 from .model import CallFacts, DecidedBy, HangupSide, Outcome
 from .moments import bridged_of, codec_of, milliseconds, q850_of, ring_end, ringing_of, started_of
@@ -79,7 +80,8 @@ def read_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
         legs_expected=len(_originated(fields)),
         connected_leg_id=_connected_leg(fields) if connected else None,
         segments=_segments(fields, call_id),
-        facts=_call_facts(fields),
+        is_test=is_test(fields),
+        facts=_call_facts(fields) | read_flow_facts(fields),
     )
 
 
@@ -189,7 +191,9 @@ def _segments(fields: Fields, call_id: uuid.UUID) -> tuple[int, ...]:
         parsed = parse_file_name(name.strip())
         if parsed and parsed[0] == call_id:
             found.add(parsed[1])
-    if not found and fields.word("dialtrace_record") == "yes":
+    # A flow of version 2 counts its segments: what it does not name was never begun (before consent, for example).
+    counted = fields.integer("dialtrace_segments") is not None or fields.word("dialtrace_consent") == "refused"
+    if not found and not counted and fields.word("dialtrace_record") == "yes":
         found = {1}
     return tuple(sorted(found))
 

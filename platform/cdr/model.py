@@ -71,6 +71,8 @@ class CallFacts:
     connected_leg_id: uuid.UUID | None = None
     #: Numbers of the recording segments that may exist.
     segments: tuple[int, ...] = ()
+    #: A call that the installation placed itself, to prove a number.
+    is_test: bool = False
     facts: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
     @property
@@ -192,6 +194,7 @@ class Call:
     sip_call_id: str | None
     should_record: bool
     legs_expected: int
+    is_test: bool
     facts: Mapping[str, Any]
     revision: int
     created_at: datetime
@@ -238,6 +241,8 @@ class CallFilters:
     started_until: datetime | None = None
     answered_only: bool = False
     min_talk_ms: int | None = None
+    #: None: with test calls; False: without them; True: nothing else.
+    is_test: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection
 
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
@@ -23,6 +24,7 @@ from ..paging import Page
 from ..recording.model import node_path, object_name
 from . import store
 from .errors import CallUnknown, CdrRefused
+from .explain import Explanation, explain
 from .model import Call, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
 
 log = structlog.get_logger("cdr")
@@ -148,20 +150,34 @@ class CdrService:
     def get_call(self, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID) -> CallDetail:
         """One call with its legs and recordings. Raises CallUnknown, also for a call that is somebody else's."""
         with self._database.tenant(agency_id, client_id) as connection:
-            call = store.find_call(connection, agency_id, call_id)
-            if call is None:
-                raise CallUnknown(f"there is no call {call_id}")
-            legs = store.find_legs(connection, agency_id, call)
-            recordings = store.find_recordings(connection, agency_id, call_id)
-        planned = [uuid.UUID(attempt) for attempt in call.facts.get("attempts", [])]
-        without = attempts_without_leg(planned, legs, outcome=call.outcome, legs_expected=call.legs_expected)
-        return CallDetail(call=call, legs=legs, recordings=recordings, attempts_without_leg=without)
+            return _detail(connection, agency_id, call_id)
+
+    def explain_call(
+        self, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID, *, language: str = "en"
+    ) -> Explanation:
+        """Every decision of one call. Raises CallUnknown, also for a call that is somebody else's."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            detail = _detail(connection, agency_id, call_id)
+            around = store.find_surroundings(connection, agency_id, detail)
+        return explain(detail, around, language=language)
+
+
+def _detail(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> CallDetail:
+    call = store.find_call(connection, agency_id, call_id)
+    if call is None:
+        raise CallUnknown(f"there is no call {call_id}")
+    legs = store.find_legs(connection, agency_id, call)
+    recordings = store.find_recordings(connection, agency_id, call_id)
+    planned = [uuid.UUID(attempt) for attempt in call.facts.get("attempts", [])]
+    without = attempts_without_leg(planned, legs, outcome=call.outcome, legs_expected=call.legs_expected)
+    return CallDetail(call=call, legs=legs, recordings=recordings, attempts_without_leg=without)
 
 
 def ledger_rows(call: CallFacts) -> list[dict[str, object]]:
     """What the ledger says of a call's recordings when its record is stored: on the node, or why there is none."""
     assert call.agency_id is not None
-    ruled_out = call.facts.get("recording_rule") == "no" and not call.segments
+    refused = call.facts.get("consent") == "refused"
+    ruled_out = not call.segments and (refused or call.facts.get("recording_rule") == "no")
     rows: list[dict[str, object]] = []
     for segment in call.segments or ((1,) if ruled_out else ()):
         rows.append(
@@ -173,7 +189,7 @@ def ledger_rows(call: CallFacts) -> list[dict[str, object]]:
                 "call_started_at": call.started_at,
                 "segment": segment,
                 "state": "absent" if ruled_out else "on_node",
-                "absence_reason": "rule_off" if ruled_out else None,
+                "absence_reason": ("consent_refused" if refused else "rule_off") if ruled_out else None,
                 "node": call.node,
                 "node_path": None if ruled_out else str(node_path(call.started_at, call.id, segment)),
                 "object_name": None if ruled_out else object_name(call.agency_id, call.started_at, call.id, segment),

@@ -14,18 +14,21 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy.exc
-from sqlalchemy import Connection, RowMapping, Select, and_, literal, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, Select, Table, and_, literal, select, text, tuple_
 
-from ..db.tables import calls, legs, recordings
+from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
 from ..recording.model import Recording
 from .errors import CdrRefused
-from .model import Call, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
+from .explain import EventFacts, NumberFacts, Surroundings
+from .model import Call, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
 
 _CALL_COLUMNS = tuple(
     name
     for name in CallFacts.__dataclass_fields__
     if name not in {"connected_leg_id", "segments"}
 )  # fmt: skip
+#: A call is told of a few times; one that was revised for ever is not read for ever.
+_MOST_EVENTS = 200
 _LEG_COLUMNS = tuple(LegFacts.__dataclass_fields__)
 _KEYS = {"agency_id", "id", "started_at", "call_started_at"}
 
@@ -209,6 +212,8 @@ def _filtered(agency_id: uuid.UUID, client_id: uuid.UUID | None, filters: CallFi
         value = getattr(filters, name)
         if value is not None:
             conditions.append(calls.c[name] == value)
+    if filters.is_test is not None:
+        conditions.append(calls.c.is_test == filters.is_test)
     if filters.started_from is not None:
         conditions.append(calls.c.started_at >= filters.started_from)
     if filters.started_until is not None:
@@ -254,3 +259,39 @@ def find_legs(connection: Connection, agency_id: uuid.UUID, call: Call) -> list[
 def find_recordings(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> list[Recording]:
     query = select(recordings).where(recordings.c.agency_id == agency_id, recordings.c.call_id == call_id)
     return [recording_of(row) for row in connection.execute(query.order_by(recordings.c.segment)).mappings()]
+
+
+# --- What an explanation needs besides. ---
+
+
+def find_surroundings(connection: Connection, agency_id: uuid.UUID, detail: CallDetail) -> Surroundings:
+    """Names of what the call met, as they are now, and its events."""
+    call = detail.call
+    rung = {leg.target_id for leg in detail.legs if leg.target_id} | set(detail.attempts_without_leg)
+    names = select(targets.c.id, targets.c.name).where(
+        targets.c.agency_id == agency_id, targets.c.id.in_(rung | ({call.target_id} if call.target_id else set()))
+    )
+    number = connection.execute(
+        select(numbers.c.kind, numbers.c.label, numbers.c.created_at).where(
+            numbers.c.agency_id == agency_id, numbers.c.id == call.number_id
+        )
+    ).first()
+    told = select(
+        events.c.type, events.c.revision, events.c.occurred_at, events.c.recorded_at, events.c.position
+    ).where(events.c.agency_id == agency_id, events.c.call_id == call.id)
+    return Surroundings(
+        client_name=_name_of(connection, clients, agency_id, call.client_id),
+        number=NumberFacts(**number._mapping) if number else None,
+        flow_name=_name_of(connection, flows, agency_id, call.flow_id),
+        targets={row.id: row.name for row in connection.execute(names)},
+        events=[
+            EventFacts(**row._mapping)
+            for row in connection.execute(told.order_by(events.c.recorded_at, events.c.revision).limit(_MOST_EVENTS))
+        ],
+    )
+
+
+def _name_of(connection: Connection, table: Table, agency_id: uuid.UUID, row_id: uuid.UUID | None) -> str | None:
+    query = select(table.c.name).where(table.c.agency_id == agency_id, table.c.id == row_id)
+    found: str | None = connection.execute(query).scalar()
+    return found

@@ -142,6 +142,50 @@ numbers = Table(
     Index("ix_numbers_agency_id_e164", "agency_id", "e164"),
 )
 
+#: What was last proven of each number by a call of our own (`dialtrace number prove`).
+number_proofs = Table(
+    "number_proofs",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("number_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("outcome", Text, nullable=False),
+    stamp("tried_at", nullable=False),
+    # When it succeeded last; empty: never.
+    stamp("proven_at"),
+    Column("call_id", Uuid),
+    Column("node", Text),
+    Column("total_ms", BigInteger, nullable=False),
+    Column("steps", JSONB, nullable=False),
+    PrimaryKeyConstraint("agency_id", "number_id"),
+    ForeignKeyConstraint(["agency_id", "number_id"], ["numbers.agency_id", "numbers.id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("outcome IN ('proven', 'failed')", name="outcome"),
+)
+
+#: Sounds that nodes play: texts rendered ahead, named after their content, and the operator's announcements.
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # Of a rendered text; the text itself stands in the flow that says it.
+    Column("language", Text),
+    Column("voice", Text),
+    Column("text_sha256", LargeBinary),
+    # 8 kHz, one channel, 16 bit: what every node plays as it is.
+    Column("wav", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    stamp("created_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "name"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("kind IN ('say', 'file')", name="kind"),
+    # A node looks for a text by its name alone: every agency's is the same.
+    Index("ix_prompts_name", "name"),
+)
+
 # --- Reference tables: found before the tenant is known. No row-level security; narrow functions only. ---
 
 #: One row per telephone number that is ours: who has it and which flow answers it.
@@ -254,6 +298,8 @@ calls = Table(
     Column("revision", Integer, nullable=False, server_default="1"),
     stamp("created_at", default_now=True),
     stamp("updated_at", default_now=True),
+    # A call that the installation placed itself, to prove a number: kept out of reports and bills.
+    Column("is_test", Boolean, nullable=False, server_default="false"),
     PrimaryKeyConstraint("agency_id", "id", "started_at"),
     Index("ix_calls_agency_id_started_at_id", "agency_id", "started_at", "id"),
     Index("ix_calls_agency_id_client_id_started_at", "agency_id", "client_id", "started_at", "id"),
@@ -451,4 +497,7 @@ TENANT: dict[str, str | None] = {
 REFERENCE = frozenset({"directory", "published_flows", "nodes"})
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
-SYSTEM_READS = frozenset({"agencies", "events", "recordings", "nodes"})
+SYSTEM_READS = frozenset(
+    {"agencies", "events", "live_calls", "nodes", "number_proofs", "prompts", "queue_entries", "recordings"}
+)
+    "number_proofs": "client_id",

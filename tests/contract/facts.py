@@ -17,7 +17,8 @@ from dialtrace.cdr.model import as_columns
 
 #: Statistics, and the kinds of id that only say that there is one.
 _LEFT_OUT = frozenset(("media", "record_ms", "hold_ms", "record_completion"))
-_ONLY_THAT_IT_IS = frozenset(("core_uuid", "sip_call_id"))
+#: `at`: of a step in the trail.
+_ONLY_THAT_IT_IS = frozenset(("core_uuid", "sip_call_id", "at"))
 
 
 def comparable(records: Sequence[Mapping[str, Any]], *, number: str, names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -34,6 +35,8 @@ def _plain(columns: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, An
     found: dict[str, Any] = {}
     for name, value in columns.items():
         if value in (None, (), {}, []) or name.endswith("_ms") or name in _LEFT_OUT:
+            continue
+        if name == "is_test" and not value:
             continue
         found[name] = "set" if name in _ONLY_THAT_IT_IS else _named(value, known)
     return found

@@ -1,0 +1,92 @@
+"""A call's path through its flow, read from variables that anybody may have filled with anything."""
+
+from typing import Any
+
+import pytest
+
+from dialtrace.cdr.fields import Fields
+from dialtrace.cdr.flow_facts import MAX_STEPS, MAX_TAGS, MAX_VARIABLES, is_test, read_flow_facts
+
+
+def read(**variables: Any) -> dict[str, Any]:
+    return read_flow_facts(Fields({"variables": variables}))
+
+
+def test_given_no_flow_variables_when_read_then_there_are_no_facts() -> None:
+    assert read(dialtrace_step="1", dialtrace_result="7", dialtrace_agency="x") == {}
+
+
+def test_given_a_trail_when_read_then_each_step_has_its_moment_and_the_last_question_its_answer() -> None:
+    found = read(
+        dialtrace_trail="welcome@1795325719,menu=1@1795325722,f2.menu@1795325730,desk@1795325735",
+        dialtrace_step="f2.menu",
+        dialtrace_result="target:01990000-0000-7000-8000-0000000000e1",
+    )
+    assert found["trail"] == [
+        {"step": "welcome", "at": "2026-11-22T05:35:19+00:00"},
+        {"step": "menu", "at": "2026-11-22T05:35:22+00:00", "result": "1"},
+        {
+            "step": "f2.menu",
+            "at": "2026-11-22T05:35:30+00:00",
+            "result": "target:01990000-0000-7000-8000-0000000000e1",
+        },
+        {"step": "desk", "at": "2026-11-22T05:35:35+00:00"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "trail",
+    ["a", "a@", "@1795325719", "A@1795325719", "a@1", "a@99999999999", "a b@1795325719", "a@1795325719\x00", "a@0x12"],
+)
+def test_given_a_step_that_is_none_when_read_then_it_is_dropped(trail: str) -> None:
+    assert read(dialtrace_trail=trail) == {}
+
+
+def test_given_a_result_that_is_no_word_when_read_then_the_step_has_none() -> None:
+    found = read(dialtrace_trail="menu@1795325719", dialtrace_step="menu", dialtrace_result="a b\n<script>")
+    assert found == {"trail": [{"step": "menu", "at": "2026-11-22T05:35:19+00:00"}]}
+
+
+@pytest.mark.parametrize(("said", "kept"), [("given", "given"), ("refused", "refused"), ("yes", None), ("", None)])
+def test_given_an_answer_to_the_consent_gate_then_only_the_two_words_are_kept(said: str, kept: str | None) -> None:
+    assert read(dialtrace_consent=said).get("consent") == kept
+
+
+def test_given_tags_and_own_variables_when_read_then_they_are_cleaned_and_each_is_there_once() -> None:
+    found = read(
+        dialtrace_tags="vip, sales,vip,two words,новый",
+        dialtrace_v_basket="large\r\nX: 1",
+        dialtrace_v_empty="",
+        dialtrace_v_Bad="x",
+        dialtrace_v_list=["x"],
+        dialtrace_segments="2",
+    )
+    assert found == {"tags": ["vip", "sales", "новый"], "variables": {"basket": "large␍␊X: 1"}, "segments_started": 2}
+
+
+def test_given_limits_and_spam_when_read_then_score_rules_and_the_limit_are_there() -> None:
+    found = read(
+        dialtrace_spam="70", dialtrace_spam_rules="rate:40,anonymous:30,Bad:1,x", dialtrace_over="client_calls",
+        dialtrace_blocked="caller_id",
+    )  # fmt: skip
+    assert found == {
+        "over_limit": "client_calls",
+        "blocked_by": "caller_id",
+        "spam_score": 70,
+        "spam_rules": [{"rule": "rate", "weight": 40}, {"rule": "anonymous", "weight": 30}],
+    }
+
+
+def test_given_more_than_any_flow_writes_when_read_then_every_list_is_bounded() -> None:
+    found = read(
+        dialtrace_trail=",".join(f"s{index}@1795325719" for index in range(900)),
+        dialtrace_tags=",".join(f"t{index}" for index in range(900)),
+        **{f"dialtrace_v_n{index}": "x" * 5000 for index in range(900)},
+    )
+    assert (len(found["trail"]), len(found["tags"]), len(found["variables"])) == (MAX_STEPS, MAX_TAGS, MAX_VARIABLES)
+    assert all(len(value) == 128 for value in found["variables"].values())
+
+
+@pytest.mark.parametrize(("mark", "test"), [("true", True), ("false", False), ("", False), (None, False)])
+def test_given_the_dialplans_mark_then_only_its_own_word_makes_a_test_call(mark: str | None, test: bool) -> None:
+    assert is_test(Fields({"variables": {"dialtrace_test": mark}})) is test

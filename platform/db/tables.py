@@ -475,6 +475,94 @@ rotations = Table(
     prefixes=["UNLOGGED"],
 )
 
+#: What clients' web hooks are to decide for calls that wait at a step. Kept for a day; the body, which names the caller,
+#: only until the question is settled.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("choices", ARRAY(Text), nullable=False),
+    Column("body", JSONB, nullable=False),
+    stamp("asked_at", default_now=True),
+    stamp("deadline_at", nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("answer", Text),
+    Column("fault", Text),
+    stamp("settled_at"),
+    # When the monitor woke the call with it.
+    stamp("woken_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "call_id", "step"),
+    CheckConstraint("state IN ('waiting', 'asking', 'answered', 'failed')", name="state"),
+    CheckConstraint("(state = 'answered') = (answer IS NOT NULL)", name="answered_has_answer"),
+    CheckConstraint("(state = 'failed') = (fault IS NOT NULL)", name="failed_has_fault"),
+    Index("ix_decisions_asked_at", "asked_at"),
+    Index("ix_decisions_open", "deadline_at", postgresql_where=text("state IN ('waiting', 'asking')")),
+    Index("ix_decisions_node", "node", "deadline_at", postgresql_where=text("woken_at IS NULL")),
+)
+
+#: What signs the questions to a client's web hooks. One secret is current; the one before it signs too until it expires.
+hook_secrets = Table(
+    "hook_secrets",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    stamp("made_at", default_now=True),
+    stamp("expires_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("octet_length(secret) BETWEEN 24 AND 64", name="secret"),
+    Index(
+        "ix_hook_secrets_current", "agency_id", "client_id", unique=True, postgresql_where=text("expires_at IS NULL")
+    ),
+)
+
+#: Who may not call: a list of the operator (for everybody), of an agency or of one client.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    # The client's id or, for a whole agency, the agency's: what a unique key can hold.
+    Column("scope_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("pattern", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    stamp("created_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "scope_id", "kind", "pattern", name="uq_blocks_agency_id_scope_id_kind_pattern"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("kind IN ('number', 'prefix', 'withheld')", name="kind"),
+    CheckConstraint(
+        "CASE kind WHEN 'number' THEN pattern ~ '^\\+[1-9][0-9]{4,14}$' "
+        "WHEN 'prefix' THEN pattern ~ '^\\+[1-9][0-9]{0,13}$' ELSE pattern = '' END",
+        name="pattern",
+    ),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
+)
+
+#: Whose turn it is in a flow: counts the plans that began at a step. Only dialtrace_decide touches it.
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("flow_id", Uuid, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("turn", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("agency_id", "flow_id", "step"),
+    prefixes=["UNLOGGED"],
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -489,6 +577,8 @@ TENANT: dict[str, str | None] = {
     "events": "client_id",
     "event_sequences": None,
     "idempotency_keys": None,
+    "decisions": "client_id",
+    "hook_secrets": "client_id",
     "blocks": "client_id",
     "rotations": None,
 }

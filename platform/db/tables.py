@@ -577,6 +577,7 @@ TENANT: dict[str, str | None] = {
     "events": "client_id",
     "event_sequences": None,
     "idempotency_keys": None,
+    "number_proofs": "client_id",
     "decisions": "client_id",
     "hook_secrets": "client_id",
     "blocks": "client_id",
@@ -587,7 +588,4 @@ TENANT: dict[str, str | None] = {
 REFERENCE = frozenset({"directory", "published_flows", "nodes"})
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
-SYSTEM_READS = frozenset(
-    {"agencies", "events", "live_calls", "nodes", "number_proofs", "prompts", "queue_entries", "recordings"}
-)
-    "number_proofs": "client_id",
+SYSTEM_READS = frozenset({"agencies", "events", "nodes", "number_proofs", "recordings"})

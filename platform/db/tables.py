@@ -525,44 +525,6 @@ hook_secrets = Table(
     ),
 )
 
-#: Who may not call: a list of the operator (for everybody), of an agency or of one client.
-blocks = Table(
-    "blocks",
-    metadata,
-    Column("agency_id", Uuid, nullable=False),
-    Column("id", Uuid, nullable=False),
-    Column("client_id", Uuid),
-    # The client's id or, for a whole agency, the agency's: what a unique key can hold.
-    Column("scope_id", Uuid, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("pattern", Text, nullable=False, server_default=""),
-    Column("note", Text, nullable=False, server_default=""),
-    stamp("created_at", default_now=True),
-    PrimaryKeyConstraint("agency_id", "id"),
-    UniqueConstraint("agency_id", "scope_id", "kind", "pattern", name="uq_blocks_agency_id_scope_id_kind_pattern"),
-    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
-    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
-    CheckConstraint("kind IN ('number', 'prefix', 'withheld')", name="kind"),
-    CheckConstraint(
-        "CASE kind WHEN 'number' THEN pattern ~ '^\\+[1-9][0-9]{4,14}$' "
-        "WHEN 'prefix' THEN pattern ~ '^\\+[1-9][0-9]{0,13}$' ELSE pattern = '' END",
-        name="pattern",
-    ),
-    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
-)
-
-#: Whose turn it is in a flow: counts the plans that began at a step. Only dialtrace_decide touches it.
-rotations = Table(
-    "rotations",
-    metadata,
-    Column("agency_id", Uuid, nullable=False),
-    Column("flow_id", Uuid, nullable=False),
-    Column("step", Text, nullable=False),
-    Column("turn", BigInteger, nullable=False, server_default=text("0")),
-    PrimaryKeyConstraint("agency_id", "flow_id", "step"),
-    prefixes=["UNLOGGED"],
-)
-
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,

@@ -131,3 +131,16 @@ ROUTE_COPY_ROUTES = Gauge("dialtrace_route_copy_routes", "Numbers in this machin
 ROUTE_COPY_FAILURES = Counter(
     "dialtrace_route_copy_failures_total", "Looks after which the copy stayed as it was, by what failed.", ["what"]
 )
+
+# --- outgoing ---
+OUTGOING_REQUESTS = Counter(
+    "dialtrace_outgoing_requests_total",
+    "Requests to other people's machines, by what for and how they ended: a class of status, or an error's word.",
+    ["use", "outcome"],
+)
+OUTGOING_SECONDS = Histogram(
+    "dialtrace_outgoing_seconds",
+    "From the look-up of the name to the last byte of the answer.",
+    ["use"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)

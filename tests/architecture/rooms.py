@@ -9,7 +9,7 @@ LEVELS = {
     "cdr": 4, "calls": 4,
     "recording": 3, "prompts": 3,
     "tenancy": 2, "numbers": 2, "pool": 2,
-    "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1,
+    "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
     "readiness": 0,
     "node": 2,
@@ -40,6 +40,7 @@ OFFERED = {
     "workers": {"call", "monitor", "agent", "route_copy"},
     "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},
+    "outgoing": {"errors", "model", "service", "signing"},
     "prompts": {"model", "errors", "service", "sound", "speech"},
 }
 
@@ -51,6 +52,7 @@ LIBRARIES = {
     "boto3": {"objectstore"},
     "botocore": {"objectstore"},
     "gevent": {"__main__", "workers", "node", "esl", "db/green"},
+    "urllib3": {"outgoing"},
     "sippy": {"node"},
     "greenswitch": {"esl"},
     "psycopg2": {"db", "*/store"},

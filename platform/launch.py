@@ -230,6 +230,7 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             argv=[*PROGRAM, "work", "calls"],
             environment={**environment, **metrics_of(settings, 3 + index)},
             ready=lambda: is_listening(settings.worker_listen),
+            notifies=True,
         )
         for index in range(settings["DIALTRACE_WORKER_PROCESSES"])
     ]
@@ -248,6 +249,7 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             argv=[*PROGRAM, "agent"],
             environment={**environment, **metrics_of(settings, 1)},
             stop_timeout_s=20,
+            notifies=True,
         ),
         *workers,
         ChildSpec(
@@ -255,6 +257,7 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             kind="monitor",
             argv=[*PROGRAM, "work", "nodes"],
             environment={**environment, **metrics_of(settings, 2)},
+            notifies=True,
         ),
     ]
 

@@ -5,10 +5,13 @@ reverse order. What a killed predecessor left running it takes over or ends. Kno
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +21,7 @@ import structlog
 from .errors import DialtraceError
 from .leftovers import Adopted, Entry, adopt, describe, end, end_session, fingerprint, read_record, write_record
 from .metrics import CHILD_RESTARTS
+from .readiness import READY, VARIABLE
 
 log = structlog.get_logger("supervisor")
 
@@ -47,6 +51,8 @@ class ChildSpec:
     ready: Callable[[], bool] | None = None
     ready_timeout_s: float = 20.0
     stop_timeout_s: float = 10.0
+    #: It says itself when it is ready (`readiness`), beside what ``ready`` sees from outside.
+    notifies: bool = False
     #: Its end would cost calls: a new supervisor goes on with the one that a killed supervisor left.
     holds_calls: bool = False
 
@@ -67,6 +73,7 @@ class Child:
         self._started_s = 0.0
         self._failures = 0
         self._start_again_s = 0.0
+        self._hears: socket.socket | None = None
 
     @property
     def pid(self) -> int | None:
@@ -84,7 +91,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 list(self.spec.argv),
-                env={**os.environ, **self.spec.environment},
+                env={**os.environ, **self.spec.environment, VARIABLE: self._ear()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -96,6 +103,28 @@ class Child:
         self._started_s = time.monotonic()
         self.entry = describe(self.spec.name, self._process.pid, self.spec.fingerprint())
 
+    def _ear(self) -> str:
+        """The address where the process that is started now says that it is ready; empty: nobody listens."""
+        if not self.spec.notifies:
+            return ""
+        self._close_ear()
+        name = f"dialtrace-ready-{secrets.token_hex(8)}"
+        self._hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._hears.bind("\0" + name)
+        return "@" + name
+
+    def _close_ear(self) -> None:
+        if self._hears is not None:
+            self._hears.close()
+            self._hears = None
+
+    def _is_ready(self) -> bool:
+        if self._hears is not None:
+            with suppress(BlockingIOError):
+                if READY in self._hears.recv(4096).splitlines():
+                    self._close_ear()
+        return self._hears is None and (self.spec.ready is None or self.spec.ready())
+
     def take_over(self, entry: Entry, process: Adopted) -> None:
         """Go on with a process that a former supervisor started."""
         self._process = process
@@ -104,14 +133,14 @@ class Child:
 
     def await_ready(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Wait until the child says it is ready; raises ChildNotReady, or Interrupted."""
-        if self.spec.ready is None:
+        if self.spec.ready is None and not self.spec.notifies:
             return
         deadline = time.monotonic() + self.spec.ready_timeout_s
         while time.monotonic() < deadline:
             if interrupted():
                 raise Interrupted
             # In this order: the port of one that has just ended may be somebody else's, who answers there.
-            is_ready = self.spec.ready()
+            is_ready = self._is_ready()
             if not self.alive:
                 break
             if is_ready:
@@ -156,6 +185,8 @@ class Child:
             self._process.kill()
             self._process.wait(5)
         self._end_rest()
+
+        self._close_ear()
 
     def _end_rest(self) -> None:
         if self.entry is not None:
@@ -238,6 +269,16 @@ class Supervisor:
     def restarts(self) -> dict[str, int]:
         """How often each child was started again."""
         return {name: child.restarts for name, child in self.children.items()}
+
+    def restart(self, name: str) -> None:
+        """Stop one child politely, start it anew and wait until it is ready. Raises ChildNotReady, Interrupted; the
+        child is then tended like any other."""
+        child = self.children[name]
+        child.ask_to_stop()
+        child.await_end()
+        child.start()
+        self._write_record()
+        child.await_ready(self._interrupted)
 
     def stop(self) -> None:
         """Stop all: the group that was started last goes first, its children together."""

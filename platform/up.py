@@ -1,4 +1,5 @@
-"""`dialtrace up`: the platform on one machine, empty at first, kept running until it is told to stop."""
+"""`dialtrace up`: the platform on one machine, empty at first, kept running until it is told to stop. SIGHUP, or
+`dialtrace restart`, restarts everything but the nodes, one process after another."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 import os
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -18,6 +20,7 @@ from .errors import DialtraceError
 from .launch import Plan, plan_nodes, plan_platform, running_database
 from .nodesfile import NodeSettings, NodesFileFaulty, read_nodes
 from .preflight import check_folder, check_ports, wanted_ports
+from .rolling import Progress, ask_for_restart, restart_all
 from .supervisor import Interrupted, Supervisor
 
 log = structlog.get_logger("up")
@@ -25,6 +28,10 @@ TEND_EVERY_S = 0.2
 #: The same at every start, as a firewall wants it.
 FIRST_RTP_PORT = 20_000
 NOTES = {"embedded": "embedded switch: not for production", "freeswitch": "FreeSWITCH"}
+
+
+#: Where a rolling restart tells how far it is, beside the lock.
+LOCK_FILE, RESTART_FILE = "up.lock", "up.restart.json"
 
 
 class AlreadyRunning(DialtraceError):
@@ -85,13 +92,15 @@ def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path
     def ask(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
+    restart = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
+    signal.signal(signal.SIGHUP, lambda *_: restart.set())
     check_folder(settings.data_dir)
     supervisor = Supervisor(
         log_folder=settings.data_dir / "logs", record=settings.data_dir / "up.children", interrupted=stop.is_set
     )
-    with Lock(settings.data_dir / "up.lock"), running_database(settings) as database_url:
+    with Lock(settings.data_dir / LOCK_FILE), running_database(settings) as database_url:
         nodes = kept_nodes(settings, count, first_sip_port, "freeswitch" if freeswitch else "embedded")
         plan = plan_platform(settings, database_url, nodes, freeswitch=freeswitch, first_rtp_port=FIRST_RTP_PORT)
         with supervisor:
@@ -100,7 +109,7 @@ def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path
             except Interrupted:
                 click.echo("stopping before everything had started")
             else:
-                _run(supervisor, plan, settings, stop)
+                _run(supervisor, plan, settings, stop, restart)
     click.echo("stopped")
 
 
@@ -116,7 +125,9 @@ def _start(supervisor: Supervisor, plan: Plan, settings: Settings) -> None:
         supervisor.start(group)
 
 
-def _run(supervisor: Supervisor, plan: Plan, settings: Settings, stop: threading.Event) -> None:
+def _run(
+    supervisor: Supervisor, plan: Plan, settings: Settings, stop: threading.Event, restart: threading.Event
+) -> None:
     click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference")
     for node in plan.nodes:
         click.echo(f"  {node.name:<10} sip:{node.sip} ({NOTES[node.kind]})")
@@ -124,5 +135,32 @@ def _run(supervisor: Supervisor, plan: Plan, settings: Settings, stop: threading
     click.echo("Ctrl-C stops all of it; the data stays")
     while not stop.wait(TEND_EVERY_S):
         supervisor.tend()
+        if restart.is_set():
+            restart.clear()
+            _restart(supervisor, settings)
     restarts = {name: count for name, count in supervisor.restarts().items() if count}
     click.echo(f"stopping; started again while it ran: {json.dumps(restarts) if restarts else 'none'}")
+
+
+def _restart(supervisor: Supervisor, settings: Settings) -> None:
+    with suppress(Interrupted):
+        progress = restart_all(supervisor, settings.data_dir / RESTART_FILE)
+        click.echo(f"restarted one after another: {', '.join(progress.done)}")
+        if progress.why:
+            click.echo(f"and no further: {progress.why}")
+
+
+def run_restart(settings: Settings, timeout_s: float) -> None:
+    """`dialtrace restart`: ask the `up` of this data folder for a rolling restart and follow it. Raises NotRunning,
+    RestartFailed."""
+    told: set[str] = set()
+
+    def tell(progress: Progress) -> None:
+        for name in progress.done:
+            if name not in told:
+                told.add(name)
+                click.echo(f"{len(told)} of {len(progress.wanted)}: {name} is ready again")
+
+    folder = settings.data_dir
+    ask_for_restart(folder / LOCK_FILE, folder / RESTART_FILE, timeout_s=timeout_s, tell=tell)
+    click.echo("all restarted; the nodes and their calls were not touched")

@@ -2,8 +2,8 @@
 
 #: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
 LEVELS = {
-    "__main__": 10, "cli": 9, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
-    "supervisor": 2, "leftovers": 1,
+    "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
+    "supervisor": 2, "leftovers": 1, "rolling": 3,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,
@@ -34,7 +34,7 @@ OFFERED = {
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "calls": {"flows", "model", "errors", "service", "plan", "routes"},
-    "cdr": {"model", "errors", "service", "interpret"},
+    "cdr": {"model", "errors", "service", "interpret", "explain"},
     "pool": {"placement"},
     "node": {"main", "model", "phones", "phones_plan"},
     "workers": {"call", "monitor", "agent", "route_copy"},
@@ -57,7 +57,7 @@ LIBRARIES = {
     "greenswitch": {"esl"},
     "psycopg2": {"db", "*/store"},
     "lupa": {"node"},
-    "click": {"cli", "up"},
+    "click": {"cli", "cli_prompt", "up"},
     "alembic": {"db"},
 }
 

@@ -183,3 +183,24 @@ def is_zombie(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.mark.timeout(240)
+def test_given_a_platform_that_runs_when_dialtrace_restart_then_all_but_its_node_are_new_and_ready(
+    place: Place,
+) -> None:
+    run = place.start()
+    said(run, "platform is up")
+    before = place.children()
+    asked = place.command("restart")
+    assert asked.returncode == 0, asked.stderr
+    after = place.children()
+    assert [line.split()[3] for line in asked.stdout.splitlines()[:2]] == ["worker-1", "worker-2"]
+    assert {name for name in before if before[name] == after[name]} == {"node-1"}
+    assert place.is_ready()
+    run.send_signal(signal.SIGTERM)
+    rest, _ = run.communicate(timeout=60)
+    assert "started again while it ran: none" in rest
+    again = place.command("restart")
+    assert again.returncode == 1
+    assert "No `dialtrace up` runs" in again.stderr

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r'expression="\^\\\+\?\(\[1-9\]\[0-9\]\{4,14\}\)\$"')
 #: From here to the extension's end our dialplan asks a worker; what stands in between and is no such question is kept.
 _ASKS = re.compile(
     r'application="(?:socket|sched_transfer|sched_cancel)"'
-    r'|data="socket_resume=|data="dialtrace_plan=|data="\$\{dialtrace_plan\} inline"'
+    r'|data="(?:\^\^;)?socket_resume=|data="dialtrace_plan=|data="\$\{dialtrace_plan\} inline"'
 )
 #: What must have been found, or the packaged dialplan has changed in a way that this file does not know.
 _QUESTIONS = 7

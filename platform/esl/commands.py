@@ -47,7 +47,10 @@ def _block(line: str, headers: tuple[tuple[str, str], ...] = (), body: str = "")
     counted = body.encode("utf-8")
     if body:
         headers = (*headers, ("content-type", "text/plain"), ("content-length", str(len(counted))))
-    lines = [line, *(f"{name}: {value}" for name, value in headers)]
+    # No space after the colon: the switch reads a command's lines byte by byte, and lets every other thread run between
+    # two of them (mod_event_socket.c, read_packet, switch_os_yield); a body it reads at once. On a busy machine each
+    # byte of a line costs a caller up to a millisecond (loadtest/bench_setup.py).
+    lines = [line, *(f"{name}:{value}" for name, value in headers)]
     block = "\n".join(lines).encode("utf-8") + b"\n\n" + counted
     if len(block) > MAX_COMMAND_BYTES:
         raise UnsafeValue(f"a command of {len(block)} bytes is over {MAX_COMMAND_BYTES}")

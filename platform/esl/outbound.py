@@ -248,19 +248,18 @@ class OutboundServer(_CallServer[OutboundCall]):
         return OutboundCall(line, parse_connect(answer[0]), self._command_timeout_s)
 
 
-def _value(frame: Frame) -> str:
-    """A reply's value. An empty one is told as "-ERR command not found": the switch says so instead of any empty reply
-    (mod_event_socket.c, parse_command, "done")."""
-    return "" if frame.refused else frame.reply_text
-
-
 class AskingServer(_CallServer[AskedCall]):
-    """Asks for ``variables`` and never says ``connect``. For sockets that are ``async full``, on channels that have
-    ``socket_resume``: without that variable a call would stay in the socket for ever when we leave.
+    """Asks for one variable, which the dialplan has filled with all that is wanted, and never says ``connect``. For
+    sockets that are ``async full``, on channels that have ``socket_resume``: without that variable a call would stay in
+    the socket for ever when we leave.
+
+    ``asks`` names the variable; it holds the call's UUID and then the values of ``variables`` in their order, ``|``
+    between them: no value may hold that sign. Replies are cut at 511 bytes (mod_event_socket.c, listener_run).
 
     Why: a channel whose worker has said ``connect`` is parked, and the park sleeps 20 ms before it looks whether it is
     over (switch_ivr.c, switch_ivr_park); one whose worker leaves without that word is looked at every millisecond
-    (mod_event_socket.c, socket_function). What was sent before we leave is carried out all the same.
+    (mod_event_socket.c, socket_function). What was sent before we leave is carried out all the same. And one short
+    question, because of what a byte of a command costs (commands.py).
     """
 
     def __init__(
@@ -269,25 +268,26 @@ class AskingServer(_CallServer[AskedCall]):
         handler: Callable[[AskedCall], None],
         *,
         variables: Sequence[str],
+        asks: str = "asks",
         **options: Any,
     ) -> None:
         super().__init__(listener, handler, **options)
         self._variables = tuple(variables)
         # The answer to a first command other than `connect` is never written (mod_event_socket.c, listener_run).
-        self._question = b"".join(commands.getvar(name) for name in ("uuid", "uuid", *self._variables))
+        self._question = b"x\n\n" + commands.getvar(asks)
 
     def _begin(self, line: _Line) -> AskedCall:
-        count = 1 + len(self._variables)
-        told = [_value(frame) for frame in line.exchange(self._question, count, self._connect_timeout_s)]
-        if len(told) == count and told[1:2] == told[:1]:
-            # This switch did answer the first one.
-            told = told[1:] + [_value(frame) for frame in line.exchange(b"", 1, self._connect_timeout_s)]
-        if not told:
+        replies = line.exchange(self._question, 1, self._connect_timeout_s)
+        if replies and replies[0].refused:
+            # Either this switch does answer the first command, or the variable is empty.
+            replies = line.exchange(b"", 1, self._connect_timeout_s)
+        if not replies:
             raise NobodySpoke
-        if len(told) < count:
-            raise ConnectionLost("the call ended before it could be handled")
+        call_id, *values = replies[0].reply_text.split("|")
         try:
-            call_id = call_uuid(told[0])
+            call_uuid(call_id)
         except UnsafeValue as fault:
             raise BadEvent(f"the switch does not say which call it is: {fault}") from fault
-        return AskedCall(line, call_id, dict(zip(self._variables, told[1:], strict=True)), self._command_timeout_s)
+        # A switch whose dialplan is of another release may tell more or fewer; what is missing is not set.
+        told = dict.fromkeys(self._variables, "") | dict(zip(self._variables, values, strict=False))
+        return AskedCall(line, call_id, told, self._command_timeout_s)

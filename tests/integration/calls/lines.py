@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import make_url
 
 from dialtrace.esl.wire import CommandReader, encode_frame
+from dialtrace.workers.call import ASKED
 
 CALL = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0"
 STARTED_US = 1_767_312_000_000_000  # 2026-01-02 00:00 UTC
@@ -50,15 +51,15 @@ class Answer:
 
 
 def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) -> Answer:
-    """Plays the switch for one call: connects, tells the variables that it is asked for, and takes what comes until
-    ``exit``. Like the switch it never answers a first command that is not ``connect``."""
+    """Plays the switch for one call: connects, tells what it is asked for, and takes what comes until ``exit``. Like
+    the switch it never answers a first command that is not ``connect``."""
     told = {
-        "uuid": CALL,
         "dialtrace_dialled": dialled,
         "dialtrace_started": str(STARTED_US),
         "dialtrace_spool": "/var/spool/n1",
         **variables,
     }
+    asks = "|".join([CALL, *(told.get(name, "") for name in ASKED)])
     began_s = time.monotonic()
     reader, heard = CommandReader(), []
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
@@ -68,14 +69,13 @@ def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) ->
                 break
             for command in reader.feed(data):
                 heard.append(command)
-                verb, _, name = command.line.partition(" ")
                 if len(heard) > 1:
-                    text = told.get(name, "-ERR command not found") if verb == "getvar" else "+OK"
+                    text = asks if command.line == "getvar asks" else "+OK"
                     line.sendall(encode_frame([("Content-Type", "command/reply"), ("Reply-Text", text)]))
     plans = [one.body.decode() for one in heard if one.line == "sendmsg"]
     assert len(plans) <= 1
     plan = plans[0].removeprefix("dialtrace_plan=") if plans else None
-    lines = [one.line for one in heard if not one.line.startswith("getvar ")]
+    lines = [one.line for one in heard if one.line not in ("x", "getvar asks")]
     return Answer(plan, lines, time.monotonic() - began_s)
 
 

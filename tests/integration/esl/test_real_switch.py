@@ -9,6 +9,7 @@ import shutil
 import socket as stdlib_socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import gevent
@@ -118,9 +119,11 @@ def stock_uuid(reply):
     return StockEvent("".join(f"{name}: {value}\n" for name, value in reply.raw.items())).headers["Unique-ID"]
 
 
-def start_call(fs, address, name):
+def start_call(fs, address, name, more=""):
     target = f"&socket({address[0]}:{address[1]}\\sasync\\sfull)".replace("\\s", " ")
-    variables = f"{{socket_resume=true,origination_caller_id_name={name},origination_caller_id_number=442079460001}}"
+    variables = (
+        f"{{{more}socket_resume=true,origination_caller_id_name={name},origination_caller_id_number=442079460001}}"
+    )
     fs.command(commands.raw_line(f"bgapi originate {variables}loopback/100/default/XML '{target}'"))
 
 
@@ -188,23 +191,24 @@ def test_given_a_handler_that_fails_when_the_switch_hands_over_then_the_switch_g
 
 
 def test_given_a_real_switch_when_variables_are_asked_for_then_they_come_and_the_call_goes_on(fs, closing, until):
-    """Without ``connect``: the first answer is missing, the others are in order, and the plan is still carried out."""
+    """Without ``connect``: the first answer is missing, and the plan is still carried out."""
     calls, failures = [], []
 
     def handler(call):
         replies = call.run(commands.execute("set", "dialtrace_mark=kept", lock=False), commands.exit_())
         calls.append((call.call_id, [call.variable(name) for name in names], replies[0].reply_text))
 
-    names = ("origination_caller_id_number", "absent", "socket_resume")
+    names = ("number", "absent", "resumes")
+    wanted = str(uuid.uuid4())
     server = AskingServer(("127.0.0.1", 0), handler, variables=names, on_failure=failures.append)
     server.start()
     closing.append(lambda: server.stop(0))
     fs.subscribe("CHANNEL_HANGUP_COMPLETE")
-    start_call(fs, server.address, "Alice")
+    start_call(fs, server.address, "Alice", f"origination_uuid={wanted},asks={wanted}|442079460001||true,")
     assert until(lambda: calls or failures)
     assert failures == []
     call_id, told, reply = calls[0]
-    assert (told, reply) == (["442079460001", None, "true"], "+OK")
+    assert (call_id, told, reply) == (wanted, ["442079460001", None, "true"], "+OK")
 
     def ended():
         return [event for event in fs.heard if event.get("Unique-ID") == call_id]

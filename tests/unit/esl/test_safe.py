@@ -131,10 +131,10 @@ def test_given_good_values_when_building_then_the_bytes_are_what_the_switch_expe
     assert (
         commands.execute("playback", "/é.wav", event_id="e-1", call=CALL.upper())
         == (
-            f"sendmsg {CALL}\ncall-command: execute\nexecute-app-name: playback\nevent-uuid: e-1\nevent-lock: true\n"
-            "content-type: text/plain\ncontent-length: 7\n\n/é.wav"
+            f"sendmsg {CALL}\ncall-command:execute\nexecute-app-name:playback\nevent-uuid:e-1\nevent-lock:true\n"
+            "content-type:text/plain\ncontent-length:7\n\n/é.wav"
         ).encode()
     )
-    assert commands.hangup("USER_BUSY") == b"sendmsg\ncall-command: hangup\nhangup-cause: USER_BUSY\n\n"
-    assert commands.bgapi("status", job_id="j-1") == b"bgapi status\nJob-UUID: j-1\n\n"
+    assert commands.hangup("USER_BUSY") == b"sendmsg\ncall-command:hangup\nhangup-cause:USER_BUSY\n\n"
+    assert commands.bgapi("status", job_id="j-1") == b"bgapi status\nJob-UUID:j-1\n\n"
     assert commands.filter_header("Unique-ID", CALL) == f"filter Unique-ID {CALL}\n\n".encode()

@@ -18,7 +18,7 @@ SUDO := sudo
 endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
-SYSTEM := python3-venv sip-tester
+SYSTEM := python3-venv sip-tester espeak-ng
 JOBS ?= 2
 
 CALLS ?= 100

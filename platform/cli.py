@@ -9,13 +9,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_prompt import prompt_group
 from .config import Settings, SettingsFaulty, host_port, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
+
+if TYPE_CHECKING:
+    from .prompts.service import PromptService
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
@@ -177,12 +181,16 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
     settings = begin("monitor", metrics=metrics)
     need_database(settings)
     from .nodesfile import read_nodes
-    from .services import build_database
+    from .services import build_database, build_prompts
     from .workers.monitor import run_monitor
     from .workers.route_copy import route_copy_path
 
+    database = build_database(settings)
     run_monitor(
-        read_nodes(settings.nodes_file), build_database(settings), route_copy=route_copy_path(settings.data_dir)
+        read_nodes(settings.nodes_file),
+        database,
+        route_copy=route_copy_path(settings.data_dir),
+        render_standard=build_prompts(settings, database).ensure_standard,
     )
 
 
@@ -324,6 +332,24 @@ def db_status() -> None:
     for name in found.pending:
         click.echo(f"pending: {name}")
     sys.exit(1 if found.pending else 0)
+
+
+@contextmanager
+def opened_prompts() -> Iterator[PromptService]:
+    """For `dialtrace prompt`."""
+    from .db.engine import Database
+    from .services import build_prompts
+
+    settings = begin("prompt")
+    with any_database(settings) as url:
+        database = Database(url, pool_size=1)
+        try:
+            yield build_prompts(settings, database)
+        finally:
+            database.dispose()
+
+
+cli.add_command(prompt_group(opened_prompts))
 
 
 @cli.group()

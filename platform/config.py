@@ -171,6 +171,13 @@ SETTINGS: tuple[Setting, ...] = (
         "only: several API machines must share one).",
         secret=True,
     ),
+    Setting(
+        "DIALTRACE_SPEECH",
+        _choice("espeak-ng", "none"),
+        "espeak-ng",
+        "What renders the texts that flows say, where the API and monitor run: Debian's espeak-ng, or nothing; such "
+        "flows are then refused.",
+    ),
     Setting("DIALTRACE_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "Least level that is logged."),
     Setting("DIALTRACE_LOG_FORMAT", _choice("text", "json"), "text", "Form of the log lines."),
 )

@@ -14,6 +14,8 @@ from .db.tables import OPERATOR_AGENCY
 from .numbers.service import NumberService
 from .objectstore.model import ObjectStore
 from .objectstore.service import open_store
+from .prompts.service import PromptService
+from .prompts.speech import open_speech
 from .recording.service import RecordingService
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService
@@ -29,6 +31,19 @@ def build_database(settings: Settings, *, pool_size: int = 5, statement_timeout_
     return Database(settings.database_url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms)
 
 
+def build_prompts(settings: Settings, database: Database) -> PromptService:
+    """Speech: what renders texts and keeps them."""
+    speech = open_speech(settings["DIALTRACE_SPEECH"])
+    return PromptService(database, SystemClock(), speech=speech, convert=_telephone_wav)
+
+
+def _telephone_wav(data: bytes, *, longest_s: float) -> tuple[bytes, int]:
+    """Its numerics are loaded by the first sound: most processes never convert one."""
+    from .prompts.sound import telephone_wav
+
+    return telephone_wav(data, longest_s=longest_s)
+
+
 def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
@@ -37,7 +52,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         database=database,
         tenancy=TenancyService(database, clock),
         numbers=NumberService(database, clock),
-        flows=CallFlowService(database, clock),
+        flows=CallFlowService(database, clock, prompts=build_prompts(settings, database)),
         cdr=CdrService(database),
         recordings=RecordingService(database, build_store(settings)),
         secret_key=settings["DIALTRACE_SECRET_KEY"],

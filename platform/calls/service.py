@@ -17,18 +17,22 @@ from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
 from ..paging import Page
+from ..prompts.errors import CannotSay
+from ..prompts.service import NoPrompts, Renders
 from . import store
 from .errors import FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
 from .flows import compile_flow, parse_flow, target_ids
 from .model import DEFAULT_RING_S, Flow, NodeReport, Target, name_fault, target_faults
+from .speech import said_in, unsayable
 
 
 class CallFlowService:
-    """The use cases of flows and targets."""
+    """The use cases of flows and targets. ``prompts`` renders what flows say."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, prompts: Renders | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._prompts = NoPrompts() if prompts is None else prompts
 
     # --- targets ---
 
@@ -85,6 +89,7 @@ class CallFlowService:
     def create_flow(self, agency_id: UUID, client_id: UUID, *, name: str, document: object) -> Flow:
         """A new flow, published at once. Raises FlowFaulty, ClientNotFound."""
         values = _checked_flow(name=name, document=document)
+        self._render(agency_id, values["document"])
         with self._database.tenant(agency_id, client_id) as connection:
             flow = store.insert_flow(connection, {**self._fresh(agency_id, client_id), **values})
             self._publish(connection, flow)
@@ -116,6 +121,8 @@ class CallFlowService:
 
         Raises FlowNotFound, FlowFaulty, and VersionConflict unless it is at ``expected_version``.
         """
+        if document is not None:
+            self._render(agency_id, _checked_flow(name="-", document=document)["document"])
         with self._database.tenant(agency_id, client_id) as connection:
             seen = _found_flow(store.find_flow(connection, flow_id))
             values = _checked_flow(
@@ -129,6 +136,15 @@ class CallFlowService:
             flow = store.change_flow(connection, flow_id, {**values, "updated_at": self._clock.now()})
             self._publish(connection, flow)
             return flow
+
+    def _render(self, agency_id: UUID, document: dict[str, Any]) -> None:
+        """What the flow says is kept before any call can be told to play it: rendering takes its time, so it is done
+        before the flow's transaction, and a text more than needed harms nobody. Raises FlowFaulty."""
+        said = said_in(document)
+        try:
+            self._prompts.ensure_rendered(agency_id, said.values())
+        except CannotSay as fault:
+            raise unsayable(said, fault) from fault
 
     def _publish(self, connection: Connection, flow: Flow) -> None:
         wanted = target_ids(parse_flow(flow.document))

@@ -538,6 +538,7 @@ TENANT: dict[str, str | None] = {
     "recordings": "client_id",
     "events": "client_id",
     "event_sequences": None,
+    "prompts": None,
     "idempotency_keys": None,
     "number_proofs": "client_id",
     "decisions": "client_id",
@@ -550,4 +551,4 @@ TENANT: dict[str, str | None] = {
 REFERENCE = frozenset({"directory", "published_flows", "nodes"})
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
-SYSTEM_READS = frozenset({"agencies", "events", "nodes", "number_proofs", "recordings"})
+SYSTEM_READS = frozenset({"agencies", "events", "nodes", "number_proofs", "prompts", "recordings"})

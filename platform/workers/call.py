@@ -35,7 +35,9 @@ from ..metrics import (
     WORKER_FAILURES,
     WORKER_REFUSALS,
 )
+from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
+from .prompt_files import PlanSounds
 from .route_copy import RouteCopy
 from .routes import RouteNotKnown, RouteReader
 
@@ -63,10 +65,12 @@ class BadQuestion(DialtraceError):
 
 
 class CallWorker:
-    """Answers the switch's questions. ``read`` finds a number's route within a bounded time."""
+    """Answers the switch's questions. ``routes`` finds a number's route within a bounded time, ``sounds`` makes a plan
+    playable."""
 
-    def __init__(self, routes: RouteReader) -> None:
+    def __init__(self, routes: RouteReader, sounds: PlanSounds) -> None:
         self._routes = routes
+        self._sounds = sounds
 
     def handle(self, call: AskedCall) -> None:
         """One question. Raises only what the server then tells :meth:`failed`."""
@@ -113,12 +117,13 @@ class CallWorker:
         for name, value, pattern in (("dialled", dialled, _DIALLED), ("started", started, _STAMP_US)):
             if not pattern.fullmatch(value):
                 raise BadQuestion(f"{BadQuestion.__doc__} (dialtrace_{name})")
+        spool = server_path(call.variable("dialtrace_spool") or "")
         found = self._routes.read("+" + dialled)
         plan = make_plan(
             found.route,
             call_id=call.call_id,
             day=from_microseconds(int(started)).strftime("%Y%m%d"),
-            spool=server_path(call.variable("dialtrace_spool") or ""),
+            spool=spool,
             decided="worker",
             step=call.variable("dialtrace_step"),
         )
@@ -128,7 +133,7 @@ class CallWorker:
         refused = refusal(found.route)
         if refused is not None:
             WORKER_REFUSALS.labels(refused).inc()
-        return plan
+        return self._sounds.ready(plan, spool)
 
 
 def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: Path) -> None:
@@ -139,7 +144,7 @@ def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: 
     """
     find_route = RouteStore(database).find_route
     copy = RouteCopy(route_copy)
-    worker = CallWorker(RouteReader(find_route, find_on_disk=copy.find))
+    worker = CallWorker(RouteReader(find_route, find_on_disk=copy.find), PlanSounds(PromptSounds(database).rendered))
     server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed, admission=Admission())
     _warm_up(find_route)
     server.start()

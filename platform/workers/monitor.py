@@ -38,10 +38,12 @@ from ..metrics import (
     NODE_UP,
 )
 from ..nodesfile import NodeSettings
+from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
 from .journal_writer import JournalWriter
 from .node_reporter import NodeReporter
 from .plan_keeper import PlanKeeper
+from .prompt_files import PromptKeeper, keep_standard
 from .route_copy import RouteCopyFile
 from .route_keeper import RouteKeeper
 from .switch_facts import Live, count_of, event_json, is_caller_leg, live_calls, stamp_us, started_of
@@ -293,19 +295,30 @@ def keep_recording_folders(node: NodeSettings) -> None:
         gevent.sleep(FOLDERS_EVERY_S)
 
 
-def run_monitor(nodes: Sequence[NodeSettings], database: Database, *, route_copy: Path) -> None:
+def run_monitor(
+    nodes: Sequence[NodeSettings],
+    database: Database,
+    *,
+    route_copy: Path,
+    render_standard: Callable[[], None] = lambda: None,
+) -> None:
     """Watches the nodes until SIGTERM or SIGINT, and keeps the machine's copy of the routes in the file ``route_copy``.
-    The process must be patched for gevent (``__main__``)."""
+    ``render_standard`` makes sure of the apologies and the like that every installation says. The process must be
+    patched for gevent (``__main__``)."""
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
     routes, node_rows, group = RouteStore(database), NodeService(database), Group()
+    sounds = PromptSounds(database)
     links, journals = [], []
     for node in nodes:
         journal = JournalWriter(node=node.name, path=node.journal_path)
         reporter = NodeReporter(node, node_rows.report)
         monitor = NodeMonitor(node, reporter=reporter, journal=journal)
-        keeper = PlanKeeper(node=node.name, spool=node.spool, routes_changed=routes.routes_changed)
+        keeper = PlanKeeper(
+            node=node.name, spool=node.spool, routes_changed=routes.routes_changed, find_sounds=sounds.rendered
+        )
+        _start(group, f"prompts-{node.name}", PromptKeeper(node=node.name, spool=node.spool, sounds=sounds).run)
         journals.append(journal)
         links.append(_start(group, f"link-{node.name}", monitor.run))
         for name, run in (("journal", journal.run), ("report", reporter.run), ("plans", keeper.run)):
@@ -313,6 +326,7 @@ def run_monitor(nodes: Sequence[NodeSettings], database: Database, *, route_copy
         _start(group, f"folders-{node.name}", keep_recording_folders, node)
     route_keeper = RouteKeeper(file=RouteCopyFile(route_copy), routes_changed=routes.routes_changed)
     _start(group, "routes", route_keeper.run)
+    _start(group, "standard-prompts", keep_standard, render_standard)
     log.info("monitor ready", nodes=[node.name for node in nodes])
     tell_ready()
     stop.wait()

@@ -1,7 +1,8 @@
 """Keeps a node's fallback plans: everything at the start, what has changed every second, nothing touched while the
 database is away. One keeper a node, so that a full disk is that node's trouble only.
 
-Files are replaced by rename and not synced: after a power cut the next full run writes again whatever differs.
+Sounds are on the node before a plan that names them. Files are replaced by rename and not synced: after a power cut the
+next full run writes again whatever differs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..calls.plan import plan_file, plan_path
 from ..calls.routes import RouteChanges
 from ..db.errors import DatabaseError
 from ..metrics import PLAN_FAILURES, PLAN_FILES_CHANGED, PLAN_SYNCED
+from .prompt_files import FindSounds, PromptFolder, bring_for_plans
 
 log = structlog.get_logger("monitor")
 
@@ -94,9 +96,12 @@ class PlanKeeper:
         node: str,
         spool: Path,
         routes_changed: RoutesChanged,
+        find_sounds: FindSounds,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._node = node
+        self._folder = PromptFolder(spool)
+        self._find_sounds = find_sounds
         self._spool = str(spool)
         self._files = PlanFiles(spool)
         self._routes_changed = routes_changed
@@ -137,7 +142,8 @@ class PlanKeeper:
 
     def _keep(self, routes: Mapping[str, Route]) -> None:
         for part in _parts(routes.items(), _AT_A_TIME):
-            texts = dict(self._made(part))
+            # A plan may be taken the moment it is there, so what it plays is there before.
+            texts = bring_for_plans(dict(self._made(part)), self._folder, self._find_sounds)
             self._count(self._on_disk(self._files.put_all, texts))
 
     def _remove_strangers(self, routes: Mapping[str, Route]) -> None:

@@ -17,7 +17,7 @@ except JournalError as fault:
 def refuse(*_):
     raise OSError(28, "No space left on device")
 try:
-    PlanKeeper(node="node-1", spool=missing, routes_changed=None)._on_disk(refuse, {})
+    PlanKeeper(node="node-1", spool=missing, routes_changed=None, find_sounds=dict)._on_disk(refuse, {})
 except OSError as fault:
     print("plans:", fault.strerror)
 """

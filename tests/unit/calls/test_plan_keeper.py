@@ -47,7 +47,7 @@ class Seconds:
 
 
 def keeper(spool, routes, clock=None):
-    return PlanKeeper(node="n1", spool=spool, routes_changed=routes, monotonic_s=clock or Seconds())
+    return PlanKeeper(node="n1", spool=spool, routes_changed=routes, find_sounds=dict, monotonic_s=clock or Seconds())
 
 
 def files(spool):

@@ -1,0 +1,137 @@
+"""Rendering and keeping prompts: done when a flow is published, long before a call needs them.
+
+Nothing here runs while a caller waits. Must not know flows, nodes or where their files lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Protocol
+from uuid import UUID
+
+from ..clock import Clock
+from ..db.engine import Database
+from ..db.tables import OPERATOR_AGENCY
+from .errors import CannotSay, PromptError, SpeechMissing
+from .model import LONGEST_S, Prompt, Say, checked_name, standard_prompts
+from .store import digests, kept_names, list_prompts, put_prompts, sounds
+
+OPERATOR = UUID(OPERATOR_AGENCY)
+#: An announcement that was brought from elsewhere may be longer than what is rendered here.
+LONGEST_FILE_S = 300
+
+
+class Speaks(Protocol):
+    """What turns a text into a WAV of any rate (prompts.speech)."""
+
+    def render(self, say: Say) -> bytes: ...
+
+
+class Converts(Protocol):
+    """What turns a WAV into a telephone's, and says how many milliseconds it lasts (prompts.sound)."""
+
+    def __call__(self, data: bytes, *, longest_s: float) -> tuple[bytes, int]: ...
+
+
+class Renders(Protocol):
+    """What others need of this room: see PromptService.ensure_rendered."""
+
+    def ensure_rendered(self, agency_id: UUID, prompts: Iterable[Say]) -> None: ...
+
+
+class NoPrompts:
+    """Where nothing can be said."""
+
+    def ensure_rendered(self, agency_id: UUID, prompts: Iterable[Say]) -> None:
+        """Refuses whatever is to be said. Raises CannotSay."""
+        faults = {say.name: SpeechMissing() for say in prompts}
+        if faults:
+            raise CannotSay(faults)
+
+
+class PromptService:
+    """The use cases of prompts. ``speech`` and ``convert`` come from outside: this room's readers (the workers) need
+    neither a speech program nor its numerics."""
+
+    def __init__(self, database: Database, clock: Clock, *, speech: Speaks, convert: Converts) -> None:
+        self._database = database
+        self._clock = clock
+        self._speech = speech
+        self._convert = convert
+
+    def ensure_rendered(self, agency_id: UUID, prompts: Iterable[Say]) -> None:
+        """All of these are kept when it returns; what was kept before is not rendered again. Opens a transaction of its
+        own, so call it outside any other. Raises CannotSay (its ``faults`` by name); then nothing was kept."""
+        wanted = {say.name: say for say in prompts}
+        if not wanted:
+            return
+        with self._database.tenant(agency_id) as connection:
+            missing = wanted.keys() - kept_names(connection, agency_id, wanted)
+        rows, faults = [], {}
+        for name in sorted(missing):
+            try:
+                rows.append(self._rendered(agency_id, wanted[name]))
+            except PromptError as fault:
+                faults[name] = fault
+        if faults:
+            raise CannotSay(faults)
+        with self._database.tenant(agency_id) as connection:
+            put_prompts(connection, rows)
+
+    def ensure_standard(self) -> None:
+        """Apologies and places in a queue, the operator's own. Raises CannotSay."""
+        self.ensure_rendered(OPERATOR, standard_prompts())
+
+    def import_file(self, name: str, data: bytes) -> int:
+        """Keeps an operator's announcement, for steps that name a file; one of that name is replaced. Its length in
+        milliseconds. Raises NameFaulty, SoundFaulty."""
+        wav, duration_ms = self._convert(data, longest_s=LONGEST_FILE_S)
+        row = self._row(OPERATOR, checked_name(name), "file", wav, duration_ms)
+        with self._database.tenant(OPERATOR) as connection:
+            put_prompts(connection, [row], replace=True)
+        return duration_ms
+
+    def list_all(self) -> list[Prompt]:
+        """Every agency's."""
+        with self._database.system() as connection:
+            return list_prompts(connection, None)
+
+    def _rendered(self, agency_id: UUID, say: Say) -> dict[str, Any]:
+        wav, duration_ms = self._convert(self._speech.render(say), longest_s=LONGEST_S)
+        row = self._row(agency_id, say.name, "say", wav, duration_ms)
+        text_sha256 = hashlib.sha256(say.text.encode("utf-8")).digest()
+        return {**row, "language": say.language, "voice": say.voice, "text_sha256": text_sha256}
+
+    def _row(self, agency_id: UUID, name: str, kind: str, wav: bytes, duration_ms: int) -> dict[str, Any]:
+        return {
+            "agency_id": agency_id,
+            "name": name,
+            "kind": kind,
+            "sha256": hashlib.sha256(wav).digest(),
+            "wav": wav,
+            "duration_ms": duration_ms,
+            "created_at": self._clock.now(),
+        }
+
+
+class PromptSounds:
+    """Reads the sounds for the nodes, whoever's they are."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rendered(self, names: Iterable[str]) -> dict[str, bytes]:
+        """WAV files of rendered texts by name; what nobody has is left out. Raises the errors of `db.errors`."""
+        with self._database.system() as connection:
+            return sounds(connection, names, None)
+
+    def operators(self) -> dict[str, bytes]:
+        """SHA-256 of each of the operator's sounds, by name. Raises the errors of `db.errors`."""
+        with self._database.system() as connection:
+            return digests(connection, OPERATOR)
+
+    def operators_sounds(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The operator's WAV files of these names. Raises the errors of `db.errors`."""
+        with self._database.system() as connection:
+            return sounds(connection, names, [OPERATOR])

@@ -1,0 +1,59 @@
+"""SQL of prompts. Each function works inside a transaction that its caller has opened: the owning agency's, or the
+system's where it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, func, select, true
+from sqlalchemy.dialects.postgresql import insert
+
+from ..db.tables import prompts
+from .model import Prompt
+
+_FACTS = [prompts.c[name] for name in Prompt.__slots__ if name != "size_bytes"]
+
+
+def kept_names(connection: Connection, agency_id: UUID, names: Iterable[str]) -> set[str]:
+    """Those of the names that the agency has."""
+    query = select(prompts.c.name).where(prompts.c.agency_id == agency_id, prompts.c.name.in_(list(names)))
+    return set(connection.execute(query).scalars())
+
+
+def put_prompts(connection: Connection, rows: Sequence[Mapping[str, Any]], *, replace: bool = False) -> None:
+    """Keeps prompts; one that is there already stays, unless ``replace``."""
+    if not rows:
+        return
+    statement = insert(prompts).values([dict(row) for row in rows])
+    if replace:
+        changed = {name: statement.excluded[name] for name in ("wav", "sha256", "duration_ms", "created_at")}
+        statement = statement.on_conflict_do_update(index_elements=["agency_id", "name"], set_=changed)
+    else:
+        statement = statement.on_conflict_do_nothing()
+    connection.execute(statement)
+
+
+def list_prompts(connection: Connection, agency_id: UUID | None) -> list[Prompt]:
+    """What is kept, by name; ``agency_id`` None: everybody's (a system read)."""
+    query = select(*_FACTS, func.length(prompts.c.wav).label("size_bytes"))
+    query = query.where(true() if agency_id is None else prompts.c.agency_id == agency_id)
+    rows = connection.execute(query.order_by(prompts.c.agency_id, prompts.c.name))
+    return [Prompt(**row) for row in rows.mappings()]
+
+
+def sounds(connection: Connection, names: Iterable[str], agency_ids: Iterable[UUID] | None) -> dict[str, bytes]:
+    """WAV files by name, of these agencies or (None) of whoever has them: a rendered text's name is its content, so
+    everybody's is the same (a system read)."""
+    query = select(prompts.c.name, prompts.c.wav).where(prompts.c.name.in_(list(names)))
+    if agency_ids is not None:
+        query = query.where(prompts.c.agency_id.in_(list(agency_ids)))
+    query = query.distinct(prompts.c.name).order_by(prompts.c.name)
+    return {row.name: bytes(row.wav) for row in connection.execute(query)}
+
+
+def digests(connection: Connection, agency_id: UUID) -> dict[str, bytes]:
+    """SHA-256 of every WAV file of an agency, by name (a system read)."""
+    query = select(prompts.c.name, prompts.c.sha256).where(prompts.c.agency_id == agency_id)
+    return {row.name: bytes(row.sha256) for row in connection.execute(query)}

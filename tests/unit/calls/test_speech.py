@@ -3,7 +3,6 @@
 import pytest
 
 from dialtrace.calls.errors import FlowFaulty
-from dialtrace.calls.flow_values import said_name
 from dialtrace.calls.speech import said_in, unsayable
 from dialtrace.prompts.errors import CannotSay, VoiceUnknown
 from dialtrace.prompts.model import Say
@@ -49,8 +48,3 @@ def test_given_a_voice_that_there_is_not_when_rendering_failed_then_each_place_t
     assert [(one.pointer, one.code, one.message) for one in found] == [
         ("/steps/0/prompt", "cannot_be_said", "no voice 'nobody'")
     ]
-
-
-@pytest.mark.parametrize("said", [Say("Hello", "en"), Say("Здравствуйте", "ru", "ru+f3")])
-def test_given_a_text_when_compiled_and_when_rendered_then_its_file_has_one_name(said):
-    assert said_name(said.language, said.voice, said.text) == said.name

@@ -34,6 +34,14 @@ _REFUSED: Mapping[str, Outcome] = {
     "suspended": "blocked",
     "no_flow": "unreachable",
     "loop": "blocked",
+    "blocked_number": "blocked",
+    "blocked_caller_id": "blocked",
+    "client_calls": "congestion",
+    "client_rate": "congestion",
+    "agency_calls": "congestion",
+    "agency_rate": "congestion",
+    "node_calls": "congestion",
+    "node_rate": "congestion",
 }
 
 

@@ -162,6 +162,8 @@ class Channel:
         self.fire("CHANNEL_HANGUP")
         if cause == "LOSE_RACE":
             self.set("call_completed_elsewhere", "true")
+        self.core.limits.release(self.uuid)
+        self.set("limit_backend", None)
         word = self.leg.hang_up(cause, self._refusal(cause), reason_header(cause))
         if word:
             self.set("sip_hangup_disposition", word)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .dialplan import Dialplan
 from .events import EventBus
 from .faults import Faults
+from .limits import Limits
 from .model import NodeConfig
 from .playout import Playout
 from .schedule import Schedule
@@ -41,6 +42,7 @@ class Core:
     globals: dict[str, str]
     report: Callable[[Channel], None]
     version: str = VERSION
+    limits: Limits = field(default_factory=Limits)
     channels: dict[str, Channel] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     worker_sockets: list[OutboundSocket] = field(default_factory=list)
@@ -77,7 +79,8 @@ class Core:
         """Why no new call is taken now, or empty. Decided before ports run out, never by failing on one."""
         if self.inbound_paused:
             return "paused"
-        if len(self.sessions) >= self.config.max_calls:
+        # The dialplan counts calls (admission); this is the bound behind it, as `max-sessions` is on the switch.
+        if len(self.sessions) >= self.config.max_calls * 2:
             return "max_calls"
         if self.services.ports.free < 2:
             return "rtp_ports"

@@ -6,12 +6,15 @@ The node is a stand-in for FreeSWITCH in development, demonstration and tests; t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import BadNodeConfig
 
 DEFAULT_MAX_CALLS = 500
+DEFAULT_MAX_RATE = "200/1"
+_RATE = re.compile(r"-|[0-9]{1,6}/[1-9][0-9]{0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class NodeConfig:
     rtp_first: int
     rtp_last: int
     max_calls: int = DEFAULT_MAX_CALLS
+    #: Calls in so many seconds, or `-`: as many as come.
+    max_rate: str = DEFAULT_MAX_RATE
     dialplan: Path | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +64,8 @@ def _config_faults(config: NodeConfig) -> list[str]:
         faults.append(f"worker: {config.worker!r} is not host:port")
     if config.max_calls < 1:
         faults.append("max_calls: at least 1")
+    if not _RATE.fullmatch(config.max_rate):
+        faults.append(f"max_rate: {config.max_rate!r} is not <calls>/<seconds> or -")
     return faults
 
 

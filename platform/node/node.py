@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import gevent
 from sippy.SipHeader import SipHeader
 
-from . import apps_media, bridging, dialplan, outbound, sipfacts
+from . import apps_limit, apps_media, bridging, dialplan, outbound, sipfacts
 from .apps import APPS
 from .channel import Channel, now_us
 from .core import Core
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 20
 STOP_S = 3.0
 # Importing these registers their applications.
-APPLICATION_MODULES = (apps_media, bridging, outbound)
+APPLICATION_MODULES = (apps_limit, apps_media, bridging, outbound)
 RETRY_AFTER_S = 300  # what the switch says when it is full or paused (reference freeswitch 6.2)
 _ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
 
@@ -56,6 +56,8 @@ class Node:
             "dialtrace_worker": config.worker,
             "dialtrace_node": config.name,
             "dialtrace_spool": str(config.spool),
+            "dialtrace_max_calls": str(config.max_calls),
+            "dialtrace_max_rate": config.max_rate,
         }
         path = config.dialplan or Path(str(files("dialtrace.freeswitch"))) / "dialplan" / "inbound.xml"
         plan = dialplan.load(path, globals_)

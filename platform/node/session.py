@@ -258,6 +258,9 @@ class Session:
         if self._transfers > (int(limit) if limit.isdigit() else MAX_TRANSFERS):
             self.channel.hang_up("EXCHANGE_ROUTING_ERROR")
             return
+        if not flag(self.channel, "limit_ignore_transfer"):
+            self.core.limits.release(self.channel.uuid)
+            self.channel.set("limit_backend", None)
         self._note_transfer(transfer)
 
     def _note_transfer(self, transfer: Transfer) -> None:

@@ -175,7 +175,8 @@ def test_given_more_calls_than_the_node_takes_when_they_come_then_the_rest_get_5
         dialogs = [phone.call(small.sip, number) for _ in range(6)]
         refused = [dialog for dialog in dialogs if _refused(dialog)]
         assert len(refused) == 3
-        assert refused[0].final().get("retry-after") == "300"
+        # Without a Retry-After, for which a carrier might shun the node.
+        assert not refused[0].final().get("retry-after")
         for dialog in dialogs:
             if dialog not in refused:
                 dialog.cancel()

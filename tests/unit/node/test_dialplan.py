@@ -9,7 +9,10 @@ from dialtrace.node.dialplan import Dialplan, inline, load
 from dialtrace.node.errors import BadDialplan
 from dialtrace.node.model import Action, Profile, Times
 
-GLOBALS = {"dialtrace_worker": "127.0.0.1:8040", "dialtrace_node": "n1", "dialtrace_spool": "/spool"}
+GLOBALS = {
+    "dialtrace_worker": "127.0.0.1:8040", "dialtrace_node": "n1", "dialtrace_spool": "/spool",
+    "dialtrace_max_calls": "500", "dialtrace_max_rate": "200/1", "dialtrace_test_token": "none",
+}  # fmt: skip
 
 
 def profile(destination: str, context: str = "inbound") -> Profile:

@@ -525,6 +525,92 @@ hook_secrets = Table(
     ),
 )
 
+#: Calls that stand at this moment, as their nodes' monitors hear them. Written by the monitors' functions only.
+live_calls = Table(
+    "live_calls",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("number_id", Uuid),
+    Column("number", Text, nullable=False),
+    Column("caller", Text),
+    Column("flow_id", Uuid),
+    Column("state", Text, nullable=False),
+    stamp("started_at", nullable=False),
+    stamp("ringing_at"),
+    stamp("answered_at"),
+    stamp("connected_at"),
+    # The target that the caller is connected with: nobody else is offered it.
+    Column("target_id", Uuid),
+    Column("source", JSONB, nullable=False, server_default="{}"),
+    # When the node's monitor last spoke for it: older than half a minute, nobody knows whether it still stands.
+    stamp("seen_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "call_id"),
+    CheckConstraint("state IN ('started', 'ringing', 'answered', 'held')", name="state"),
+    Index("ix_live_calls_agency_id_client_id", "agency_id", "client_id"),
+    Index("ix_live_calls_agency_id_started_at_call_id", "agency_id", "started_at", "call_id"),
+    Index(
+        "ix_live_calls_agency_id_target_id", "agency_id", "target_id", postgresql_where=text("target_id IS NOT NULL")
+    ),
+    Index("ix_live_calls_node", "node"),
+    prefixes=["UNLOGGED"],
+)
+
+#: Callers who wait for a target, whatever node they are on. Written by the queue's functions only.
+queue_entries = Table(
+    "queue_entries",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("flow_id", Uuid, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("targets", ARRAY(Uuid), nullable=False),
+    # For how long an offer holds its target at most.
+    Column("reserve_s", Integer, nullable=False),
+    stamp("joined_at", default_now=True),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("target_id", Uuid),
+    stamp("reserved_until"),
+    stamp("woken_at"),
+    # A caller who could not be moved is not tried again before this.
+    stamp("held_until"),
+    Column("offers", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("agency_id", "call_id"),
+    CheckConstraint("state IN ('waiting', 'offered', 'left')", name="state"),
+    CheckConstraint(
+        "(state = 'offered') = (target_id IS NOT NULL AND reserved_until IS NOT NULL)", name="offered_has_target"
+    ),
+    CheckConstraint("reserve_s BETWEEN 1 AND 600", name="reserve"),
+    # Never two callers to one target.
+    Index(
+        "ix_queue_entries_offered", "agency_id", "target_id", unique=True, postgresql_where=text("state = 'offered'")
+    ),
+    Index(
+        "ix_queue_entries_waiting",
+        "agency_id",
+        "flow_id",
+        "step",
+        "joined_at",
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index("ix_queue_entries_node", "node", "state"),
+)
+
+#: When a target was offered a caller last, and until when it rests because it did not take one.
+queue_targets = Table(
+    "queue_targets",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("target_id", Uuid, nullable=False),
+    stamp("offered_at", nullable=False),
+    stamp("rest_until"),
+    PrimaryKeyConstraint("agency_id", "target_id"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -540,6 +626,9 @@ TENANT: dict[str, str | None] = {
     "event_sequences": None,
     "prompts": None,
     "idempotency_keys": None,
+    "live_calls": "client_id",
+    "queue_entries": "client_id",
+    "queue_targets": None,
     "number_proofs": "client_id",
     "decisions": "client_id",
     "hook_secrets": "client_id",
@@ -551,4 +640,6 @@ TENANT: dict[str, str | None] = {
 REFERENCE = frozenset({"directory", "published_flows", "nodes"})
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
-SYSTEM_READS = frozenset({"agencies", "events", "nodes", "number_proofs", "prompts", "recordings"})
+SYSTEM_READS = frozenset(
+    {"agencies", "events", "live_calls", "nodes", "number_proofs", "prompts", "queue_entries", "recordings"}
+)

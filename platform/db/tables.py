@@ -611,6 +611,38 @@ queue_targets = Table(
     PrimaryKeyConstraint("agency_id", "target_id"),
 )
 
+#: How many calls an agency or a client may have at a time and begin within a second; NULL: as many as come.
+call_limits = Table(
+    "call_limits",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    # The client's id or, for a whole agency, the agency's.
+    Column("scope_id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("max_calls", Integer),
+    Column("max_calls_per_s", Integer),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "scope_id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
+    CheckConstraint("max_calls BETWEEN 0 AND 100000", name="max_calls"),
+    CheckConstraint("max_calls_per_s BETWEEN 0 AND 10000", name="max_calls_per_s"),
+)
+
+#: Calls that were let in during the last seconds, of agencies that have limits. Only dialtrace_decide touches it.
+admissions = Table(
+    "admissions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    stamp("admitted_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "call_id"),
+    Index("ix_admissions_agency_id_admitted_at", "agency_id", "admitted_at"),
+    prefixes=["UNLOGGED"],
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -634,6 +666,8 @@ TENANT: dict[str, str | None] = {
     "hook_secrets": "client_id",
     "blocks": "client_id",
     "rotations": None,
+    "call_limits": "client_id",
+    "admissions": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).

@@ -1,7 +1,7 @@
 """The switch's own counters: how many calls hold a resource, and how often it was asked for. Pure but for its book.
 
-As `mod_hash.c` (limit_incr_hash, limit_release_hash) keeps them: a channel holds a resource once, however often it asks;
-a rate counts every question within a window of whole seconds and knows no channel.
+As `mod_hash.c` (limit_incr_hash, limit_release_hash) keeps them: a channel holds a resource once, however often it
+asks; a rate counts every question within a window of whole seconds and knows no channel.
 """
 
 from __future__ import annotations

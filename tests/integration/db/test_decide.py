@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -196,3 +197,113 @@ class TestBlockLists:
     def test_given_a_call_that_is_inside_its_flow_when_decided_then_it_is_not_refused_any_more(self, stage):
         stage.block("number", CALLER)
         assert stage.facts(step="menu") == {}
+
+
+class TestLimits:
+    def limit(self, stage, *, client=None, calls=None, rate=None):
+        with stage.database.tenant(stage.agency) as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO call_limits (agency_id, scope_id, client_id, max_calls, max_calls_per_s)"
+                    " VALUES (:a, :s, :c, :calls, :rate)"
+                ),
+                {"a": stage.agency, "s": client or stage.agency, "c": client, "calls": calls, "rate": rate},
+            )
+
+    def stand(self, stage, count, *, client=None, seen=timedelta(0)):
+        """Calls that a monitor has told of."""
+        made = [uuid.uuid4() for _ in range(count)]
+        with stage.owner.begin() as connection:
+            for call in made:
+                connection.execute(
+                    text(
+                        "INSERT INTO live_calls (agency_id, call_id, client_id, node, number, state, started_at,"
+                        " seen_at) VALUES (:a, :i, :c, 'n', '+1', 'answered', now(), now() - :seen)"
+                    ),
+                    {"a": stage.agency, "i": call, "c": client or stage.client, "seen": seen},
+                )
+        return made
+
+    def forget(self, stage, *, ago):
+        """The admissions become so much older."""
+        with stage.owner.begin() as connection:
+            connection.execute(text("UPDATE admissions SET admitted_at = admitted_at - :ago"), {"ago": ago})
+
+    def test_given_no_limit_when_calls_enter_then_none_is_counted(self, stage):
+        assert stage.facts() == {}
+        with stage.owner.connect() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM admissions").scalar() == 0
+
+    @pytest.mark.parametrize(("whose", "word"), [("client", "client_calls"), ("agency", "agency_calls")])
+    def test_given_as_many_calls_as_allowed_when_one_more_enters_then_it_is_over_the_limit(self, stage, whose, word):
+        self.limit(stage, client=stage.client if whose == "client" else None, calls=3)
+        self.stand(stage, 2)
+        assert stage.facts() == {}
+        assert stage.facts() == {"over": word}, "the call before counts although no monitor has told of it yet"
+
+    def test_given_an_admitted_call_when_asked_again_or_at_a_later_step_then_it_is_not_refused(self, stage):
+        self.limit(stage, client=stage.client, calls=1)
+        call = uuid.uuid4()
+        assert [stage.facts(call=call) for _ in range(2)] == [{}, {}]
+        assert stage.facts(step="menu") == {}
+        assert stage.facts() == {"over": "client_calls"}
+
+    def test_given_a_siblings_calls_when_one_enters_then_only_the_agencys_limit_counts_them(self, stage):
+        self.limit(stage, client=stage.client, calls=1)
+        self.stand(stage, 5, client=stage.sibling)
+        assert stage.facts() == {}
+        self.limit(stage, calls=6)
+        self.forget(stage, ago=timedelta(seconds=3))
+        assert stage.facts() == {}
+        assert stage.facts()["over"] == "client_calls"
+
+    def test_given_rows_of_a_silent_monitor_when_a_call_enters_then_they_do_not_count(self, stage):
+        self.limit(stage, calls=2)
+        self.stand(stage, 2, seen=timedelta(seconds=40))
+        assert stage.facts() == {}
+
+    def test_given_a_call_that_its_monitor_tells_of_when_counted_then_it_counts_once(self, stage):
+        self.limit(stage, calls=2)
+        (call,) = self.stand(stage, 1)
+        assert stage.facts(call=call) == {}
+        assert stage.facts() == {}
+        assert stage.facts() == {"over": "agency_calls"}
+
+    def test_given_a_rate_when_more_calls_come_within_a_second_then_the_rest_is_refused_and_the_next_second_is_free(
+        self, stage
+    ):
+        self.limit(stage, client=stage.client, rate=3)
+        assert [stage.facts() for _ in range(5)] == [{}, {}, {}, {"over": "client_rate"}, {"over": "client_rate"}]
+        self.forget(stage, ago=timedelta(seconds=1))
+        assert stage.facts() == {}
+
+    def test_given_a_limit_of_nothing_when_a_call_enters_then_it_is_refused(self, stage):
+        self.limit(stage, calls=0)
+        assert stage.facts() == {"over": "agency_calls"}
+
+    def test_given_many_workers_at_once_when_they_decide_then_not_one_call_too_many_is_let_in(self, stage):
+        """The worst moment: no monitor has told of anything yet."""
+        self.limit(stage, calls=20)
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: stage.facts().get("over"), range(60)))
+        assert found.count(None) == 20
+        assert set(found) == {None, "agency_calls"}
+
+    def test_given_monitors_a_second_late_when_calls_come_and_stay_then_no_more_than_the_limit_ever_stand(self, stage):
+        """Each decided call is told of by its monitor only after its admission was forgotten in part."""
+        self.limit(stage, client=stage.client, calls=10)
+        let_in = []
+        for _ in range(6):
+            entering = [uuid.uuid4() for _ in range(5)]
+            let_in += [call for call in entering if stage.facts(call=call) == {}]
+            self.forget(stage, ago=timedelta(seconds=1))
+            with stage.owner.begin() as connection:
+                for call in let_in:
+                    connection.execute(
+                        text(
+                            "INSERT INTO live_calls (agency_id, call_id, client_id, node, number, state, started_at)"
+                            " VALUES (:a, :i, :c, 'n', '+1', 'answered', now()) ON CONFLICT DO NOTHING"
+                        ),
+                        {"a": stage.agency, "i": call, "c": stage.client},
+                    )
+        assert len(let_in) == 10

@@ -1,8 +1,8 @@
 """The compiled form of a flow, the content of ``published_flows.compiled``: all that plans are made of.
 
 Steps are found by name and say by name what follows them; None is the end of the flow. Nothing is left to default:
-targets are resolved, texts that are said are files already (``prompts`` lists them for whoever renders them), hours are
-minutes, the time zone is filled in, and flows that are gone to are merged in, their names prefixed ``f<n>.``.
+targets are resolved, texts that are said are files already (``prompts`` lists the texts that they are to hold), hours
+are minutes, the time zone is filled in, and flows that are gone to are merged in, their names prefixed ``f<n>.``.
 A ring or a queue that reaches a target ends the flow, so only what follows in vain (``otherwise``) is named.
 
 Pure: knows no document, no database and no switch.
@@ -19,11 +19,11 @@ from pydantic import Field, NaiveDatetime, StrictBool, StrictInt, StrictStr, Val
 
 from .errors import RouteUnreadable
 from .flow_values import (
+    FILE_NAME,
     Cause,
     Day,
     Digit,
     Digits,
-    FilePrompt,
     Language,
     ProgressTimeout,
     RingTimeout,
@@ -33,20 +33,28 @@ from .flow_values import (
     VariableName,
     Word,
 )
-from .model import parse_address
+from .model import parse_place
 
 #: A step's name: those of flows that are gone to are prefixed.
 Name = Annotated[str, Field(strict=True, pattern=r"^(f[0-9]{1,2}\.)?[a-z][a-z0-9-]{0,31}$")]
 #: What follows; None: the end of the flow.
 Following = Name | None
-#: A text that is said has become a file.
-CompiledPrompt = Annotated[TonePrompt | FilePrompt, Field(discriminator="kind")]
 #: What must be read of a call besides its route.
 Need = Literal["repeat", "sticky", "idle", "rotation", "spam", "visit"]
 
 Minute = Annotated[int, Field(strict=True, ge=0, le=1440)]
 #: Local time in minutes since midnight: from the first until just before the second.
 Span = tuple[Minute, Minute]
+
+
+class SoundFile(Strict):
+    """A file on the nodes, ``<spool>/prompts/<name>.wav``: the operator's, or a text that is said."""
+
+    kind: Literal["file"]
+    name: Annotated[str, Field(strict=True, pattern=FILE_NAME)]
+
+
+CompiledPrompt = Annotated[TonePrompt | SoundFile, Field(discriminator="kind")]
 
 
 class CompiledTarget(Strict):
@@ -59,7 +67,7 @@ class CompiledTarget(Strict):
 
 
 class SaidPrompt(Strict):
-    """A text that must be rendered to ``<spool>/prompts/<name>.wav`` before calls need it. ``voice`` may be empty."""
+    """A text whose sound the steps name as a file, to be rendered before calls need it. ``voice`` may be empty."""
 
     name: str
     language: Language
@@ -132,9 +140,9 @@ class CompiledRing(Strict):
 
 
 class CompiledQueue(Strict):
-    """Holds the caller until a target is free. ``announcements`` are played every ``announce_every_s`` seconds: the
-    first while the place in the queue is not told, the n-th + 1 to the caller in place n, the last one also to all
-    behind; empty: none. ``announce_every_s`` None: none."""
+    """Holds the caller until a target is free. One of ``announcements`` is played every ``announce_every_s``
+    seconds: ``announcements[n]`` to the caller in place n (1 is the next), the first, which tells no place, where there
+    is none for it. ``announce_every_s`` None: there are none."""
 
     type: Literal["queue"]
     targets: Annotated[list[CompiledTarget], Field(min_length=1)]
@@ -298,9 +306,9 @@ def _check(flow: CompiledFlow) -> None:
     for step in flow.steps.values():
         if isinstance(step, CompiledRing | CompiledQueue):
             for target in step.targets:
-                parse_address(target.address)
+                parse_place(target.address)
     if flow.backup is not None:
-        parse_address(flow.backup.address)
+        parse_place(flow.backup.address)
 
 
 def _modern(compiled: Mapping[str, Any]) -> dict[str, Any]:

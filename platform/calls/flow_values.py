@@ -6,11 +6,14 @@ switch can take it for nothing but a value (call-setup.md, "Rules for plans").
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from ..prompts.model import LONGEST_TEXT
 from .model import LEAST_RING_S, LONGEST_RING_S
 
 #: The causes that a flow may end with; plan.py gives each the switch's name for it.
@@ -22,15 +25,85 @@ Strategy = Literal["in_turn", "together", "round_robin", "weighted", "longest_id
 RingTimeout = Annotated[int, Field(strict=True, ge=LEAST_RING_S, le=LONGEST_RING_S)]
 #: No word from a target (no 18x) for so long: the next one. Above half a minute the ring time has its say.
 ProgressTimeout = Annotated[int, Field(strict=True, ge=1, le=30)]
+_STEP_NAME = r"^[a-z][a-z0-9-]{0,31}$"
+FILE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+_VOICE = r"^[a-z0-9][a-z0-9+-]{0,31}$"
+_DIGIT = r"^[0-9*#]$"
+_DIGITS = r"^[0-9*#]{1,6}$"
+_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$"
+_VARIABLE = r"^[a-z][a-z_]{0,31}$"
+#: What each pattern asks for, in words.
+RULES = {
+    _STEP_NAME: "must be a step's name: 1 to 32 small letters, digits and -, a letter first",
+    FILE_NAME: "must be a file's name without folder and .wav: 1 to 64 small letters, digits, _ and -",
+    _VOICE: "must be a voice's name: 1 to 32 small letters, digits, + and -",
+    _DIGIT: "must be one key of a telephone: 0 to 9, * or #",
+    _DIGITS: "must be 1 to 6 keys of a telephone: 0 to 9, * or #",
+    _WORD: "must be one word: 1 to 64 letters, digits and _ . @ -, a letter or digit first",
+    _VARIABLE: "must be a variable's name: 1 to 32 small letters and _, a letter first",
+}
+
+#: What a document calls a step.
+StepName = Annotated[str, Field(strict=True, pattern=_STEP_NAME)]
+Voice = Annotated[str, Field(strict=True, pattern=_VOICE)]
 #: One key of a telephone.
-Digit = Annotated[str, Field(strict=True, pattern=r"^[0-9*#]$")]
+Digit = Annotated[str, Field(strict=True, pattern=_DIGIT)]
 #: Keys pressed one after another.
-Digits = Annotated[str, Field(strict=True, pattern=r"^[0-9*#]{1,6}$")]
+Digits = Annotated[str, Field(strict=True, pattern=_DIGITS)]
 #: A tag, a variable's value, a web hook's answer.
-Word = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+Word = Annotated[str, Field(strict=True, pattern=_WORD)]
 #: A flow's own variable: the switch keeps it as ``dialtrace_v_<name>``.
-VariableName = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z_]{0,31}$")]
-MOST_SAID = 600
+VariableName = Annotated[str, Field(strict=True, pattern=_VARIABLE)]
+LONGEST_URL = 2000
+
+
+def _said(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be a text without line breaks")
+    return text
+
+
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+
+
+def _match_key(key: str) -> str:
+    if not _PREFIX.fullmatch(key) and key not in SUPPORTED_REGIONS:
+        raise ValueError("must be a dialling prefix such as +7495, or a country in two capital letters such as GB")
+    return key
+
+
+_URL = re.compile(r"[!-~]+")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:.]+")
+
+
+def _url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not an address that can be asked: its host or port is wrong") from None
+    if parts.scheme not in ("http", "https") or not _URL.fullmatch(url):
+        raise ValueError("must begin with https:// or http:// and hold no blanks and no letters but those of English")
+    if not _HOST.fullmatch(parts.hostname or "") or port == 0:
+        raise ValueError("is not an address that can be asked: its host or port is wrong")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must hold no name, no password and no # part")
+    return url
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | str):
+        raise ValueError("must be a text, a whole number, true or false")
+    return value
+
+
+#: What is read out. Anything that a voice can say, in one line.
+SaidText = Annotated[str, Field(strict=True, max_length=LONGEST_TEXT), AfterValidator(_said)]
+#: What a caller's number may begin with, or its country.
+MatchKey = Annotated[str, Field(strict=True, max_length=16), AfterValidator(_match_key)]
+Url = Annotated[str, Field(strict=True, max_length=LONGEST_URL), AfterValidator(_url)]
+#: What a fact may be held against; which of these is the fact's matter (flow_facts.py).
+Scalar = Annotated[Any, PlainValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "string"]})]
 
 
 class Strict(BaseModel):
@@ -47,14 +120,14 @@ class TonePrompt(Strict):
     duration_ms: Annotated[int, Field(strict=True, ge=10, le=60_000)]
 
 
+def _no_said_name(name: str) -> str:
+    if name.startswith("say-"):
+        raise ValueError("must not begin with say-: so are the files called that texts are made into")
+    return name
+
+
 class FilePrompt(Strict):
-    """A sound file in the nodes' spool, by its name: ``<spool>/prompts/<name>.wav``."""
+    """An announcement that the operator has brought to the nodes, by its name."""
 
     kind: Literal["file"]
-    name: Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-
-
-def said_name(language: str, voice: str, text: str) -> str:
-    """The name of the file in which a text is said; ``voice`` is empty for the language's usual one."""
-    digest = hashlib.sha256(f"{language}|{voice}|{text}".encode()).hexdigest()
-    return f"say-{digest[:32]}"
+    name: Annotated[str, Field(strict=True, pattern=FILE_NAME), AfterValidator(_no_said_name)]

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ..phone import is_e164, parse_e164
 from .errors import Fault
 
 #: Seconds a target may ring; the table's check says the same.
@@ -25,9 +26,11 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _OCTET = re.compile(r"0|[1-9][0-9]{0,2}")
 _NUMERIC = re.compile(r"[0-9.]+")
 
+_TEL = "tel:"
+
 ADDRESS_RULE = (
     "must look like sip:user@host or sip:user@host:port, with letters, digits and _ . + - in the user, "
-    "and a host name or an IPv4 address"
+    "and a host name or an IPv4 address; or be a telephone number such as tel:+442079460100"
 )
 
 
@@ -54,6 +57,23 @@ def parse_address(text: str) -> Address:
     if port is not None and not 0 < port < 65_536:
         raise ValueError("has a port that is not between 1 and 65535")
     return Address(match["user"], match["host"], port)
+
+
+@dataclass(frozen=True, slots=True)
+class Telephone:
+    """A telephone number that the operator's trunks dial, in E.164."""
+
+    e164: str
+
+
+def parse_place(text: str) -> Address | Telephone:
+    """A target's address, whichever kind it is of. Raises ValueError with the rule."""
+    if not text.startswith(_TEL):
+        return parse_address(text)
+    number = text.removeprefix(_TEL)
+    if not is_e164(number) or parse_e164(number) != number:
+        raise ValueError("must be a whole telephone number with its country code, such as tel:+442079460100")
+    return Telephone(number)
 
 
 def _is_host(host: str) -> bool:
@@ -137,7 +157,7 @@ def target_faults(*, name: object, address: object, ring_timeout_s: object) -> l
 
 def _address_fault(address: object) -> Fault | None:
     try:
-        parse_address(address if isinstance(address, str) else "")
+        parse_place(address if isinstance(address, str) else "")
     except ValueError as error:
         return Fault("/address", "invalid", str(error))
     return None

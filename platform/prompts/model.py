@@ -13,7 +13,7 @@ from .errors import NameFaulty, TextFaulty
 
 __all__ = [
     "APOLOGIES", "LANGUAGES", "LONGEST_S", "LONGEST_TEXT", "MOST_POSITIONS", "Prompt", "Say", "apology", "checked_name",
-    "content_names", "position", "prompt_name", "standard_prompts",
+    "content_names", "position", "prompt_name", "standard_prompts", "waiting",
 ]  # fmt: skip
 
 LANGUAGES = ("en", "ru")
@@ -24,6 +24,7 @@ LONGEST_S = 90
 MOST_POSITIONS = 20
 
 APOLOGIES = {"en": "Sorry, nobody can take your call.", "ru": "К сожалению, сейчас никто не может ответить."}
+_WAITING = {"en": "Please stay on the line.", "ru": "Пожалуйста, оставайтесь на линии."}
 _POSITIONS = {"en": "You are number {place} in the queue.", "ru": "Ваш номер в очереди: {place}."}
 
 # The voice becomes an argument of a program: nothing that could be a path or an option.
@@ -90,6 +91,11 @@ def apology(language: str) -> Say:
     return Say(APOLOGIES[language], language)
 
 
+def waiting(language: str) -> Say:
+    """What a waiting caller hears now and then who is not told a place."""
+    return Say(_WAITING[language], language)
+
+
 def position(place: int, language: str) -> Say:
     """What a waiting caller hears who is ``place``-th (1 to MOST_POSITIONS)."""
     if not 1 <= place <= MOST_POSITIONS:
@@ -101,4 +107,5 @@ def standard_prompts() -> Iterator[Say]:
     """What every installation may have to say, whatever its flows."""
     for language in LANGUAGES:
         yield apology(language)
+        yield waiting(language)
         yield from (position(place, language) for place in range(1, MOST_POSITIONS + 1))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialtrace.calls.model import parse_address, target_faults
+from dialtrace.calls.model import Address, Telephone, parse_address, parse_place, target_faults
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,20 @@ def test_given_a_plain_sip_uri_then_its_destination_is_what_a_dial_string_holds(
 def test_given_anything_else_then_it_is_refused(text):
     with pytest.raises(ValueError):
         parse_address(text)
+
+
+def test_given_a_telephone_number_or_a_sip_uri_then_each_is_a_place():
+    assert parse_place("tel:+442079460100") == Telephone("+442079460100")
+    assert parse_place("sip:1@h") == Address("1", "h", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tel:", "tel:442079460100", "tel:+44 20 7946 0100", "tel:+1", "tel:+442079460100;ext=1", "tel:+4420794601001234"],
+)
+def test_given_no_whole_telephone_number_then_it_is_refused(text):
+    with pytest.raises(ValueError, match="telephone number"):
+        parse_place(text)
 
 
 def test_given_a_target_with_several_faults_then_all_are_told_with_their_places():

@@ -15,6 +15,7 @@ from dialtrace.prompts.model import (
     position,
     prompt_name,
     standard_prompts,
+    waiting,
 )
 
 
@@ -53,10 +54,10 @@ def test_given_a_name_that_is_not_an_operators_when_checked_then_it_is_refused(n
         checked_name(name)
 
 
-def test_given_the_standard_prompts_then_both_languages_have_an_apology_and_every_place():
+def test_given_the_standard_prompts_then_both_languages_have_an_apology_a_wait_and_every_place():
     found = {say.name for say in standard_prompts()}
-    assert len(found) == 2 * (1 + MOST_POSITIONS)
-    assert apology("ru").name in found
+    assert len(found) == 2 * (2 + MOST_POSITIONS)
+    assert {apology("ru").name, waiting("en").name} <= found
     assert position(MOST_POSITIONS, "en").name in found
 
 

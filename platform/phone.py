@@ -104,3 +104,12 @@ def _possible(digits: str, region: str | None) -> str | None:
         return None
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     return e164 if is_e164(e164) else None
+
+
+def country_of(e164: str) -> str | None:
+    """The country of a number in E.164 (ISO 3166, two letters); None where it has none or cannot be told."""
+    try:
+        region: str | None = phonenumbers.region_code_for_number(phonenumbers.parse(e164, None))
+    except NumberParseException:
+        return None
+    return region if region is not None and len(region) == 2 and region.isalpha() else None

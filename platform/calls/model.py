@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -124,6 +124,56 @@ class Route:
     flow_id: UUID | None
     flow_version: int | None
     compiled: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """Where a caller stands in a queue. ``target``: the one that is kept for this caller now; ``full``: there was no
+    place."""
+
+    position: int | None = None
+    waited_s: int = 0
+    target: UUID | None = None
+    full: bool = False
+
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a call as its plan is made; None: not known, and the flow goes on all the same.
+
+    ``now`` is UTC, ``seed`` comes of the call's UUID, ``segments`` counts the recordings that were begun, ``recording``
+    says whether one runs, ``rung`` whether targets were rung in vain before. ``asks``: a queue can be joined and a web
+    hook asked, for the database is there. From ``repeat`` on it is what the database knows; ``over`` and ``blocked``
+    are words of refusals.py.
+    """
+
+    now: datetime = _NEVER
+    seed: int | None = None
+    caller: str | None = None
+    segments: int | None = 0
+    recording: bool | None = None
+    rung: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    consent: str | None = None
+    asks: bool = False
+    repeat: bool | None = None
+    spam_score: int | None = None
+    spam_rules: str | None = None
+    sticky_target: UUID | None = None
+    rotation: int | None = None
+    idle_order: tuple[UUID, ...] | None = None
+    source: str | None = None
+    campaign: str | None = None
+    over: str | None = None
+    blocked: str | None = None
+    queue: QueuePlace | None = None
+
+
+NOTHING_KNOWN = Facts()
 
 
 @dataclass(frozen=True, slots=True)

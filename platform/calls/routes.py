@@ -23,6 +23,15 @@ class RouteChanges:
     routes: Mapping[str, Route]
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A number's route (None: nobody has it), and what the database knows of this call: names as `dialtrace_decide`
+    has them, only what is known and needed."""
+
+    route: Route | None
+    facts: Mapping[str, Any]
+
+
 class RouteStore:
     """Reads routes. Raises the errors of `db.errors`."""
 
@@ -33,6 +42,15 @@ class RouteStore:
         """The route of a number (with its ``+``); None: nobody has it. One indexed read."""
         rows = self._database.look_up(f"SELECT {_COLUMNS} FROM dialtrace_route(%s)", (e164,))  # noqa: S608
         return Route(*rows[0]) if rows else None
+
+    def decide(self, e164: str, *, caller: str | None, call_id: str, step: str | None) -> Decided:
+        """The route of a number (with its ``+``) and the facts of this call at this step, in one exchange. ``caller``
+        is E.164; None: withheld. ``step`` None: the call enters, and counts against the limits from now on."""
+        rows = self._database.look_up(
+            f"SELECT {_COLUMNS}, facts FROM dialtrace_decide(%s, %s, %s::uuid, %s)",  # noqa: S608
+            (e164, caller, call_id, step),
+        )
+        return Decided(Route(*rows[0][:-1]), rows[0][-1]) if rows else Decided(None, {})
 
     def routes_changed(self, since: str | None) -> RouteChanges:
         """Routes that changed since a mark (None: all there are). One may come again unchanged; none is left out."""

@@ -7,9 +7,10 @@ The words are those of docs/architecture.md ("Channel variables"); what they mea
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
-from .fields import Fields, as_stamp
+from .fields import Fields, as_list, as_mapping, as_stamp
 from .text import clean_text
 
 MAX_STEPS = 200
@@ -22,6 +23,8 @@ MAX_VARIABLE_CHARACTERS = 128
 _STEP = re.compile(
     r"((?:f[0-9]{1,3}\.)?[a-z][a-z0-9-]{0,31})(?:=([A-Za-z0-9_:.*#+-]{0,64}))?@([0-9]{9,10})(?:\.[0-9]{1,6})?"
 )
+#: A wait's result until it has another.
+_ASSUMED = frozenset(("timeout", "wait"))
 _RESULT = re.compile(r"[A-Za-z0-9_:.*#+-]{1,64}")
 _WORD = re.compile(r"[\w.:-]{1,64}")
 _VARIABLE = re.compile(r"dialtrace_v_([a-z][a-z0-9_]{0,31})")
@@ -50,20 +53,37 @@ def is_test(fields: Fields) -> bool:
 
 
 def _trail(fields: Fields) -> list[dict[str, str]]:
+    """Each plan adds to what was said before. What it says is when the plan was made; where the switch's own log of
+    what it ran has the moment at which that was said, that is when the call came there."""
     steps = []
-    for entry in (fields.text("dialtrace_trail", limit=16_384) or "").split(",")[:MAX_STEPS]:
+    said = _said(fields)
+    added = as_list(fields.variables.get("dialtrace_trail"))
+    entries = [(part, said.get(one)) for one in added for part in one.split(",")]
+    for entry, heard in entries[:MAX_STEPS]:
         found = _STEP.fullmatch(entry.strip())
-        moment = as_stamp(int(found[3]) * 1_000_000) if found else None
+        moment = (heard or as_stamp(int(found[3]) * 1_000_000)) if found else None
         if found and moment:
             step = {"step": found[1], "at": moment.isoformat()}
             steps.append(step if found[2] is None else step | {"result": found[2]})
     return _with_last_result(steps, fields)
 
 
+def _said(fields: Fields) -> dict[str, datetime]:
+    """What was added to the trail → when."""
+    ran = as_mapping(fields.cdr.get("app_log")).get("applications")
+    found = {}
+    for entry in map(as_mapping, ran if isinstance(ran, list) else []):
+        name, _, value = str(entry.get("app_data")).partition("=")
+        moment = as_stamp(entry.get("app_stamp")) if name == "dialtrace_trail" else None
+        if moment is not None and entry.get("app_name") == "push":
+            found[value] = moment
+    return found
+
+
 def _with_last_result(steps: list[dict[str, str]], fields: Fields) -> list[dict[str, str]]:
     """The last question's answer stands in variables of its own; earlier ones are in the trail, if anywhere."""
     asked, result = fields.text("dialtrace_step", limit=64), fields.text("dialtrace_result", limit=64)
-    if result and _RESULT.fullmatch(result):
+    if result and _RESULT.fullmatch(result) and result not in _ASSUMED:
         last = max((index for index, step in enumerate(steps) if step["step"] == asked), default=None)
         if last is not None:
             steps[last].setdefault("result", result)

@@ -51,6 +51,14 @@ def multiset(session: Session, data: str) -> None:
         set_variable(session, piece)
 
 
+@app("push")
+def push(session: Session, data: str) -> None:
+    """``name=value``: one more value of a variable, which keeps those that it has (base_set, SWITCH_STACK_PUSH)."""
+    name, equals, value = data.partition("=")
+    if equals and value:
+        session.channel.push(name.strip(), session.expand(value))
+
+
 @app("unset")
 def unset(session: Session, data: str) -> None:
     session.channel.set(data.strip(), None)

@@ -11,15 +11,17 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import gevent
 import structlog
 
 from ..calls.errors import CallsError
-from ..calls.model import Route
-from ..calls.plan import make_plan, refusal
-from ..calls.routes import RouteStore
-from ..clock import from_microseconds
+from ..calls.model import Facts, Route
+from ..calls.plan import make_plan, point_of, refusal
+from ..calls.routes import Decided, RouteStore
+from ..cdr.numbering import caller_e164
+from ..clock import Clock, SystemClock, from_microseconds
 from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..errors import DialtraceError
@@ -37,9 +39,10 @@ from ..metrics import (
 )
 from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
+from .call_facts import ASKED, read_facts
 from .prompt_files import PlanSounds
 from .route_copy import RouteCopy
-from .routes import RouteNotKnown, RouteReader
+from .routes import FoundRoute, RouteNotKnown, RouteReader
 
 log = structlog.get_logger("worker")
 
@@ -54,8 +57,6 @@ STANDSTILL_S, PULSE_EVERY_S = 10.0, 1.0
 #: A worker does not keep calls waiting for a database that does not answer at its start.
 WARM_UP_TIMEOUT_S = 2.0
 
-#: What a worker asks of a call, all of it set by our own dialplan (docs/architecture.md, "Channel variables").
-ASKED = ("dialtrace_dialled", "dialtrace_started", "dialtrace_spool", "dialtrace_step")
 _DIALLED = re.compile(r"[1-9][0-9]{4,14}")
 _STAMP_US = re.compile(r"[1-9][0-9]{14,15}")
 
@@ -64,13 +65,21 @@ class BadQuestion(DialtraceError):
     """The switch asked without the facts that our dialplan gives; is freeswitch/dialplan/ the one that it runs?"""
 
 
-class CallWorker:
-    """Answers the switch's questions. ``routes`` finds a number's route within a bounded time, ``sounds`` makes a plan
-    playable."""
+class Decide(Protocol):
+    """The one read: a number's route, and what the database knows of the call (RouteStore.decide)."""
 
-    def __init__(self, routes: RouteReader, sounds: PlanSounds) -> None:
+    def __call__(self, e164: str, *, caller: str | None, call_id: str, step: str | None) -> Decided: ...
+
+
+class CallWorker:
+    """Answers the switch's questions. ``routes`` bounds the time that ``decide`` may take and knows older routes,
+    ``sounds`` makes a plan playable."""
+
+    def __init__(self, routes: RouteReader, sounds: PlanSounds, decide: Decide, *, clock: Clock | None = None) -> None:
         self._routes = routes
         self._sounds = sounds
+        self._decide = decide
+        self._clock = clock or SystemClock()
 
     def handle(self, call: AskedCall) -> None:
         """One question. Raises only what the server then tells :meth:`failed`."""
@@ -118,22 +127,39 @@ class CallWorker:
             if not pattern.fullmatch(value):
                 raise BadQuestion(f"{BadQuestion.__doc__} (dialtrace_{name})")
         spool = server_path(call.variable("dialtrace_spool") or "")
-        found = self._routes.read("+" + dialled)
+        found, facts = self._read(call, "+" + dialled)
+        point = point_of(call.variable("dialtrace_step"), call.variable("dialtrace_result"))
         plan = make_plan(
             found.route,
             call_id=call.call_id,
             day=from_microseconds(int(started)).strftime("%Y%m%d"),
             spool=spool,
             decided="worker",
-            step=call.variable("dialtrace_step"),
+            point=point,
+            facts=facts,
         )
         WORKER_ANSWERS.labels(found.source).inc()
         if found.source != "database":
             WORKER_COPY_AGE_SECONDS.observe(found.age_s)
-        refused = refusal(found.route)
+        refused = refusal(found.route, facts)
         if refused is not None:
             WORKER_REFUSALS.labels(refused).inc()
         return self._sounds.ready(plan, spool)
+
+    def _read(self, call: AskedCall, e164: str) -> tuple[FoundRoute, Facts]:
+        """The route, and the facts where the database is there to tell them. Raises RouteNotKnown."""
+        caller = caller_e164(call.variable("dialtrace_caller"))
+        decided: list[Decided] = []
+
+        def find_route(wanted: str) -> Route | None:
+            step = call.variable("dialtrace_step")
+            decided.append(self._decide(wanted, caller=caller, call_id=call.call_id, step=step))
+            return decided[0].route
+
+        found = self._routes.read(e164, find_route)
+        known = decided[0].facts if decided and found.source == "database" else None
+        facts = read_facts(call.variable, known, call_id=call.call_id, caller=caller, now=self._clock.now())
+        return found, facts
 
 
 def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: Path) -> None:
@@ -142,11 +168,12 @@ def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: 
 
     The process must be patched for gevent, its database driver included (``__main__``).
     """
-    find_route = RouteStore(database).find_route
+    routes = RouteStore(database)
     copy = RouteCopy(route_copy)
-    worker = CallWorker(RouteReader(find_route, find_on_disk=copy.find), PlanSounds(PromptSounds(database).rendered))
+    reader = RouteReader(routes.find_route, find_on_disk=copy.find)
+    worker = CallWorker(reader, PlanSounds(PromptSounds(database).rendered), routes.decide)
     server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed, admission=Admission())
-    _warm_up(find_route)
+    _warm_up(routes.find_route)
     server.start()
     pulse = gevent.spawn(_keep_pulse)
     stopping: list[gevent.Greenlet[..., int]] = []

@@ -20,8 +20,9 @@ from gevent.threadpool import ThreadPool
 
 from ..calls.errors import CallsError
 from ..calls.model import Route
-from ..calls.plan import plan_file, plan_path
+from ..calls.plan_file import plan_file, plan_path
 from ..calls.routes import RouteChanges
+from ..clock import Clock, SystemClock
 from ..db.errors import DatabaseError
 from ..metrics import PLAN_FAILURES, PLAN_FILES_CHANGED, PLAN_SYNCED
 from .prompt_files import FindSounds, PromptFolder, bring_for_plans
@@ -29,10 +30,11 @@ from .prompt_files import FindSounds, PromptFolder, bring_for_plans
 log = structlog.get_logger("monitor")
 
 FOLLOW_EVERY_S = 1.0
-#: Mends what somebody deleted, and what a restored database would never mention (its marks mean nothing to it).
+#: Mends what somebody deleted, and what a restored database would never mention (its marks mean nothing to it). Files
+#: whose flows look at the clock reach seven days ahead: the first such look of a day (UTC) writes them anew.
 FULL_EVERY_S = 900.0
-#: Files between two looks at the other greenlets.
-_AT_A_TIME = 100
+#: Numbers between two looks at the other greenlets: a flow with a menu and hours takes some milliseconds.
+_AT_A_TIME = 20
 
 #: What a file of ours is called; others are nobody's business.
 _NUMBER = re.compile(r"[0-9]{5,15}")
@@ -98,8 +100,10 @@ class PlanKeeper:
         routes_changed: RoutesChanged,
         find_sounds: FindSounds,
         monotonic_s: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         self._node = node
+        self._clock = clock or SystemClock()
         self._folder = PromptFolder(spool)
         self._find_sounds = find_sounds
         self._spool = str(spool)
@@ -154,7 +158,7 @@ class PlanKeeper:
         """A number whose plan cannot be made keeps the one that it has."""
         for e164, route in routes:
             try:
-                yield e164, plan_file(route, spool=self._spool)
+                yield e164, plan_file(route, spool=self._spool, now=self._clock.now())
             except CallsError as fault:
                 PLAN_FAILURES.labels(self._node, "plan").inc()
                 log.error("no fallback plan", node=self._node, number_id=str(route.number_id), fault=str(fault))

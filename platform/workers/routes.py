@@ -62,15 +62,16 @@ class RouteReader:
         self._copies: OrderedDict[str, tuple[Route, float]] = OrderedDict()
         self._rest_until_s = float("-inf")
 
-    def read(self, e164: str) -> FoundRoute:
-        """Within ``timeout_s``, and never an error that is only the database's. Raises RouteNotKnown."""
+    def read(self, e164: str, find_route: Callable[[str], Route | None] | None = None) -> FoundRoute:
+        """Within ``timeout_s``, and never an error that is only the database's. ``find_route``: this question's own way
+        to read, which learns more than the route. Raises RouteNotKnown."""
         if self._monotonic_s() < self._rest_until_s:
             copy = self._newest_copy(e164)
             if copy is not None:
                 return copy
         deadline = Timeout.start_new(self._timeout_s)
         try:
-            route = self._find_route(e164)
+            route = (find_route or self._find_route)(e164)
         except Timeout as fault:
             if fault is not deadline:
                 raise

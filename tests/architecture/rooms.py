@@ -3,14 +3,14 @@
 #: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
 LEVELS = {
     "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
-    "supervisor": 2, "leftovers": 1, "rolling": 3,
+    "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_options": 4,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,
     "recording": 3, "prompts": 3,
-    "tenancy": 2, "numbers": 2, "pool": 2,
+    "tenancy": 2, "numbers": 2, "pool": 2, "decisions": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
-    "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
+    "apiclient": 1, "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
     "readiness": 0,
     "node": 2,
 }  # fmt: skip
@@ -25,7 +25,7 @@ ALSO = {
 }
 
 #: Who may read the settings and set up logging: nobody else sees the config object.
-READ_CONFIG = {"__main__", "cli", "up", "launch", "preflight", "demo", "wsgi", "services", "config"}
+READ_CONFIG = {"__main__", "cli", "cli_options", "up", "launch", "preflight", "demo", "wsgi", "services", "config"}
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
@@ -33,8 +33,8 @@ OFFERED = {
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
-    "calls": {"flows", "model", "errors", "service", "plan", "routes"},
-    "cdr": {"model", "errors", "service", "interpret", "explain"},
+    "calls": {"nodes", "flows", "model", "errors", "service", "plan", "plan_file", "routes"},
+    "cdr": {"model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
     "node": {"main", "model", "phones", "phones_plan"},
     "workers": {"call", "monitor", "agent", "route_copy"},
@@ -57,7 +57,7 @@ LIBRARIES = {
     "greenswitch": {"esl"},
     "psycopg2": {"db", "*/store"},
     "lupa": {"node"},
-    "click": {"cli", "cli_prompt", "up"},
+    "click": {"cli", "cli_node", "cli_options", "cli_prompt", "up"},
     "alembic": {"db"},
 }
 

@@ -16,8 +16,10 @@ from uuid import UUID
 import gevent
 
 from dialtrace.calls.model import Route
-from dialtrace.calls.plan import Plan, make_plan, plan_file, plan_path
+from dialtrace.calls.plan import Plan, make_plan, point_of
+from dialtrace.calls.plan_file import plan_file, plan_path
 from dialtrace.esl.events import ConnectReply
+from dialtrace.workers.call_facts import read_facts
 
 from .facts import comparable
 from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, recording_of, write_tone
@@ -77,9 +79,9 @@ class Stage:
         compiled = {"version": 1, "record": record, "steps": list(steps)}
         return Route(AGENCY, CLIENT, NUMBER, status, FLOW, FLOW_VERSION, compiled)
 
-    def runs(self, route: Route | None) -> None:
+    def runs(self, route: Route | None, **known: Any) -> None:
         """A worker answers with the plan of this route, made as the platform's worker makes it."""
-        self.worker.acts[self.number] = [gives(planned(route))]
+        self.worker.acts[self.number] = [gives(planned(route, **known))]
 
     def acts(self, *acts: Act) -> None:
         """What the worker does at each knock, the last for ever."""
@@ -87,7 +89,7 @@ class Stage:
 
     def fallback(self, route: Route) -> None:
         """Puts the number's ready-made plan on the node's disk, as the monitor does."""
-        text = plan_file(route, spool=str(self.switch.spool))
+        text = plan_file(route, spool=str(self.switch.spool), now=datetime.now(UTC))
         assert text is not None
         path = self.switch.spool / "plans" / plan_path("+" + self.number)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,13 +195,25 @@ class Stage:
         (folder / "case.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
 
 
-def planned(route: Route | None) -> Callable[[ConnectReply], str]:
-    """As platform/workers/call.py makes it from what the switch tells."""
+def planned(route: Route | None, **known: Any) -> Callable[[ConnectReply], str]:
+    """As platform/workers/call.py makes it from what the switch tells; ``known`` are facts as the database would tell
+    them, or ``database=None`` where it is away."""
 
     def plan(reply: ConnectReply) -> str:
-        day = datetime.fromtimestamp(reply.created_us / 1e6, UTC).strftime("%Y%m%d")
-        spool, step = reply.variable("dialtrace_spool") or "", reply.variable("dialtrace_step")
-        return make_plan(route, call_id=reply.call_id, day=day, spool=spool, decided="worker", step=step)
+        told = reply.variable
+        caller = told("dialtrace_caller")
+        facts = read_facts(
+            told, known.get("database", known), call_id=reply.call_id, caller=caller, now=datetime.now(UTC)
+        )
+        return make_plan(
+            route,
+            call_id=reply.call_id,
+            day=datetime.fromtimestamp(reply.created_us / 1e6, UTC).strftime("%Y%m%d"),
+            spool=told("dialtrace_spool") or "",
+            decided="worker",
+            point=point_of(told("dialtrace_step"), told("dialtrace_result")),
+            facts=facts,
+        )
 
     return plan
 

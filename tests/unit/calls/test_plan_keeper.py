@@ -1,17 +1,19 @@
 """The fallback plan files: their text, their places, and what becomes of them when routes change."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
 from dialtrace.calls.model import Route
-from dialtrace.calls.plan import plan_file, plan_path
+from dialtrace.calls.plan_file import plan_file, plan_path
 from dialtrace.calls.routes import RouteChanges
 from dialtrace.db.errors import DatabaseUnavailable
 from dialtrace.workers.plan_keeper import PlanFiles, PlanKeeper
 
 NUMBER = "+74955550101"
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 FLOW = {
     "version": 1,
     "record": True,
@@ -55,8 +57,8 @@ def files(spool):
 
 
 def test_given_a_route_then_its_file_has_a_plan_for_a_call_that_enters_and_one_that_only_rings():
-    header, start, ring = plan_file(ROUTE, spool="/s").splitlines()
-    assert header == "dialtrace-plans 1"
+    header, ring, start = plan_file(ROUTE, spool="/s", now=NOW).splitlines()
+    assert header == "dialtrace-plans 2"
     since, until, kind, plan = start.split(" ")
     assert (since, kind) == ("0", "start")
     assert int(until) > 4_000_000_000
@@ -68,8 +70,8 @@ def test_given_a_route_then_its_file_has_a_plan_for_a_call_that_enters_and_one_t
 
 
 def test_given_a_suspended_number_then_its_file_refuses_and_a_released_one_has_none():
-    assert "hangup:SUBSCRIBER_ABSENT" in plan_file(replace(ROUTE, status="suspended"), spool="/s")
-    assert plan_file(replace(ROUTE, status="released"), spool="/s") is None
+    assert "hangup:SUBSCRIBER_ABSENT" in plan_file(replace(ROUTE, status="suspended"), spool="/s", now=NOW)
+    assert plan_file(replace(ROUTE, status="released"), spool="/s", now=NOW) is None
 
 
 @pytest.mark.parametrize("e164", ["", "+12", "+1234567890123456", "../../etc/passwd", "+7495555010a", "+²²²²²"])
@@ -142,7 +144,7 @@ def test_given_a_route_that_cannot_be_read_then_its_old_file_stays_and_the_other
     one = keeper(tmp_path, routes)
     one.follow()
     before = (tmp_path / "plans/101/74955550101.plan").read_text()
-    routes.changed = {NUMBER: replace(ROUTE, compiled={"version": 2}), "+74955550102": ROUTE}
+    routes.changed = {NUMBER: replace(ROUTE, compiled={"version": 9}), "+74955550102": ROUTE}
     one.follow()
     assert (tmp_path / "plans/101/74955550101.plan").read_text() == before
     assert files(tmp_path) == ["101/74955550101.plan", "102/74955550102.plan"]

@@ -34,6 +34,29 @@ def test_given_a_trail_when_read_then_each_step_has_its_moment_and_the_last_ques
     ]
 
 
+def test_given_a_trail_that_plans_added_to_then_the_switchs_own_log_says_when() -> None:
+    log = [
+        {"app_name": "push", "app_data": "dialtrace_trail=menu@1795325719", "app_stamp": "1795325722500000"},
+        {"app_name": "set", "app_data": "dialtrace_trail=desk@1795325719", "app_stamp": "1795325799000000"},
+        {"app_name": "push", "app_data": "dialtrace_trail=nothing", "app_stamp": "soon"},
+        "nonsense",
+    ]
+    variables = {"dialtrace_trail": "ARRAY::welcome@1795325719|:menu@1795325719|:menu=1@1795325730,desk@1795325730"}
+    found = read_flow_facts(Fields({"variables": variables, "app_log": {"applications": log}}))
+    assert [(step["step"], step.get("result"), step["at"][17:]) for step in found["trail"]] == [
+        ("welcome", None, "19+00:00"),
+        ("menu", None, "22.500000+00:00"),
+        ("menu", "1", "30+00:00"),
+        ("desk", None, "30+00:00"),
+    ]
+
+
+@pytest.mark.parametrize("result", ["timeout", "wait", "@begin"])
+def test_given_a_wait_that_the_caller_ended_then_what_it_was_to_bring_is_no_result(result: str) -> None:
+    found = read(dialtrace_trail="queue@1795325719", dialtrace_step="queue", dialtrace_result=result)
+    assert found["trail"] == [{"step": "queue", "at": "2026-11-22T05:35:19+00:00"}]
+
+
 @pytest.mark.parametrize(
     "trail",
     ["a", "a@", "@1795325719", "A@1795325719", "a@1", "a@99999999999", "a b@1795325719", "a@1795325719\x00", "a@0x12"],

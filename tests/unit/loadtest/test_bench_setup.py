@@ -218,8 +218,8 @@ def test_given_the_plain_number_then_it_does_the_work_of_the_worker_path_without
     ours = [one for one in actions_of(number) if one[0] not in asked and not one[1].startswith(variables)]
     planned = [(one.application, one.data.replace(CALL_MARK, "${uuid}")) for one in plan_actions(worker_plan())]
     assert actions_of(overlay["inbound"][0]) == ours + planned
-    assert [name for name, _ in planned] == ["multiset", "multiset", "multiset", "bridge", "transfer"]
-    assert "execute_on_answer=record_session /var/spool/n/recordings/20261122/${uuid}-1.wav" in planned[2][1]
+    assert [name for name, _ in planned] == ["multiset", "multiset", "bridge", "transfer"]
+    assert "execute_on_answer=record_session /var/spool/n/recordings/20261122/${uuid}-1.wav" in planned[1][1]
 
 
 def test_given_the_stock_number_then_it_only_asks_the_stock_server(overlay) -> None:

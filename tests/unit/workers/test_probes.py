@@ -2,6 +2,7 @@
 
 from prometheus_client import REGISTRY
 
+from dialtrace.calls.routes import Decided
 from dialtrace.esl.errors import ConnectionLost, NobodySpoke
 from dialtrace.workers.call import CallWorker
 from dialtrace.workers.prompt_files import PlanSounds
@@ -13,7 +14,7 @@ def failures() -> float:
 
 
 def test_given_a_connection_without_a_word_when_it_ends_then_it_is_no_failure() -> None:
-    worker = CallWorker(RouteReader(lambda _: None), PlanSounds(dict))
+    worker = CallWorker(RouteReader(lambda _: None), PlanSounds(dict), decide=lambda *_, **__: Decided(None, {}))
     before = failures()
     worker.failed(NobodySpoke())
     assert failures() == before

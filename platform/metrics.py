@@ -115,6 +115,24 @@ PROMPTS_MISSING = Counter(
     "Texts whose sound could not be had, so that a chime stands in a plan.",
     ["process"],
 )
+LIVE_CALLS = Gauge("dialtrace_live_calls", "Calls that stand on the node, as its monitor knows it.", ["node"])
+LIVE_EVENTS = Counter("dialtrace_live_events_total", "Events of calls that live, written to the log.", ["node"])
+LIVE_EVENTS_DROPPED = Gauge(
+    "dialtrace_live_events_dropped", "Events that found no place while the database was away.", ["node"]
+)
+LIVE_WRITE_FAILURES = Counter(
+    "dialtrace_live_write_failures_total", "Batches of live calls that the database did not take.", ["node"]
+)
+CALLS_WOKEN = Counter(
+    "dialtrace_calls_woken_total",
+    "Waiting calls that were to be moved, by what they waited for and how it went.",
+    ["node", "what", "how"],
+)
+WAKE_FAILURES = Counter(
+    "dialtrace_wake_failures_total", "Looks for calls to wake that failed, by what they waited for.", ["node", "what"]
+)
+EVENTS_SEQUENCED = Counter("dialtrace_events_sequenced_total", "Events that were given their position.")
+EVENT_SEQUENCE_FAILURES = Counter("dialtrace_event_sequence_failures_total", "Looks for events that failed.")
 PLAN_FILES_CHANGED = Counter(
     "dialtrace_plan_files_changed_total", "Fallback plan files that were written or removed.", ["node", "change"]
 )

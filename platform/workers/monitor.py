@@ -1,5 +1,6 @@
 """The node monitor: beside each switch, one connection to it on loopback. Hears which calls begin and end and keeps
-them in the node's journal, knows how the switch is, keeps its fallback plans, makes its recording folders ahead.
+them in the node's journal, follows them while they live and wakes those that wait, knows how the switch is, keeps its
+fallback plans, makes its recording folders ahead.
 
 It decides nothing about a call and ends none. When it is away, calls go on; when it is back it asks the switch what it
 missed. Must not know the object store, records or agents.
@@ -9,11 +10,8 @@ from __future__ import annotations
 
 import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,8 @@ from gevent.pool import Group
 from ..calls.routes import RouteStore
 from ..calls.service import NodeService
 from ..db.engine import Database
-from ..esl.errors import CommandRefused, EslError
+from ..esl import commands
+from ..esl.errors import EslError
 from ..esl.events import Event
 from ..esl.inbound import InboundClient
 from ..journal.errors import JournalError
@@ -40,18 +39,23 @@ from ..metrics import (
 from ..nodesfile import NodeSettings
 from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
+from .journal_gap import JournalGap, now_us
 from .journal_writer import JournalWriter
+from .live_facts import FILTERS, LIVE_EVENTS
+from .live_watch import LiveWatch
 from .node_reporter import NodeReporter
 from .plan_keeper import PlanKeeper
 from .prompt_files import PromptKeeper, keep_standard
+from .recording_folders import keep_recording_folders
 from .route_copy import RouteCopyFile
 from .route_keeper import RouteKeeper
-from .switch_facts import Live, count_of, event_json, is_caller_leg, live_calls, stamp_us, started_of
+from .switch_facts import count_of, event_json, is_caller_leg, live_calls, started_of
+from .switch_probe import nobody_listens
 
 log = structlog.get_logger("monitor")
 
 #: As few as will do: every event costs the switch and us.
-EVENTS = ("CHANNEL_CREATE", "CHANNEL_HANGUP_COMPLETE", "HEARTBEAT")
+EVENTS = (*LIVE_EVENTS, "HEARTBEAT")
 #: A question that the switch answers at once if it is alive. Heartbeats alone go on while call threads are stuck
 #: (freeswitch.md 2).
 PROBE_EVERY_S = 5.0
@@ -61,23 +65,21 @@ RESYNC_TIMEOUT_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 #: Nobody listens on either port for so long: the process is gone, and its calls with it.
 DOWN_AFTER_S = 3.0
-SIP_PROBE_TIMEOUT_S = 0.3
-FOLDERS_EVERY_S = 60.0
 STOP_TIMEOUT_S = 3.0
-
-
-def now_us() -> int:
-    """Microseconds since 1970, UTC."""
-    return time.time_ns() // 1_000
 
 
 class NodeMonitor:
     """Watches one node."""
 
-    def __init__(self, node: NodeSettings, *, reporter: NodeReporter, journal: JournalWriter) -> None:
+    def __init__(
+        self, node: NodeSettings, *, reporter: NodeReporter, journal: JournalWriter, database: Database
+    ) -> None:
         self._node = node
         self._reporter = reporter
         self._journal = journal
+        self._gap = JournalGap(node=node.name, journal=journal, switch=self)
+        #: What follows the calls while they live.
+        self.live = LiveWatch(node=node.name, database=database, switch=self, is_up=lambda: self._state == "up")
         self._ended = Signal()
         self._core_uuid: str | None = None
         self._resyncing: set[str] | None = None
@@ -95,6 +97,10 @@ class NodeMonitor:
     def state(self) -> str:
         """up, down or unknown."""
         return self._state
+
+    def api(self, name: str, *args: str, timeout_s: float | None = None) -> str:
+        """Asks the switch. Raises the errors of the link, CommandRefused among them."""
+        return self._client.api(name, *args, timeout_s=timeout_s)
 
     def run(self) -> None:
         """Until the greenlet is killed: connect, resynchronise, probe; when the link ends, begin again."""
@@ -124,6 +130,7 @@ class NodeMonitor:
             log.warning("no link to the switch", node=self._node.name, fault=str(fault))
         finally:
             self._client.close(timeout_s=0.5)
+            self.live.broken()
         return linked
 
     # --- what the switch says ---
@@ -141,6 +148,9 @@ class NodeMonitor:
             self._journal.ended(event.call_id, event_json(event))
         elif event.name == "HEARTBEAT":
             self._on_heartbeat(event)
+            return
+        if is_caller_leg(event):
+            self.live.hear(event)
 
     def _on_heartbeat(self, event: Event) -> None:
         sessions, most = count_of(event, "Session-Count"), count_of(event, "Max-Sessions")
@@ -166,54 +176,18 @@ class NodeMonitor:
             # Before any row of this run: a row of another run than this is a lost call.
             self._journal.call("core", core_uuid, "up", seen_at_us=now_us())
             before: list[Started] = self._journal.call("pending")
+            for header, value in FILTERS:
+                self._client.command(commands.filter_header(header, value))
             self._client.subscribe(*EVENTS)
             live = live_calls(self._client.api("show", "channels", "as", "json", timeout_s=RESYNC_TIMEOUT_S))
-            self._journal_live(live, core_uuid)
-            self._journal_gone(before, live, core_uuid)
+            self._gap.add_standing(live, core_uuid, lambda: self._resyncing or ())
+            self._gap.close_gone(before, live, core_uuid)
+            self.live.resync(live)
             self._core_uuid = core_uuid
         finally:
             self._resyncing = None
         log.info("linked to the switch", node=self._node.name, core_uuid=core_uuid, calls=len(live))
         self._up()
-
-    def _journal_live(self, live: Sequence[Live], core_uuid: str) -> None:
-        """Calls that began while nobody listened."""
-        known = self._journal.call("known", [call.call_id for call in live])
-        for call in live:
-            if call.call_id in known:
-                continue
-            started_us = self._variable_us(call.call_id, "dialtrace_started") or call.started_us
-            if self._resyncing is not None and call.call_id in self._resyncing:
-                continue  # it was hung up while we asked, and its record may be stored already
-            self._journal.began(
-                Started(
-                    call_id=call.call_id,
-                    core_uuid=core_uuid,
-                    started_us=started_us,
-                    dialled=call.dialled,
-                    caller=call.caller,
-                    caller_name=call.caller_name,
-                    recorded_at_us=now_us(),
-                )
-            )
-
-    def _journal_gone(self, before: Sequence[Started], live: Sequence[Live], core_uuid: str) -> None:
-        """Calls of this run that ended while nobody listened. A CDR file tells the rest; without one they are lost."""
-        standing = {call.call_id for call in live}
-        missing = [row for row in before if row.core_uuid == core_uuid and row.call_id not in standing]
-        # The list comes out of the switch's database, which lags behind its calls; the call itself is asked as well.
-        gone = [row.call_id for row in missing if row.ended_event is None and not self._stands(row.call_id)]
-        if gone:
-            self._journal.call("gone", gone)
-            log.info("calls ended unheard", node=self._node.name, calls=len(gone))
-
-    def _variable_us(self, call_id: str, name: str) -> int | None:
-        with suppress(CommandRefused):  # the call has ended meanwhile
-            return stamp_us(self._client.api("uuid_getvar", call_id, name))
-        return None
-
-    def _stands(self, call_id: str) -> bool:
-        return self._client.api("uuid_exists", call_id).strip() != "false"
 
     def _ask_core(self) -> str:
         """The run that the switch is in; a new one after every start of it."""
@@ -249,50 +223,9 @@ class NodeMonitor:
             self._journal.call("core", None, state, seen_at_us=now_us())
         except JournalError as fault:
             log.error("the journal does not know the switch's state", node=self._node.name, fault=str(fault))
+        if down:
+            self.live.down()
         self._reporter.tell(state, seen=False)
-
-
-def nobody_listens(node: NodeSettings) -> bool:
-    """Whether this machine itself says that neither the event socket nor SIP has a listener. Silence proves nothing."""
-    with socket.socket() as probe:
-        probe.settimeout(SIP_PROBE_TIMEOUT_S)
-        try:
-            probe.connect(node.event_socket_address)
-        except ConnectionRefusedError:
-            pass
-        except OSError:
-            return False
-        else:
-            return False
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(SIP_PROBE_TIMEOUT_S)
-        try:
-            probe.connect(node.sip_address)
-            # A lone line break is SIP's keep-alive (RFC 5626, 3.5.1): nobody answers it or logs it.
-            probe.send(b"\r\n\r\n")
-            probe.recv(2048)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-    return False
-
-
-def make_recording_folders(node: NodeSettings) -> None:
-    """Today's and tomorrow's (UTC). `record` into a missing folder hangs a caller up (call-setup.md)."""
-    today = datetime.now(UTC)
-    for day in (today, today + timedelta(days=1)):
-        (node.spool / "recordings" / day.strftime("%Y%m%d")).mkdir(parents=True, exist_ok=True)
-
-
-def keep_recording_folders(node: NodeSettings) -> None:
-    """Until the greenlet is killed."""
-    while True:
-        try:
-            make_recording_folders(node)
-        except OSError as fault:
-            log.error("no folder for recordings", node=node.name, fault=str(fault))
-        gevent.sleep(FOLDERS_EVERY_S)
 
 
 def run_monitor(
@@ -310,17 +243,20 @@ def run_monitor(
         gevent.signal_handler(number, stop.set)
     routes, node_rows, group = RouteStore(database), NodeService(database), Group()
     sounds = PromptSounds(database)
-    links, journals = [], []
+    links, journals, watches = [], [], []
     for node in nodes:
         journal = JournalWriter(node=node.name, path=node.journal_path)
         reporter = NodeReporter(node, node_rows.report)
-        monitor = NodeMonitor(node, reporter=reporter, journal=journal)
+        monitor = NodeMonitor(node, reporter=reporter, journal=journal, database=database)
         keeper = PlanKeeper(
             node=node.name, spool=node.spool, routes_changed=routes.routes_changed, find_sounds=sounds.rendered
         )
         _start(group, f"prompts-{node.name}", PromptKeeper(node=node.name, spool=node.spool, sounds=sounds).run)
         journals.append(journal)
         links.append(_start(group, f"link-{node.name}", monitor.run))
+        watches.append(monitor.live)
+        for name, run in monitor.live.greenlets():
+            _start(group, name, run)
         for name, run in (("journal", journal.run), ("report", reporter.run), ("plans", keeper.run)):
             _start(group, f"{name}-{node.name}", run)
         _start(group, f"folders-{node.name}", keep_recording_folders, node)
@@ -335,6 +271,7 @@ def run_monitor(
     for journal in journals:
         journal.drain(STOP_TIMEOUT_S)
     group.kill(block=True, timeout=STOP_TIMEOUT_S)
+    gevent.joinall([gevent.spawn(watch.flush) for watch in watches], timeout=STOP_TIMEOUT_S)
     for journal in journals:
         journal.close()
     database.dispose()

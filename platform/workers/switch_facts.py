@@ -25,6 +25,7 @@ class Live:
     dialled: str | None
     caller: str | None
     caller_name: str | None
+    call_state: str = ""
 
 
 def is_caller_leg(event: Event) -> bool:
@@ -80,6 +81,7 @@ def _live(row: dict[str, Any]) -> Live | None:
         dialled=_text(row.get("initial_dest") or row.get("dest")),
         caller=_text(row.get("initial_cid_num") or row.get("cid_num")),
         caller_name=_text(row.get("initial_cid_name") or row.get("cid_name")),
+        call_state=_text(row.get("callstate")) or "",
     )
 
 

@@ -33,7 +33,9 @@ OFFERED = {
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
-    "calls": {"nodes", "flows", "model", "errors", "service", "plan", "plan_file", "routes"},
+    "calls": {
+        "errors", "flows", "live", "live_rows", "model", "nodes", "plan", "plan_file", "routes", "service",
+    },
     "cdr": {"model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
     "node": {"main", "model", "phones", "phones_plan"},

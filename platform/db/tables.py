@@ -643,6 +643,93 @@ admissions = Table(
     prefixes=["UNLOGGED"],
 )
 
+#: Prefixes to which an agency's calls may be forwarded by telephone; none: nowhere. The operator sets them.
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("prefix", Text, nullable=False),
+    PrimaryKeyConstraint("agency_id", "prefix"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("prefix ~ '^\\+[1-9][0-9]{0,13}$'", name="prefix"),
+)
+
+#: Who carries calls to telephone numbers. Every row is the operator's; no secret stands here.
+trunks = Table(
+    "trunks",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer),
+    # address: the trunk knows us by it; digest: by a password that stands in a file on the nodes.
+    Column("authentication", Text, nullable=False, server_default="address"),
+    Column("dial_prefix", Text, nullable=False, server_default=""),
+    Column("number_form", Text, nullable=False, server_default="e164"),
+    Column("priority", Integer, nullable=False, server_default="100"),
+    # On each node.
+    Column("max_calls", Integer),
+    Column("currency", Text, nullable=False, server_default="USD"),
+    # Prefix → price of a minute as a decimal text; the longest prefix counts.
+    Column("costs", JSONB, nullable=False, server_default="{}"),
+    Column("enabled", Boolean, nullable=False, server_default="true"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "name"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint(f"agency_id = '{OPERATOR_AGENCY}'", name="operators"),
+    CheckConstraint("name ~ '^[a-z][a-z0-9-]{0,31}$'", name="name"),
+    CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+    CheckConstraint("authentication IN ('address', 'digest')", name="authentication"),
+    CheckConstraint("number_form IN ('e164', 'digits')", name="number_form"),
+    CheckConstraint("max_calls BETWEEN 0 AND 100000", name="max_calls"),
+)
+
+#: What is known of a caller over all tenants, under a keyed hash of the number (admission/spam.py).
+caller_patterns = Table(
+    "caller_patterns",
+    metadata,
+    Column("caller_key", LargeBinary, nullable=False),
+    stamp("hour_began", nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("short_calls", Integer, nullable=False),
+    Column("clients", ARRAY(LargeBinary), nullable=False),
+    Column("calls_before", Integer, nullable=False),
+    Column("short_calls_before", Integer, nullable=False),
+    Column("clients_before", ARRAY(LargeBinary), nullable=False),
+    Column("score", Integer, nullable=False, server_default=text("0")),
+    Column("rules", Text, nullable=False, server_default=""),
+    stamp("updated_at", nullable=False),
+    PrimaryKeyConstraint("caller_key"),
+    CheckConstraint("score BETWEEN 0 AND 100", name="score"),
+    Index("ix_caller_patterns_updated_at", "updated_at"),
+)
+
+#: Callers of whom an agency has said that they are no spam; only dialtrace_welcome_caller touches it.
+welcome_callers = Table(
+    "welcome_callers",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("caller_key", LargeBinary, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    stamp("said_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "caller_key"),
+)
+
+#: The key of the callers' hashes. One row, made by its migration and read by narrow functions only.
+caller_secret = Table(
+    "caller_secret",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("inner_key", LargeBinary, nullable=False),
+    Column("outer_key", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="only_one"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -668,10 +755,13 @@ TENANT: dict[str, str | None] = {
     "rotations": None,
     "call_limits": "client_id",
     "admissions": "client_id",
+    "destinations": None,
+    "trunks": None,
+    "welcome_callers": None,
 }
 
 #: Tables outside row-level security (see the module's text).
-REFERENCE = frozenset({"directory", "published_flows", "nodes"})
+REFERENCE = frozenset({"directory", "published_flows", "nodes", "caller_patterns", "caller_secret"})
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
 SYSTEM_READS = frozenset(

@@ -8,7 +8,7 @@ LEVELS = {
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,
     "recording": 3, "prompts": 3,
-    "tenancy": 2, "numbers": 2, "pool": 2, "decisions": 2,
+    "tenancy": 2, "admission": 2, "numbers": 2, "pool": 2, "decisions": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "apiclient": 1, "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
     "readiness": 0,
@@ -30,6 +30,7 @@ READ_CONFIG = {"__main__", "cli", "cli_options", "up", "launch", "preflight", "d
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
+    "admission": {"errors", "model", "service", "spam"},
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},

@@ -21,7 +21,7 @@ ACCEPT_S = 15
 #: Asks for the key where the flow says nothing.
 _BEEPS = "tone_stream://%(200,300,800);loops=2"
 
-_SIP_PROFILE = "sofia/external/"
+SIP_PROFILE = "sofia/external/"
 
 
 def in_order(step: CompiledRing, facts: Facts) -> list[CompiledTarget]:
@@ -82,7 +82,7 @@ class Dialled:
         }
         if self._progress_timeout_s is not None:
             facts["leg_progress_timeout"] = str(self._progress_timeout_s)
-        return f"[{_written(facts | self._confirmation())}]{_SIP_PROFILE}{_destination(target)}"
+        return f"[{_written(facts | self._confirmation())}]{SIP_PROFILE}{_destination(target)}"
 
     def _confirmation(self) -> dict[str, str]:
         if self._accept_digit is not None:

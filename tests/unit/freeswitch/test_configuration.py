@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dialtrace.calls.plan import _SIP_PROFILE
+from dialtrace.calls.ringing import SIP_PROFILE
 from dialtrace.freeswitch_launch import configuration_folder
 
 FILES = sorted(configuration_folder().rglob("*.xml"))
@@ -53,7 +53,7 @@ def test_given_every_variable_that_is_used_when_looked_up_then_vars_gives_it_a_d
 
 def test_given_the_plans_when_they_name_a_profile_then_it_is_the_one_there_is() -> None:
     root = ElementTree.parse(configuration_folder() / "sip_profiles" / "external.xml")
-    assert [f"sofia/{one.get('name')}/" for one in root.iter("profile")] == [_SIP_PROFILE]
+    assert [f"sofia/{one.get('name')}/" for one in root.iter("profile")] == [SIP_PROFILE]
 
 
 def test_given_the_profile_when_read_then_strangers_transfers_and_registrations_are_refused() -> None:

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,6 +75,19 @@ def _store_url(text: str) -> str:
 def _http_url(text: str) -> str:
     if text and urlsplit(text).scheme not in {"http", "https"}:
         raise ValueError("must begin with http:// or https://")
+    return text
+
+
+def _networks(text: str) -> str:
+    for word in filter(None, map(str.strip, text.split(","))):
+        ip_network(word)
+    return text
+
+
+def _ports(text: str) -> str:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdigit() and 0 < int(word) < 65_536 for word in words):
+        raise ValueError("must list ports between 1 and 65535, with commas between")
     return text
 
 
@@ -161,7 +175,8 @@ SETTINGS: tuple[Setting, ...] = (
         _listen_or_empty,
         "",
         "Address for Prometheus of the process that is started (worker, monitor, agent, up). Empty: none. The API has "
-        "/metrics of its own. What `dialtrace up` starts follows on the next ports: agent, monitor, then each worker.",
+        "/metrics of its own. What `dialtrace up` starts follows on the next ports: agent, monitor, then each worker, "
+        "then the asker of web hooks.",
     ),
     Setting(
         "DIALTRACE_SECRET_KEY",
@@ -177,6 +192,20 @@ SETTINGS: tuple[Setting, ...] = (
         "espeak-ng",
         "What renders the texts that flows say, where the API and monitor run: Debian's espeak-ng, or nothing; such "
         "flows are then refused.",
+    ),
+    Setting(
+        "DIALTRACE_OUTGOING_PRIVATE_NETWORKS",
+        _networks,
+        "",
+        "Networks that are not public and that web hooks may still reach, with commas between: 10.20.0.0/24. Inside of "
+        "them plain HTTP and every port are allowed. Empty: none.",
+    ),
+    Setting("DIALTRACE_OUTGOING_PORTS", _ports, "443", "Ports on which web hooks are reached, with commas between."),
+    Setting(
+        "DIALTRACE_OUTGOING_CA_FILE",
+        _optional_path,
+        "",
+        "Certificates of authorities (PEM) that web hooks may be certified by, beside those of the system.",
     ),
     Setting("DIALTRACE_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "Least level that is logged."),
     Setting("DIALTRACE_LOG_FORMAT", _choice("text", "json"), "text", "Form of the log lines."),

@@ -162,3 +162,19 @@ OUTGOING_SECONDS = Histogram(
     ["use"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
 )
+
+# --- decisions of web hooks ---
+DECISIONS_SETTLED = Counter(
+    "dialtrace_decisions_settled_total",
+    "Decisions asked of clients' web hooks: answered, or why the flow's default applied.",
+    ["outcome"],
+)
+DECISION_SECONDS = Histogram(
+    "dialtrace_decision_seconds",
+    "From a call's arrival at the step until its decision was written.",
+    buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 10, 20),
+)
+DECISIONS_ASKING = Gauge("dialtrace_decisions_asking", "Questions that this process is asking at this moment.")
+DECISION_PASSES_FAILED = Counter(
+    "dialtrace_decision_passes_failed_total", "Passes over the waiting questions that failed, by what.", ["what"]
+)

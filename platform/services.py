@@ -11,9 +11,12 @@ from .clock import SystemClock
 from .config import Settings
 from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
+from .decisions.service import DecisionService, HookSecrets
 from .numbers.service import NumberService
 from .objectstore.model import ObjectStore
 from .objectstore.service import open_store
+from .outgoing.model import Rules, parse_networks, parse_ports
+from .outgoing.service import OutgoingClient
 from .prompts.service import PromptService
 from .prompts.speech import open_speech
 from .recording.service import RecordingService
@@ -44,6 +47,22 @@ def _telephone_wav(data: bytes, *, longest_s: float) -> tuple[bytes, int]:
     return telephone_wav(data, longest_s=longest_s)
 
 
+def build_outgoing(settings: Settings, *, most_per_host: int) -> OutgoingClient:
+    """The one HTTP client for addresses that other people have written down."""
+    rules = Rules(
+        private_networks=parse_networks(settings["DIALTRACE_OUTGOING_PRIVATE_NETWORKS"]),
+        ports=parse_ports(settings["DIALTRACE_OUTGOING_PORTS"]),
+    )
+    return OutgoingClient(rules, ca_file=settings["DIALTRACE_OUTGOING_CA_FILE"], most_per_host=most_per_host)
+
+
+def build_decisions(settings: Settings, *, most_per_host: int) -> DecisionService:
+    """What asks clients' web hooks."""
+    database, clock = build_database(settings, pool_size=8, statement_timeout_ms=2_000), SystemClock()
+    client = build_outgoing(settings, most_per_host=most_per_host)
+    return DecisionService(database, client, HookSecrets(database, clock), clock)
+
+
 def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
@@ -55,6 +74,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         flows=CallFlowService(database, clock, prompts=build_prompts(settings, database)),
         cdr=CdrService(database),
         recordings=RecordingService(database, build_store(settings)),
+        hook_secrets=HookSecrets(database, clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
     )
 

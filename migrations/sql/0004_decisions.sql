@@ -93,10 +93,10 @@ BEGIN
 END $$;
 
 -- Takes up to p_most questions, of no client more than p_each at a time (its other callers wait, other clients' do not),
--- and marks them as being asked. Two who claim at once never get the same one. `secrets`: what signs now, newest first.
+-- and marks them as being asked. Two who claim at once never get the same one. `keys`: what signs now, newest first.
 CREATE FUNCTION dialtrace_decisions_claim(p_most integer, p_each integer)
 RETURNS TABLE (agency_id uuid, id uuid, client_id uuid, call_id uuid, step text, url text, choices text[], body jsonb,
-               asked_at timestamptz, left_ms integer, secrets bytea[])
+               asked_at timestamptz, waited_ms integer, left_ms integer, keys bytea[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
@@ -117,6 +117,7 @@ BEGIN
     )
     UPDATE decisions d SET state = 'asking' FROM mine m WHERE d.agency_id = m.agency_id AND d.id = m.id
     RETURNING d.agency_id, d.id, d.client_id, d.call_id, d.step, d.url, d.choices, d.body, d.asked_at,
+        (extract(epoch FROM clock_timestamp() - d.asked_at) * 1000)::integer,
         (extract(epoch FROM d.deadline_at - clock_timestamp()) * 1000)::integer,
         ARRAY(SELECT s.secret FROM hook_secrets s WHERE s.agency_id = d.agency_id AND s.client_id = d.client_id
               AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.made_at DESC, s.id);
@@ -140,6 +141,14 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN CASE WHEN p_answer IS NULL THEN 'failed' WHEN v_late THEN 'late' ELSE 'answered' END;
+END $$;
+
+-- Gives a question back that its asker cannot go on with, for another one to ask.
+CREATE FUNCTION dialtrace_decision_release(p_agency uuid, p_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    UPDATE decisions d SET state = 'waiting'
+    WHERE d.agency_id = p_agency AND d.id = p_id AND d.state = 'asking' AND d.deadline_at > now();
 END $$;
 
 -- A node's decisions that a call still waits for: no row means that nothing is to be waited for. A settled one (`answer`
@@ -192,10 +201,12 @@ END $$;
 REVOKE ALL ON FUNCTION
     dialtrace_decision_ask(uuid, uuid, uuid, text, text, text, text[], jsonb, integer),
     dialtrace_decisions_claim(integer, integer), dialtrace_decision_settle(uuid, uuid, text, text),
+    dialtrace_decision_release(uuid, uuid),
     dialtrace_decisions_of_node(text), dialtrace_decision_wake(uuid, uuid), dialtrace_decisions_tidy(integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     dialtrace_decision_ask(uuid, uuid, uuid, text, text, text, text[], jsonb, integer),
     dialtrace_decisions_claim(integer, integer), dialtrace_decision_settle(uuid, uuid, text, text),
+    dialtrace_decision_release(uuid, uuid),
     dialtrace_decisions_of_node(text), dialtrace_decision_wake(uuid, uuid), dialtrace_decisions_tidy(integer)
 TO dialtrace_app;

@@ -11,7 +11,21 @@ from flask.json.provider import DefaultJSONProvider
 
 from .. import metrics
 from ..ids import new_id
-from . import agencies, calls, clients, flows, health, keys, numbers, openapi, problems, recordings, reference, targets
+from . import (
+    agencies,
+    calls,
+    clients,
+    flows,
+    health,
+    hook_secrets,
+    keys,
+    numbers,
+    openapi,
+    problems,
+    recordings,
+    reference,
+    targets,
+)
 from .endpoint import EXTENSION
 from .errors import SecretKeyMissing
 from .gate import MAX_BODY_BYTES
@@ -51,7 +65,19 @@ def create_app(services: ApiServices) -> APIFlask:
     problems.install(app)
     app.before_request(begin)
     app.after_request(finish)
-    for module in (agencies, clients, targets, flows, numbers, calls, recordings, keys, reference, health):
+    for module in (
+        agencies,
+        clients,
+        hook_secrets,
+        targets,
+        flows,
+        numbers,
+        calls,
+        recordings,
+        keys,
+        reference,
+        health,
+    ):
         app.register_blueprint(module.blueprint)
     check_declared(app)
     return app

@@ -57,7 +57,7 @@ def once(asked: Asked, request: Request, act: Callable[[], Response], *, secrets
     if header is None:
         return act()
     query = "&".join(sorted(request.query_string.decode("latin-1").split("&")))
-    digest = fingerprint(request.method, f"{request.path}?{query}", request.get_json(force=True))
+    digest = fingerprint(request.method, f"{request.path}?{query}", _sent(request))
     scope = Scope(asked.principal.agency_id, asked.principal.key_id, parse_key(header))
     database, now = asked.services.database, asked.services.clock.now()
     with database.tenant(scope.agency_id) as connection:
@@ -70,6 +70,11 @@ def once(asked: Asked, request: Request, act: Callable[[], Response], *, secrets
     if kept is not None:
         return replay(kept, digest, now)
     return _act_and_keep(database, scope, act, secrets)
+
+
+def _sent(request: Request) -> Any:
+    """The body's JSON; None where an endpoint takes none."""
+    return request.get_json(force=True) if request.get_data() else None
 
 
 def replay(kept: Kept, digest: bytes, now: datetime) -> Response:

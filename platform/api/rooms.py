@@ -8,6 +8,7 @@ from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
+from ..decisions.service import HookSecrets
 from ..numbers.service import NumberService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
@@ -23,5 +24,6 @@ class ApiServices:
     flows: CallFlowService
     cdr: CdrService
     recordings: RecordingService
+    hook_secrets: HookSecrets
     secret_key: str
     clock: Clock = field(default_factory=SystemClock)

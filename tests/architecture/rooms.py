@@ -40,7 +40,7 @@ OFFERED = {
     "cdr": {"model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
     "node": {"main", "model", "phones", "phones_plan"},
-    "workers": {"call", "monitor", "agent", "route_copy"},
+    "workers": {"call", "monitor", "agent", "hooks", "route_copy"},
     "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},
     "outgoing": {"errors", "model", "service", "signing"},

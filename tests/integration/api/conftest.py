@@ -19,6 +19,7 @@ from dialtrace.cdr.service import CdrService
 from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
 from dialtrace.db.tables import OPERATOR_AGENCY
+from dialtrace.decisions.service import HookSecrets
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.recording.service import RecordingService
@@ -35,6 +36,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),
         recordings=RecordingService(database, open_store(str(tmp_path / "objects"))),
+        hook_secrets=HookSecrets(database, clock),
         secret_key="only for tests",
     )
 

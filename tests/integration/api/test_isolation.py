@@ -50,6 +50,7 @@ ROWS = {
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
     "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list",
     "GET /v1/agencies/<uuid:agency_id>": "one", "GET /v1/clients/<uuid:client_id>": "one",
+    "GET /v1/clients/<uuid:client_id>/hook-secret": "one", "POST /v1/clients/<uuid:client_id>/hook-secret": "one",
     "GET /v1/targets/<uuid:target_id>": "one", "GET /v1/flows/<uuid:flow_id>": "one",
     "GET /v1/numbers/<uuid:number_id>": "one", "GET /v1/calls/<uuid:call_id>": "one",
     "GET /v1/calls/<uuid:call_id>/recording": "one", "DELETE /v1/numbers/<uuid:number_id>": "one",

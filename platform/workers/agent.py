@@ -1,8 +1,9 @@
 """The agent: the process beside the nodes of a machine that brings their records and recordings home.
 
 One greenlet for each node's records, one for its recordings, at most four uploads at a time; an upload never delays a
-record. It holds nothing that is not on the node's disk too, so it may be killed at any moment. Must not know the event
-socket: what happens while a call lives is the monitor's matter.
+record. Events that are committed, its own and the monitors', get their positions here. It holds nothing that is not on
+the node's disk too, so it may be killed at any moment. Must not know the event socket: what happens while a call lives
+is the monitor's matter.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ..nodesfile import NodeSettings
 from ..objectstore.service import ObjectStore
 from ..readiness import tell_ready
 from ..recording.service import RecordingService
+from .event_sequencer import sequence_events
 from .homecoming import Homecoming
 from .ingest import Ingest
 from .reserve import Reserve
@@ -199,7 +201,8 @@ def run_agent(
     uploads = Pool(UPLOADS_AT_A_TIME)
     care = gevent.spawn(_care, database, recordings, agents, clock, stop)
     working = [gevent.spawn(agent.run, uploads) for agent in agents]
-    parts: list[gevent.Greenlet[..., None]] = [care, *working]
+    sequencer = gevent.spawn(sequence_events, database, stop)
+    parts: list[gevent.Greenlet[..., None]] = [care, sequencer, *working]
     for part in parts:
         part.link_exception(lambda dead: _report_death(dead, stop))
     log.info("agent ready", nodes=[node.name for node in nodes])

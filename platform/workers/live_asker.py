@@ -14,11 +14,11 @@ import gevent
 import structlog
 
 from ..calls.live import Heard, LiveCalls
+from ..cdr.numbering import caller_e164
 from ..esl.errors import CommandRefused, EslError
 from .live_facts import (
     OWNER_VARIABLES,
     SOURCE_VARIABLES,
-    caller_number,
     leg_of,
     moment_us,
     number_text,
@@ -94,7 +94,7 @@ class LiveAsker:
         standing = {call.call_id for call in listed}
         for call in listed:
             if call.call_id not in self._live:
-                dialled, caller = number_text(call.dialled), caller_number(call.caller)
+                dialled, caller = number_text(call.dialled), caller_e164(call.caller)
                 self._live.hear(Heard(call.call_id, dialled=dialled, caller=caller))
             if call.call_state in _TALKING:
                 self._live.stands(call.call_id)

@@ -13,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from ..calls.live import Heard, Owner
+from ..cdr.numbering import caller_e164
 from ..esl.errors import UnsafeValue
 from ..esl.events import Event
 from ..esl.safe import call_uuid
-from ..phone import is_withheld, parse_e164
 
 #: `CHANNEL_CREATE` begins a call and `CHANNEL_HANGUP_COMPLETE` ends it; the others come once or twice in between.
 LIVE_EVENTS = (
@@ -38,8 +38,6 @@ OWNER_VARIABLES = ("dialtrace_agency", "dialtrace_client", "dialtrace_number", "
 #: Source facts known so far, as far as the plan set them: name in the row → variable.
 SOURCE_VARIABLES = {"source": "dialtrace_source", "campaign": "dialtrace_campaign", "visit": "dialtrace_visit"}
 
-#: International without its plus, as CDRs read it (cdr.numbering).
-_BARE_INTERNATIONAL = re.compile(r"(?!8[0-9]{10}$)[1-9][0-9]{10,14}", re.ASCII)
 _DIALLED = re.compile(r"\+?([1-9][0-9]{4,14})", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.,@-]{1,200}")
 _OLDEST_US = 1_000_000_000_000_000
@@ -63,7 +61,7 @@ def heard_of(event: Event) -> Heard | None:
         held={"CHANNEL_HOLD": True, "CHANNEL_UNHOLD": False}.get(name),
         ended=name == "CHANNEL_HANGUP_COMPLETE",
         dialled=number_text(event.variable("dialtrace_dialled") or event.get("Caller-Destination-Number")),
-        caller=caller_number(event.get("Caller-Caller-ID-Number")),
+        caller=caller_e164(event.get("Caller-Caller-ID-Number")),
         owner=owner_of({name: event.variable(name) for name in (*OWNER_VARIABLES, *SOURCE_VARIABLES.values())}),
     )
 
@@ -88,13 +86,6 @@ def moment_us(value: Any) -> int | None:
 def number_text(raw: str | None) -> str | None:
     """What was dialled, in E.164 where it can be read so; nothing else is kept of it."""
     return "+" + match[1] if (match := _DIALLED.fullmatch(raw or "")) else None
-
-
-def caller_number(raw: str | None) -> str | None:
-    """The caller's number in E.164; None where it was withheld or is no number."""
-    if raw is None or is_withheld(raw):
-        return None
-    return parse_e164(raw) or (parse_e164("+" + raw) if _BARE_INTERNATIONAL.fullmatch(raw) else None)
 
 
 def target_of(answer: str) -> UUID | None:

@@ -154,3 +154,11 @@ def test_given_no_database_when_the_agent_runs_then_it_waits_and_goes_on_when_it
     lines = [json.loads(line) for line in (tmp_path / "agent.log").read_text().splitlines() if line.startswith("{")]
     assert lines
     assert not any("74955550123" in json.dumps(line) for line in lines), "no telephone number is logged"
+
+
+def test_given_a_running_agent_when_calls_end_then_their_events_get_positions(node, environment, tmp_path):
+    with running(environment, tmp_path):
+        for _ in range(3):
+            put_call(node, recorded=False)
+        wait_until(lambda: count(node, "events WHERE position IS NOT NULL") == 3, 20, "every event has a position")
+    assert [row[0] for row in node.rows("SELECT position FROM events ORDER BY 1")] == [1, 2, 3]

@@ -40,13 +40,13 @@ class RouteStore:
 
     def find_route(self, e164: str) -> Route | None:
         """The route of a number (with its ``+``); None: nobody has it. One indexed read."""
-        rows = self._database.look_up(f"SELECT {_COLUMNS} FROM dialtrace_route(%s)", (e164,))  # noqa: S608
+        rows = self._database.ask(f"SELECT {_COLUMNS} FROM dialtrace_route(%s)", (e164,))  # noqa: S608
         return Route(*rows[0]) if rows else None
 
     def decide(self, e164: str, *, caller: str | None, call_id: str, step: str | None) -> Decided:
         """The route of a number (with its ``+``) and the facts of this call at this step, in one exchange. ``caller``
         is E.164; None: withheld. ``step`` None: the call enters, and counts against the limits from now on."""
-        rows = self._database.look_up(
+        rows = self._database.ask(
             f"SELECT {_COLUMNS}, facts FROM dialtrace_decide(%s, %s, %s::uuid, %s)",  # noqa: S608
             (e164, caller, call_id, step),
         )

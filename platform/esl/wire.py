@@ -207,6 +207,8 @@ class _BlockReader(Generic[_Item]):
 # The head of nearly every frame of a busy link, exactly as mod_event_socket.c writes it (listener_run).
 _EVENT_HEAD = re.compile(rb"Content-Length: ([0-9]{1,9})\nContent-Type: (text/event-json|text/event-plain)\n\n")
 _EVENT_HEAD_BYTES = 80
+# Nearly all that a worker hears: a reply of printable ASCII. Anything else is read in the general way.
+_PLAIN_REPLY = re.compile(rb"Content-Type: command/reply\nReply-Text: ([!-~](?:[ -~]{0,510}[!-~])?)\n\n")
 
 
 class FrameReader(_BlockReader[Frame]):
@@ -215,7 +217,17 @@ class FrameReader(_BlockReader[Frame]):
     _peer = "switch"
 
     def _next(self) -> Frame | None:
-        return self._whole_event() or super()._next()
+        return self._whole_event() or self._plain_reply() or super()._next()
+
+    def _plain_reply(self) -> Frame | None:
+        """A reply that is all here and has nothing that needs care."""
+        if self._block is not None or not self._roomy:
+            return None
+        found = _PLAIN_REPLY.match(self._buffer, self._at)
+        if found is None or found.end() - self._at > min(self._limits.line_bytes, self._limits.header_bytes):
+            return None
+        self._at = self._scan = found.end()
+        return Frame({"Content-Type": "command/reply", "Reply-Text": found[1].decode("ascii")})
 
     def _whole_event(self) -> Frame | None:
         """An event that is all here, in a tenth of the time; anything else is left to the general way."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import Field, NaiveDatetime, StrictBool, StrictInt, StrictStr, ValidationError
@@ -279,12 +279,23 @@ class CompiledFlow(Strict):
     prompts: list[SaidPrompt]
 
 
+def _has(*names: str) -> dict[type, tuple[str, ...]]:
+    """Which of these fields each kind of step has: asking a model for a field that it lacks takes long."""
+    kinds: tuple[type[Strict], ...] = get_args(get_args(CompiledStep)[0])
+    return {kind: tuple(name for name in names if name in kind.model_fields) for kind in kinds}
+
+
+_ONE_AFTER = _has("next", "open", "closed", "then", "otherwise")
+_SOME_AFTER = _has("choices", "prefixes", "countries")
+
+
 def following(step: CompiledStep) -> Iterator[str]:
     """The names of all steps that may come after this one."""
-    names: list[str | None] = [getattr(step, field, None) for field in ("next", "open", "closed", "then", "otherwise")]
-    for choices in ("choices", "prefixes", "countries"):
-        names += getattr(step, choices, {}).values()
-    yield from (name for name in names if name is not None)
+    for field in _ONE_AFTER[type(step)]:
+        if (name := getattr(step, field)) is not None:
+            yield name
+    for field in _SOME_AFTER[type(step)]:
+        yield from (name for name in getattr(step, field).values() if name is not None)
 
 
 def read_compiled(compiled: Mapping[str, Any]) -> CompiledFlow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .admission.service import AdmissionService
 from .api.app import ApiServices
 from .calls.service import CallFlowService
 from .cdr.service import CdrService
@@ -22,6 +23,7 @@ from .prompts.speech import open_speech
 from .recording.service import RecordingService
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService
+from .trunks.service import TrunkService
 
 
 def build_store(settings: Settings) -> ObjectStore:
@@ -70,6 +72,8 @@ def build_api_services(settings: Settings) -> ApiServices:
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
+        admission=AdmissionService(database),
+        trunks=TrunkService(database, clock),
         numbers=NumberService(database, clock),
         flows=CallFlowService(database, clock, prompts=build_prompts(settings, database)),
         cdr=CdrService(database),

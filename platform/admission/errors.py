@@ -17,6 +17,10 @@ class BlockUnknown(AdmissionError):
     """There is no such entry on the block list."""
 
 
+class CallerUnknown(AdmissionError):
+    """There is no such call, or its caller withheld the number."""
+
+
 class ValueRefused(AdmissionError):
     """A value is not usable. ``field`` names it, ``reason`` says how to mend it."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from ..db.engine import Database
 from ..paging import Page
 from . import store
-from .errors import BlockUnknown, ValueRefused
+from .errors import BlockUnknown, CallerUnknown, ValueRefused
 from .model import MOST_BLOCKS, Block, Limits, NewBlock, check_blocks, check_destinations, check_limits
 
 MAX_PAGE = 500
@@ -70,3 +70,10 @@ class AdmissionService:
         with self._database.tenant(agency_id) as connection:
             store.put_destinations(connection, agency_id, found)
         return found
+
+    def welcome_caller(self, agency_id: UUID, client_id: UUID | None, call_id: UUID, *, welcome: bool) -> None:
+        """Says of the caller of this call that he is no spam, or takes it back; it holds for the whole agency. Raises
+        CallerUnknown."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            if not store.welcome_caller(connection, agency_id, call_id, welcome=welcome):
+                raise CallerUnknown

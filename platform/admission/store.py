@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -101,3 +101,11 @@ def put_destinations(connection: Connection, agency_id: UUID, prefixes: Sequence
 
 def _block(row: Row[Any]) -> Block:
     return Block(row.id, row.agency_id, row.client_id, block_kind(row.kind), row.pattern, row.note, row.created_at)
+
+
+def welcome_caller(connection: Connection, agency_id: UUID, call_id: UUID, *, welcome: bool) -> bool:
+    """Whether there is such a call with a caller."""
+    statement = text("SELECT dialtrace_welcome_caller(:agency, :call, :welcome)")
+    values = {"agency": agency_id, "call": call_id, "welcome": welcome}
+    known: bool = connection.execute(statement, values).scalar_one()
+    return known

@@ -13,18 +13,21 @@ from .. import metrics
 from ..ids import new_id
 from . import (
     agencies,
+    blocks,
     calls,
     clients,
     flows,
     health,
     hook_secrets,
     keys,
+    limits,
     numbers,
     openapi,
     problems,
     recordings,
     reference,
     targets,
+    trunks,
 )
 from .endpoint import EXTENSION
 from .errors import SecretKeyMissing
@@ -34,7 +37,7 @@ from .rooms import ApiServices
 __all__ = ["ApiServices", "create_app"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def create_app(services: ApiServices) -> APIFlask:
@@ -67,6 +70,9 @@ def create_app(services: ApiServices) -> APIFlask:
     app.after_request(finish)
     for module in (
         agencies,
+        limits,
+        blocks,
+        trunks,
         clients,
         hook_secrets,
         targets,

@@ -47,6 +47,8 @@ TAGS = [
     {"name": "Flows", "description": "What happens to a call to a number, step by step."},
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
+    {"name": "Limits", "description": "How many calls, from whom, and where to."},
+    {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Keys", "description": "API keys."},
     {"name": "Operation", "description": "For those who run the platform; not to be passed on to the public."},
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..admission.service import AdmissionService
 from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
@@ -12,6 +13,7 @@ from ..decisions.service import HookSecrets
 from ..numbers.service import NumberService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
+from ..trunks.service import TrunkService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,8 @@ class ApiServices:
 
     database: Database
     tenancy: TenancyService
+    admission: AdmissionService
+    trunks: TrunkService
     numbers: NumberService
     flows: CallFlowService
     cdr: CdrService

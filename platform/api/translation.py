@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
+from ..admission.errors import ValueRefused as AdmissionValueRefused
 from ..calls.errors import ClientNotFound, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
 from ..cdr.errors import CallUnknown
 from ..errors import DialtraceError
@@ -15,6 +17,9 @@ from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
 from ..recording.errors import RecordingAbsent, RecordingPending, RecordingUnknown
 from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
+from ..trunks.errors import TrunkNameTaken, TrunkUnknown
+from ..trunks.errors import ValueRefused as TrunkValueRefused
+from ..trunks.errors import VersionMismatch as TrunkVersionMismatch
 from .errors import Fault, Problem
 from .preconditions import tag_of
 
@@ -41,7 +46,7 @@ def _flow_unknown(_: FlowUnknown) -> Problem:
     return Problem("not_found", "The number's client has no such flow.", faults=[fault])
 
 
-def _refused(error: ValueRefused | NumberValueRefused) -> Problem:
+def _refused(error: ValueRefused | NumberValueRefused | AdmissionValueRefused | TrunkValueRefused) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
@@ -50,7 +55,7 @@ def _mismatch(error: VersionConflict) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
-def _mismatch_of_number(error: VersionMismatch) -> Problem:
+def _mismatch_of_number(error: VersionMismatch | TrunkVersionMismatch) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
@@ -71,6 +76,14 @@ def _store_away(_: DialtraceError) -> Problem:
 
 TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     AgencyUnknown: _not_there("agency"),
+    BlockUnknown: _not_there("entry on the block list"),
+    CallerUnknown: _not_there("call, or its caller withheld the number"),
+    OwnerUnknown: _not_there("client"),
+    AdmissionValueRefused: _refused,
+    TrunkUnknown: _not_there("trunk"),
+    TrunkNameTaken: lambda _: Problem("trunk_name_taken", "Another trunk has this name."),
+    TrunkValueRefused: _refused,
+    TrunkVersionMismatch: _mismatch_of_number,
     ClientUnknown: _not_there("client"),
     ClientNotFound: _not_there("client"),
     KeyUnknown: _not_there("key"),

@@ -1,8 +1,8 @@
 """The applications ``limit`` and ``limit_execute``: counters that refuse a call, or an attempt, beyond a maximum.
 
 ``limit hash <realm> <resource> <max>[/<seconds>] [!CAUSE | <extension> [<dialplan> [<context>]]]``. What a channel
-holds is given back when it hangs up, and at a transfer unless ``limit_ignore_transfer`` says otherwise (``switch_limit.c``,
-limit_state_handler; ``mod_dptools.c``, limit_function). The only backend here is ``hash``.
+holds is given back when it hangs up, and at a transfer unless ``limit_ignore_transfer`` says otherwise
+(``switch_limit.c``, limit_state_handler; ``mod_dptools.c``, limit_function). The only backend here is ``hash``.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pytest
 from apiflask import APIFlask
 from werkzeug.test import TestResponse
 
+from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.calls.service import CallFlowService
 from dialtrace.cdr.service import CdrService
@@ -24,6 +25,7 @@ from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.recording.service import RecordingService
 from dialtrace.tenancy.service import TenancyService
+from dialtrace.trunks.service import TrunkService
 
 
 @pytest.fixture
@@ -32,6 +34,8 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
+        admission=AdmissionService(database),
+        trunks=TrunkService(database, clock),
         numbers=NumberService(database, clock),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),

@@ -14,8 +14,10 @@ from uuid import UUID
 import pytest
 from apiflask import APIFlask
 
+from dialtrace.admission.model import NewBlock
 from dialtrace.api.app import ApiServices
 from dialtrace.api.endpoint import PUBLIC, Endpoint
+from dialtrace.trunks.model import TrunkValues
 
 from .conftest import Asker, Tenant, document
 from .records import bring_home, due_of, store_call, wav
@@ -36,6 +38,14 @@ BODIES: dict[str, list[Body]] = {
         lambda other: {"name": "x", "client_id": other["client"], "document": document(other["target"])}
     ],
     "POST /v1/numbers": [lambda other: {"number": "+442079468888", "client_id": other["client"]}],
+    "PUT /v1/agencies/<uuid:agency_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],
+    "PUT /v1/clients/<uuid:client_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],
+    "PUT /v1/agencies/<uuid:agency_id>/destinations": [lambda _: {"prefixes": ["+44"]}],
+    "POST /v1/blocks": [
+        lambda other: {"client_id": other["client"], "entries": [{"kind": "withheld"}]},
+    ],
+    "POST /v1/trunks": [lambda _: {"name": "mine", "host": "sip.example", "costs": {"+": "0"}}],
+    "PATCH /v1/trunks/<uuid:trunk_id>": [lambda _: {"enabled": False}],
     "PATCH /v1/targets/<uuid:target_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
@@ -43,7 +53,7 @@ BODIES: dict[str, list[Body]] = {
 #: Endpoints for one thing: which of the other tenant's ids stands in the path.
 IDS = {
     "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
-    "call_id": "call", "key_id": "key",
+    "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -54,7 +64,13 @@ ROWS = {
     "GET /v1/targets/<uuid:target_id>": "one", "GET /v1/flows/<uuid:flow_id>": "one",
     "GET /v1/numbers/<uuid:number_id>": "one", "GET /v1/calls/<uuid:call_id>": "one",
     "GET /v1/calls/<uuid:call_id>/recording": "one", "DELETE /v1/numbers/<uuid:number_id>": "one",
-    "DELETE /v1/keys/<uuid:key_id>": "one", **dict.fromkeys(BODIES, "body"),
+    "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
+    "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
+    "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",
+    "GET /v1/trunks": "list",
+    "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",
+    "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
+    **dict.fromkeys(BODIES, "body"),
 }  # fmt: skip
 PUBLIC_ROWS = {"/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/reference"}
 
@@ -93,9 +109,12 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     call = store_call(services, agency, client, recorded=True, caller="+442079467777", target=victim.target["id"])
     bring_home(services, due_of(call, agency, client), tmp_path, wav())
     key = services.tenancy.list_keys(UUID(agency)).items[0]
+    block = services.admission.add_blocks(UUID(agency), UUID(client), [NewBlock("number", "+442079467777")])[0]
+    trunk = services.trunks.create_trunk(TrunkValues(name="victimname", host="victimname.example", costs={"+": "1"}))
     ids = {
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
+        "block": str(block.id), "trunk": str(trunk.id),
     }  # fmt: skip
     return victim, ids
 

@@ -13,6 +13,7 @@ from .config import Settings
 from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
 from .decisions.service import DecisionService, HookSecrets
+from .live.service import LiveService
 from .numbers.service import NumberService
 from .objectstore.model import ObjectStore
 from .objectstore.service import open_store
@@ -77,6 +78,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         numbers=NumberService(database, clock),
         flows=CallFlowService(database, clock, prompts=build_prompts(settings, database)),
         cdr=CdrService(database),
+        live=LiveService(database),
         recordings=RecordingService(database, build_store(settings)),
         hook_secrets=HookSecrets(database, clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],

@@ -10,6 +10,7 @@ from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
 from ..decisions.service import HookSecrets
+from ..live.service import LiveService
 from ..numbers.service import NumberService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
@@ -27,6 +28,7 @@ class ApiServices:
     numbers: NumberService
     flows: CallFlowService
     cdr: CdrService
+    live: LiveService
     recordings: RecordingService
     hook_secrets: HookSecrets
     secret_key: str

@@ -21,6 +21,7 @@ from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.decisions.service import HookSecrets
+from dialtrace.live.service import LiveService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.recording.service import RecordingService
@@ -39,6 +40,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         numbers=NumberService(database, clock),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),
+        live=LiveService(database),
         recordings=RecordingService(database, open_store(str(tmp_path / "objects"))),
         hook_secrets=HookSecrets(database, clock),
         secret_key="only for tests",

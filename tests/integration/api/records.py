@@ -9,7 +9,10 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from dialtrace.api.app import ApiServices
+from dialtrace.calls.live import Batch, LiveCall, Owner
+from dialtrace.calls.live_rows import LiveRows
 from dialtrace.cdr.model import CallFacts, LegFacts, Outcome
+from dialtrace.clock import to_microseconds
 from dialtrace.recording.model import Due, node_path
 
 START = datetime(2026, 11, 3, 9, 30, 0, 125_250, tzinfo=UTC)
@@ -55,6 +58,26 @@ def store_call(
     stored = services.cdr.store_batch([call, leg])
     assert all(one.changed and one.refused is None for one in stored)
     return call_id
+
+
+def put_live_call(
+    services: ApiServices,
+    agency: str,
+    client: str,
+    call_id: UUID,
+    *,
+    node: str = "node-1",
+    caller: str | None = "+442079460999",
+    started: datetime = START,
+    answered: datetime | None = None,
+    target: str | None = None,
+) -> None:
+    """A call that stands, as its node's monitor writes it."""
+    call = LiveCall(str(call_id), started_us=to_microseconds(started), dialled="+442079460123", caller=caller)
+    call.owner = Owner(UUID(agency), UUID(client), source={"campaign": "spring"})
+    call.answered_us = to_microseconds(answered) if answered else None
+    call.target_id = UUID(target) if target else None
+    LiveRows(services.database).put(node, Batch([call], [], []))
 
 
 def due_of(call_id: UUID, agency: str, client: str, *, minute: int = 0, answered: bool = True) -> Due:

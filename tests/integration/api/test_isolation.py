@@ -20,7 +20,7 @@ from dialtrace.api.endpoint import PUBLIC, Endpoint
 from dialtrace.trunks.model import TrunkValues
 
 from .conftest import Asker, Tenant, document
-from .records import bring_home, due_of, store_call, wav
+from .records import bring_home, due_of, put_live_call, store_call, wav
 
 Body = Callable[[Mapping[str, str]], dict[str, Any]]
 
@@ -59,6 +59,7 @@ IDS = {
 ROWS = {
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
     "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list",
+    "GET /v1/calls/live": "list",
     "GET /v1/agencies/<uuid:agency_id>": "one", "GET /v1/clients/<uuid:client_id>": "one",
     "GET /v1/clients/<uuid:client_id>/hook-secret": "one", "POST /v1/clients/<uuid:client_id>/hook-secret": "one",
     "GET /v1/targets/<uuid:target_id>": "one", "GET /v1/flows/<uuid:flow_id>": "one",
@@ -108,6 +109,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     agency, client = victim.agency["id"], victim.client["id"]
     call = store_call(services, agency, client, recorded=True, caller="+442079467777", target=victim.target["id"])
     bring_home(services, due_of(call, agency, client), tmp_path, wav())
+    put_live_call(services, agency, client, call, caller="+442079467777")
     key = services.tenancy.list_keys(UUID(agency)).items[0]
     block = services.admission.add_blocks(UUID(agency), UUID(client), [NewBlock("number", "+442079467777")])[0]
     trunk = services.trunks.create_trunk(TrunkValues(name="victimname", host="victimname.example", costs={"+": "1"}))
@@ -193,5 +195,5 @@ def test_given_an_agency_when_its_sibling_clients_key_lists_then_it_sees_its_own
 ) -> None:
     victim, _ = owned
     assert [row["id"] for row in victim.sibling_key.get("/v1/clients").get_json()["data"]] == [victim.sibling["id"]]
-    for kind in ("targets", "flows", "numbers", "calls"):
+    for kind in ("targets", "flows", "numbers", "calls", "calls/live"):
         assert victim.sibling_key.get(f"/v1/{kind}").get_json()["data"] == []

@@ -1,11 +1,11 @@
 """Entry point. Patches the process for gevent before anything else is imported, but only for the processes that live on
-gevent: the call worker, the node monitor, the agent, the embedded node and its telephones. The API (Granian refuses a
-patched parent) and the supervisors stay unpatched (STYLE 8).
+gevent: the call worker, the node monitor, the agent, the embedded node, its telephones and those that prove numbers.
+The API (Granian refuses a patched parent) and the supervisors stay unpatched (STYLE 8).
 """
 
 import sys
 
-GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",), ("phones",)})
+GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",), ("phones",), ("number",)})
 
 
 def lives_on_gevent(arguments: list[str]) -> bool:

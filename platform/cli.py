@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .cli_prompt import prompt_group
+from .cli_proofs import call_group, number_group, proofs_command
 from .config import Settings, SettingsFaulty, host_port, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
@@ -271,6 +272,7 @@ def node(
             name=name, sip_host=sip[0], sip_port=sip[1], event_socket_host=event_socket[0],
             event_socket_port=event_socket[1], event_socket_password=password, spool=spool.absolute(), worker=worker,
             rtp_first=int(first), rtp_last=int(last), max_calls=max_calls,
+            test_token=os.environ.get("DIALTRACE_NODE_TEST_TOKEN", ""),
         )
     )  # fmt: skip
 
@@ -350,6 +352,9 @@ def opened_prompts() -> Iterator[PromptService]:
 
 
 cli.add_command(prompt_group(opened_prompts))
+cli.add_command(number_group(begin, any_database))
+cli.add_command(call_group(begin))
+work.add_command(proofs_command(begin, need_database))
 
 
 @cli.group()

@@ -59,6 +59,26 @@ def _positive(text: str) -> int:
     return value
 
 
+def _per_day(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 96:
+        raise ValueError("must be 0 to 96")
+    return value
+
+
+def _token(text: str) -> str:
+    # It becomes part of a pattern in the switch's dialplan.
+    if text and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", text):
+        raise ValueError("must have 16 to 128 letters, digits, - and _")
+    return text
+
+
+def _e164(text: str) -> str:
+    if not re.fullmatch(r"\+[1-9][0-9]{4,14}", text):
+        raise ValueError("must look like +441632960099")
+    return text
+
+
 def _database_url(text: str) -> str:
     if text and not re.match(r"^postgresql(\+psycopg2)?://", text):
         raise ValueError("must begin with postgresql://")
@@ -207,6 +227,25 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Certificates of authorities (PEM) that web hooks may be certified by, beside those of the system.",
     ),
+    Setting("DIALTRACE_API_URL", _http_url, "", "Where commands find the API. Empty: at DIALTRACE_API_LISTEN."),
+    Setting(
+        "DIALTRACE_API_KEY",
+        str,
+        "",
+        "Their key. Empty: the operator's, of the data folder.",
+        secret=True,
+    ),
+    Setting(
+        "DIALTRACE_TEST_TOKEN",
+        _token,
+        "",
+        "Marks our own test calls; each node must know it (DIALTRACE_NODE_TEST_TOKEN). Empty: made once and kept.",
+        secret=True,
+    ),
+    Setting("DIALTRACE_PROOFS_PER_DAY", _per_day, "0", "How often a day `work proofs` proves each number. 0: never."),
+    Setting("DIALTRACE_PROOFS_GAP_S", _positive, "10", "Seconds between two scheduled proofs, at least."),
+    Setting("DIALTRACE_PROOFS_EDGE", _listen_or_empty, "", "SIP edge to call through. Empty: this machine's nodes."),
+    Setting("DIALTRACE_PROOFS_CALLER", _e164, "+441632960099", "The caller's number of test calls: nobody's."),
     Setting("DIALTRACE_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "Least level that is logged."),
     Setting("DIALTRACE_LOG_FORMAT", _choice("text", "json"), "text", "Form of the log lines."),
 )

@@ -22,6 +22,8 @@ from .supervisor import ChildSpec
 
 #: The demonstration's carriers are on this machine.
 LOOPBACK_ONLY = ("127.0.0.1/32",)
+#: Shorter than the dialplan takes (16 characters), so that nothing is marked.
+NO_TEST_TOKEN = "none"  # noqa: S105
 #: What the switch's access list takes in one entry (switch_utils.c, switch_network_list_add_cidr_port_token).
 MOST_CARRIERS = 32
 #: Two legs with two ports each for every call, if each rings one target at a time.
@@ -52,11 +54,12 @@ def freeswitch_spec(
     rtp: tuple[int, int],
     max_calls: int,
     carriers: Sequence[str] = LOOPBACK_ONLY,
+    test_token: str = "",
 ) -> ChildSpec:
     """The process of one FreeSWITCH. Makes ``run_folder`` (readable by its owner only) and the spool's folders.
 
     ``rtp`` is the first and the last RTP port, ``worker`` the HOST:PORT of the call workers, ``carriers`` the networks
-    that may send calls. Raises NodeNotLaunchable with what to mend.
+    that may send calls, ``test_token`` the secret of test calls. Raises NodeNotLaunchable with what to mend.
     """
     _check(node, binary, rtp, max_calls, carriers)
     prepare_folders(run_folder, node.spool)
@@ -64,7 +67,8 @@ def freeswitch_spec(
         name=node.name,
         kind="node",
         argv=command(binary, run_folder, node.spool),
-        environment=environment(node, worker=worker, rtp=rtp, max_calls=max_calls, carriers=carriers),
+        environment=environment(node, worker=worker, rtp=rtp, max_calls=max_calls, carriers=carriers)
+        | {"DIALTRACE_NODE_TEST_TOKEN": test_token or NO_TEST_TOKEN},
         ready=lambda: (
             logs_in(node.event_socket_address, node.event_socket_password) and options_status(node.sip_address) == 200
         ),

@@ -190,6 +190,7 @@ def node_spec(
             worker=settings["DIALTRACE_WORKER_LISTEN"],
             rtp=(first, first + RTP_PORTS_PER_NODE - 1),
             max_calls=max_calls,
+            test_token=test_token(settings),
         )
         return replace(spec, holds_calls=True)
     address = host_port(node.event_socket)
@@ -214,7 +215,11 @@ def node_spec(
             "--max-calls",
             str(max_calls),
         ],
-        environment={"DIALTRACE_NODE_PASSWORD": node.event_socket_password, "DIALTRACE_METRICS_LISTEN": ""},
+        environment={
+            "DIALTRACE_NODE_PASSWORD": node.event_socket_password,
+            "DIALTRACE_NODE_TEST_TOKEN": test_token(settings),
+            "DIALTRACE_METRICS_LISTEN": "",
+        },
         ready=lambda: is_listening(address) and options_status(node.sip_address) is not None,
         holds_calls=True,
     )
@@ -259,7 +264,19 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             environment={**environment, **metrics_of(settings, 2)},
             notifies=True,
         ),
+        *([proofs_spec(settings, environment)] if settings["DIALTRACE_PROOFS_PER_DAY"] else []),
     ]
+
+
+def proofs_spec(settings: Settings, environment: dict[str, str]) -> ChildSpec:
+    """What proves numbers; opt-in, since it places calls."""
+    return ChildSpec(
+        name="proofs",
+        kind="proofs",
+        argv=[*PROGRAM, "work", "proofs"],
+        environment={**environment, **metrics_of(settings, 4 + settings["DIALTRACE_WORKER_PROCESSES"])},
+        stop_timeout_s=60,
+    )
 
 
 def metrics_of(settings: Settings, offset: int) -> dict[str, str]:
@@ -300,6 +317,7 @@ def plan_platform(
     environment["DIALTRACE_DATABASE_URL"] = database_url
     environment["DIALTRACE_NODES_FILE"] = str(settings.nodes_file)
     environment["DIALTRACE_RECORDINGS_URL"] = settings.recordings_url
+    environment["DIALTRACE_TEST_TOKEN"] = test_token(settings)
     environment["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
     host, port = settings.api_listen
     blocks = rtp_blocks(len(nodes), first_rtp_port)
@@ -320,12 +338,17 @@ def plan_platform(
     )
 
 
-def kept_secret(data_dir: Path) -> str:
-    """The key that signs cursors: made once, whole or not at all, readable by its owner only."""
-    path = data_dir / "secret-key"
+def test_token(settings: Settings) -> str:
+    """What marks this installation's test calls."""
+    return settings["DIALTRACE_TEST_TOKEN"] or kept_secret(settings.data_dir, "test-token")
+
+
+def kept_secret(data_dir: Path, name: str = "secret-key") -> str:
+    """The key that signs cursors, or another: made once, whole or not at all, readable by its owner only."""
+    path = data_dir / name
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        fresh = data_dir / f".secret-key.{os.getpid()}"
+        fresh = data_dir / f".{name}.{os.getpid()}"
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(32), encoding="utf-8")
         fresh.rename(path)

@@ -178,3 +178,15 @@ DECISIONS_ASKING = Gauge("dialtrace_decisions_asking", "Questions that this proc
 DECISION_PASSES_FAILED = Counter(
     "dialtrace_decision_passes_failed_total", "Passes over the waiting questions that failed, by what.", ["what"]
 )
+
+# --- proofs of numbers ---
+NUMBER_PROOFS = Counter("dialtrace_number_proofs_total", "Test calls to numbers, by what they showed.", ["outcome"])
+NUMBER_PROOF_SECONDS = Histogram(
+    "dialtrace_number_proof_seconds",
+    "From a test call's INVITE to its verdict.",
+    buckets=(1, 2, 5, 10, 20, 30, 60, 120),
+)
+NUMBER_PROOF_OLDEST_SECONDS = Gauge(
+    "dialtrace_number_proof_oldest_seconds", "Age of the oldest last proof among numbers that were ever proven."
+)
+NUMBERS_NEVER_PROVEN = Gauge("dialtrace_numbers_never_proven", "Numbers in service that no test call has proven.")

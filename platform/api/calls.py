@@ -25,6 +25,8 @@ _STATES: Mapping[str, RecordingState] = {"on_node": "pending", "stored": "stored
 #: Of several segments the least settled one speaks for the call.
 _RANK: Sequence[RecordingState] = ("none", "absent", "stored", "pending")
 
+_TESTS: Mapping[str, bool | None] = {"exclude": False, "include": None, "only": True}
+
 Ms = Annotated[int | None, Field(description="Milliseconds.", examples=[16_480])]
 Cause = Annotated[str | None, Field(description="The switch's name for why it ended.", examples=["NORMAL_CLEARING"])]
 Q850 = Annotated[int | None, Field(description="The same as a number of ITU-T Q.850.", examples=[16])]
@@ -47,6 +49,10 @@ class CallQuery(OwnedQuery):
     started_until: Annotated[MomentIn | None, Field(default=None, description="Began before this moment.")]
     answered_only: Annotated[bool, Field(default=False, description="Only calls that were connected to a target.")]
     min_talk_ms: Annotated[int | None, Field(default=None, ge=0, le=2**53, description="Talked at least this long.")]
+    test: Annotated[
+        Literal["exclude", "include", "only"],
+        Field(default="exclude", description="Calls that the installation placed itself, to prove a number."),
+    ]
 
 
 class CallAnswer(Answer):
@@ -95,9 +101,31 @@ class CallAnswer(Answer):
             description="pending: on its way from the node. absent: expected, and there is none.", examples=["stored"]
         ),
     ]
+    consent: Annotated[
+        Literal["given", "refused"] | None,
+        Field(description="What the caller answered where the flow asks whether it may record.", examples=["given"]),
+    ]
+    tags: Annotated[list[str], Field(description="What the flow tagged the call with.", examples=[["vip"]])]
+    variables: Annotated[
+        dict[str, str], Field(description="The flow's own variables at the end.", examples=[{"basket": "large"}])
+    ]
+    is_test: Annotated[
+        bool,
+        Field(
+            description="The installation placed the call itself, to prove a number: it is in no report and no bill."
+        ),
+    ]
     revision: Annotated[int, Field(description="Counts the changes to this record, such as a leg that came late.")]
     created_at: Moment
     updated_at: Moment
+
+
+class StepAnswer(Answer):
+    """A step of the flow that ran."""
+
+    step: Annotated[str, Field(description="Its name in the flow.", examples=["menu"])]
+    at: Annotated[Moment, Field(description="To the second.")]
+    result: Annotated[str | None, Field(default=None, description="What it brought, such as a digit.", examples=["1"])]
 
 
 class LegAnswer(Answer):
@@ -149,6 +177,7 @@ class CallDetailAnswer(CallAnswer):
     """A call's record with its legs and recordings."""
 
     caller_raw: Annotated[str | None, Field(description="The caller as the carrier sent it.", examples=["02079460999"])]
+    trail: Annotated[list[StepAnswer], Field(description="The steps of the flow that ran, in their order.")]
     legs: list[LegAnswer]
     recordings: list[RecordingAnswer]
     attempts_without_leg: Annotated[
@@ -161,8 +190,14 @@ class CallList(Listed[CallAnswer]):
 
 
 def _call_members(call: Call, recording: RecordingState) -> dict[str, Any]:
-    names = CallAnswer.model_fields.keys() - {"recording"}
-    return {name: getattr(call, name) for name in names} | {"recording": recording}
+    names = CallAnswer.model_fields.keys() - {"recording", "consent", "tags", "variables"}
+    facts = call.facts
+    return {name: getattr(call, name) for name in names} | {
+        "recording": recording,
+        "consent": facts.get("consent"),
+        "tags": facts.get("tags", []),
+        "variables": facts.get("variables", {}),
+    }
 
 
 def state_of(states: Sequence[str]) -> RecordingState:
@@ -175,6 +210,7 @@ def show_detail(detail: CallDetail) -> CallDetailAnswer:
     return CallDetailAnswer(
         **_call_members(call, state_of([row.state for row in detail.recordings])),
         caller_raw=call.caller_raw,
+        trail=[StepAnswer(**step) for step in call.facts.get("trail", [])],
         legs=[_show_leg(leg) for leg in detail.legs],
         recordings=[_show_recording(row) for row in detail.recordings],
         attempts_without_leg=list(detail.attempts_without_leg),
@@ -204,7 +240,8 @@ def _show_recording(row: Recording) -> RecordingAnswer:
 def list_calls(asked: Asked, query: CallQuery) -> Any:
     """List calls
 
-    The latest first. A call is there once it has ended. Calls to numbers that nobody has belong to the operator.
+    The latest first. A call is there once it has ended. Calls to numbers that nobody has belong to the operator. Test
+    calls are left out unless `test` asks for them.
     """
     filters = CallFilters(
         number=query.number,
@@ -215,6 +252,7 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
         started_until=query.started_until,
         answered_only=query.answered_only,
         min_talk_ms=query.min_talk_ms,
+        is_test=_TESTS[query.test],
     )
     services = asked.services
 

@@ -67,6 +67,26 @@ class NumberChange(Body):
     ]
 
 
+class ProofStepAnswer(Answer):
+    """One thing that a proof looked at."""
+
+    name: Annotated[str, Field(description="Such as reached, heard, cdr, flow or recording.", examples=["cdr"])]
+    ok: bool
+    ms: Annotated[int | None, Field(description="Milliseconds from the call's INVITE.", examples=[5210])]
+    detail: Annotated[str | None, Field(description="What was wrong, or odd.", examples=[None])]
+
+
+class ProofAnswer(Answer):
+    """What a test call to the number has shown."""
+
+    outcome: Literal["proven", "failed"]
+    tried_at: Moment
+    call_id: Annotated[UUID | None, Field(description="The test call, for `GET /v1/calls/{id}`.")]
+    node: Annotated[str | None, Field(examples=["node-1"])]
+    total_ms: Annotated[int, Field(examples=[6040])]
+    steps: list[ProofStepAnswer]
+
+
 class NumberAnswer(Answer):
     """A telephone number that callers dial."""
 
@@ -81,6 +101,8 @@ class NumberAnswer(Answer):
     created_at: Moment
     updated_at: Moment
     released_at: Moment | None
+    last_proven_at: Annotated[Moment | None, Field(description="When a test call succeeded last; null: never.")]
+    last_proof: Annotated[ProofAnswer | None, Field(description="The last test call, whatever came of it.")]
     version: Version
 
 

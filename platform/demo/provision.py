@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .client import ApiClient
+from ..apiclient import ApiClient
 from .mix import KINDS, Provisioned, number_at
 from .sound import ANNOUNCEMENT_HZ
 

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..apiclient import ApiClient
 from ..db.tables import OPERATOR_AGENCY
 from .books import Line, Recording, as_json, balance
-from .client import ApiClient
 from .mix import count_by_kind, plan_calls
 from .phones import PhonesOfKind
 from .provision import provision

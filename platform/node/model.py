@@ -39,6 +39,8 @@ class NodeConfig:
     #: Calls in so many seconds, or `-`: as many as come.
     max_rate: str = DEFAULT_MAX_RATE
     dialplan: Path | None = None
+    #: Marks the installation's own test calls; empty: none is marked.
+    test_token: str = ""
 
     def __post_init__(self) -> None:
         faults = list(_config_faults(self))

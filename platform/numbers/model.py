@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -26,6 +27,59 @@ UNCHANGED = Unchanged.UNCHANGED
 
 
 @dataclass(frozen=True)
+class ProofStep:
+    """One thing that a proof looked at. ``ms`` counts from the INVITE; ``detail`` says what was wrong, or odd."""
+
+    name: str
+    ok: bool
+    ms: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a call of our own to a number has shown."""
+
+    outcome: str
+    tried_at: datetime
+    call_id: UUID | None
+    node: str | None
+    total_ms: int
+    steps: Sequence[ProofStep]
+
+    @property
+    def is_proven(self) -> bool:
+        return self.outcome == "proven"
+
+
+@dataclass(frozen=True)
+class InService:
+    """A number whose calls are answered at this moment, as the directory has it."""
+
+    e164: str
+    agency_id: UUID
+    client_id: UUID
+    number_id: UUID
+    flow_id: UUID
+
+
+@dataclass(frozen=True)
+class LastProof:
+    """When a number was tried last, and when it was proven last, if ever."""
+
+    tried_at: datetime
+    proven_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ProofsRead:
+    """What the schedule of proofs goes by: last proofs by the number's id, states by the node's name."""
+
+    last: Mapping[UUID, LastProof]
+    node_states: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Number:
     """A telephone number that callers dial. ``flow_id`` None: its calls are refused as `no_flow`."""
 
@@ -41,6 +95,8 @@ class Number:
     updated_at: datetime
     released_at: datetime | None
     version: int
+    last_proven_at: datetime | None = None
+    last_proof: Proof | None = None
 
 
 def check_number(raw: str, region: str | None) -> str:

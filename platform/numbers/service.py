@@ -6,6 +6,7 @@ Must not know HTTP, nor what a flow does.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,18 @@ from ..paging import Page
 from ..phone import parse_e164
 from . import store
 from .errors import NumberReleased, NumberUnknown, VersionMismatch
-from .model import UNCHANGED, Number, Unchanged, check_kind, check_label, check_number, check_status
+from .model import (
+    UNCHANGED,
+    InService,
+    Number,
+    Proof,
+    ProofsRead,
+    Unchanged,
+    check_kind,
+    check_label,
+    check_number,
+    check_status,
+)
 
 MAX_PAGE = 500
 
@@ -151,4 +163,21 @@ class NumberService:
                 return found
             changed = store.update_number(connection, found.agency_id, found.id, changes, self._clock.now())
             store.put_in_directory(connection, changed)
-        return changed
+        return replace(changed, last_proven_at=found.last_proven_at, last_proof=found.last_proof)
+
+    # --- Proofs: what calls of our own have shown. ---
+
+    def list_in_service(self, e164: str | None = None) -> list[InService]:
+        """Every number whose calls are answered at this moment, of all tenants; or that one, if it is such a number."""
+        with self._database.directory() as connection:
+            return store.numbers_in_service(connection, e164)
+
+    def save_proof(self, number: InService, proof: Proof) -> None:
+        """Keeps the last attempt at a number."""
+        with self._database.tenant(number.agency_id) as connection:
+            store.save_proof(connection, number, proof)
+
+    def read_proofs(self) -> ProofsRead:
+        """When each number was tried and proven last, and which nodes stand in which state."""
+        with self._database.system() as connection:
+            return ProofsRead(last=store.last_proofs(connection), node_states=store.node_states(connection))

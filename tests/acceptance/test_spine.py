@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from dialtrace.demo.client import ApiClient
+from dialtrace.apiclient import ApiClient
 from dialtrace.demo.run import Performance, perform
 from dialtrace.demo.stage import Demo, DemoOptions, running_platform, running_targets
 

@@ -3,14 +3,15 @@
 #: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
 LEVELS = {
     "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
-    "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_options": 4,
+    "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4,
     "recording": 3, "prompts": 3,
     "tenancy": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
-    "apiclient": 1, "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
+    "apiclient": 1,
+    "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
     "readiness": 0,
     "node": 2,
 }  # fmt: skip
@@ -25,7 +26,9 @@ ALSO = {
 }
 
 #: Who may read the settings and set up logging: nobody else sees the config object.
-READ_CONFIG = {"__main__", "cli", "cli_options", "up", "launch", "preflight", "demo", "wsgi", "services", "config"}
+READ_CONFIG = {
+    "__main__", "cli", "cli_options", "cli_proofs", "up", "launch", "preflight", "demo", "wsgi", "services", "config",
+}  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
@@ -35,13 +38,23 @@ OFFERED = {
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "calls": {
-        "errors", "flows", "live", "live_rows", "model", "nodes", "plan", "plan_file", "routes", "service",
+        "errors",
+        "flows",
+        "live",
+        "live_rows",
+        "model",
+        "nodes",
+        "plan",
+        "plan_file",
+        "routes",
+        "service",
     },
     "cdr": {"model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
+    "numbers": {"errors", "model", "schedule", "service", "store"},
     "live": {"model", "service", "stream"},
-    "node": {"main", "model", "phones", "phones_plan"},
-    "workers": {"agent", "call", "hooks", "live_server", "monitor", "route_copy"},
+    "node": {"main", "model", "phones", "phones_plan", "proving"},
+    "workers": {"agent", "call", "hooks", "live_server", "monitor", "proofs", "route_copy"},
     "demo": {"run", "stage"},
     "objectstore": {"service", "errors", "model"},
     "outgoing": {"errors", "model", "service", "signing"},
@@ -50,7 +63,7 @@ OFFERED = {
 
 #: A library and the only places that may import it (room, or room/module).
 LIBRARIES = {
-    "sqlalchemy": {"db", "*/store", "*/service"},
+    "sqlalchemy": {"db", "*/store", "*/service", "calls/publishing"},
     "flask": {"api", "wsgi"},
     "apiflask": {"api", "wsgi"},
     "boto3": {"objectstore"},
@@ -61,7 +74,7 @@ LIBRARIES = {
     "greenswitch": {"esl"},
     "psycopg2": {"db", "*/store"},
     "lupa": {"node"},
-    "click": {"cli", "cli_node", "cli_options", "cli_prompt", "up"},
+    "click": {"cli", "cli_node", "cli_options", "cli_prompt", "cli_proofs", "up"},
     "alembic": {"db"},
 }
 

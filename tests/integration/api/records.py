@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from dialtrace.api.app import ApiServices
@@ -37,6 +39,9 @@ def store_call(
     caller: str | None = "+442079460999",
     recorded: bool = False,
     target: str | None = None,
+    number_id: str | None = None,
+    is_test: bool = False,
+    facts: Mapping[str, Any] | None = None,
 ) -> UUID:
     """One call with one leg."""
     call_id, started = uuid4(), START + timedelta(minutes=minute)
@@ -53,7 +58,8 @@ def store_call(
         answered_at=connected, ended_at=started + timedelta(seconds=20), duration_ms=20_000, ring_ms=3000,
         talk_ms=16_000 if connected else 0, billed_ms=16_000, hangup_cause="NORMAL_CLEARING", cause_q850=16,
         sip_status=200, hangup_side="caller", should_record=recorded, legs_expected=1,
-        connected_leg_id=leg.id if connected else None, segments=(1,) if recorded else (),
+        connected_leg_id=leg.id if connected else None, segments=(1,) if recorded else (), is_test=is_test,
+        number_id=UUID(number_id) if number_id else None, facts=facts or {},
     )  # fmt: skip
     stored = services.cdr.store_batch([call, leg])
     assert all(one.changed and one.refused is None for one in stored)

@@ -187,3 +187,75 @@ def test_given_a_store_that_lost_its_folder_when_fetched_then_it_is_our_fault_an
     answer = tenant.client_key.get(f"/v1/calls/{call_id}/recording")
     assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
     assert "objects" not in answer.text
+
+
+def test_given_a_call_when_it_is_explained_then_its_story_is_told_by_name_and_in_order(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    agency, client = tenant.agency["id"], tenant.client["id"]
+    number = tenant.number
+    call_id = store_call(
+        services, agency, client, recorded=True, target=tenant.target["id"], number_id=number["id"],
+        number=number["number"],
+    )  # fmt: skip
+
+    answer = tenant.client_key.get(f"/v1/calls/{call_id}/explain")
+
+    told = answer.get_json()
+    assert (answer.status_code, told["call_id"], told["language"], told["outcome"]) == (
+        200,
+        str(call_id),
+        "en",
+        "answered",
+    )
+    kinds = [entry["kind"] for entry in told["entries"]]
+    assert kinds == ["arrived", "number", "decision", "limits", "leg", "answered", "connected", "end", "recording",
+                     "event"]  # fmt: skip
+    leg = told["entries"][4]
+    assert (leg["at"], leg["data"]["target"]) == ("2026-11-03T09:30:01.125250Z", tenant.target["name"])
+    assert leg["text"].startswith(f"{tenant.target['name']} was called (sip:desk@pbx.example): it rang for 3000 ms;")
+    assert tenant.number["label"] in told["entries"][1]["text"]
+    assert told["entries"][1]["data"]["client"] == tenant.client["name"]
+
+
+def test_given_a_language_without_texts_when_explained_then_the_fault_is_named(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"])
+    answer = tenant.client_key.get(f"/v1/calls/{call_id}/explain?language=xx")
+    assert (answer.status_code, answer.get_json()["errors"][0]["parameter"]) == (422, "language")
+
+
+def test_given_a_test_call_when_listing_then_it_is_there_only_for_who_asks(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    agency, client = tenant.agency["id"], tenant.client["id"]
+    real = str(store_call(services, agency, client))
+    proof = str(store_call(services, agency, client, minute=1, is_test=True))
+    key = tenant.client_key
+    assert ids(key, "/v1/calls") == ids(key, "/v1/calls?test=exclude") == [real]
+    assert ids(key, "/v1/calls?test=include") == [proof, real]
+    assert ids(key, "/v1/calls?test=only") == [proof]
+    assert [key.get(f"/v1/calls/{one}").get_json()["is_test"] for one in (real, proof)] == [False, True]
+    assert key.get("/v1/calls?test=maybe").status_code == 422
+
+
+def test_given_a_call_through_a_flow_when_read_then_consent_tags_variables_and_trail_are_in_it(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    facts = {
+        "consent": "given",
+        "tags": ["vip"],
+        "variables": {"basket": "large"},
+        "trail": [{"step": "menu", "at": "2026-11-03T09:30:02+00:00", "result": "1"}],
+    }
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"], facts=facts)
+    call = tenant.client_key.get(f"/v1/calls/{call_id}").get_json()
+    assert {name: call[name] for name in ("consent", "tags", "variables")} == {
+        "consent": "given",
+        "tags": ["vip"],
+        "variables": {"basket": "large"},
+    }
+    assert call["trail"] == [{"step": "menu", "at": "2026-11-03T09:30:02.000Z", "result": "1"}]
+    row = tenant.client_key.get("/v1/calls").get_json()["data"][0]
+    assert (row["tags"], "trail" in row) == (["vip"], False)

@@ -1,5 +1,5 @@
-"""A small client of the public API, as any partner would write one. The demonstration uses nothing else to provision
-and to read back."""
+"""A small client of the public API, as any partner would write one. The demonstration, the proofs of numbers and the
+command line use nothing else to ask the platform."""
 
 import json
 import urllib.error
@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from ..errors import DialtraceError
-from ..ids import new_id
+from .errors import DialtraceError
+from .ids import new_id
 
 
 class ApiRefused(DialtraceError):
     """The API refused a request."""
+
+
+class ApiAway(DialtraceError):
+    """The API does not answer."""
 
 
 class ApiClient:
@@ -65,3 +69,5 @@ class ApiClient:
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
             raise ApiRefused(f"{request.get_method()} {path}: {error.code} {text}") from error
+        except OSError as error:
+            raise ApiAway(f"{self._base_url} does not answer: {error}") from error

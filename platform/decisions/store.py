@@ -27,15 +27,17 @@ def claim_questions(database: Database, *, most: int, each: int) -> list[Questio
 
 def settle_question(database: Database, question: Question, verdict: Verdict) -> str | None:
     """Writes it down: `answered`, `failed` or `late`; None when the question is not ours any more."""
-    statement = "SELECT dialtrace_decision_settle(%s, %s, %s, %s)"
-    values = (question.agency_id, question.id, verdict.answer, verdict.fault)
+    statement = "SELECT dialtrace_decision_settle(%s::uuid, %s::uuid, %s, %s)"
+    values = (str(question.agency_id), str(question.id), verdict.answer, verdict.fault)
     found: str | None = database.look_up(statement, values)[0][0]
     return found
 
 
 def release_question(database: Database, question: Question) -> None:
     """Gives it back, for another process to ask."""
-    database.look_up("SELECT dialtrace_decision_release(%s, %s)", (question.agency_id, question.id))
+    database.look_up(
+        "SELECT dialtrace_decision_release(%s::uuid, %s::uuid)", (str(question.agency_id), str(question.id))
+    )
 
 
 def tidy_questions(database: Database, *, most: int) -> tuple[int, int, int]:

@@ -36,22 +36,22 @@ _NOT_HTTP = (http.client.HTTPException, urllib3.exceptions.HTTPError, ssl.SSLErr
 
 @dataclass
 class _Host:
-    """A host that requests are running to, or wait for."""
+    """A host and port that requests are running to, or wait for."""
 
     places: threading.BoundedSemaphore
     users: int = field(default=0)
 
 
 class HostPlaces:
-    """So many requests to one host at a time. Forgets a host when nobody asks for it any more."""
+    """So many requests to one host and port at a time. Forgets a host when nobody asks for it any more."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[tuple[str, int], _Host] = {}
 
     @contextmanager
-    def taken(self, host: str, *, timeout_s: float) -> Iterator[None]:
+    def taken(self, host: tuple[str, int], *, timeout_s: float) -> Iterator[None]:
         """Raises TooBusy when no place came free in time."""
         with self._lock:
             entry = self._hosts.setdefault(host, _Host(threading.BoundedSemaphore(self._most)))
@@ -109,7 +109,7 @@ class OutgoingClient:
         destination = parse_url(request.url)
         if len(request.body) > MOST_SENT_BYTES:
             raise RequestTooBig(f"the body has {len(request.body)} bytes; at most {MOST_SENT_BYTES} are sent")
-        with self._places.taken(destination.host, timeout_s=_left_s(deadline_s)):
+        with self._places.taken((destination.host, destination.port), timeout_s=_left_s(deadline_s)):
             addresses = self._find(destination, deadline_s)
             self._rules.check(destination, addresses)
             return self._try_each(request, destination, addresses[:MOST_TRIED], deadline_s)

@@ -63,12 +63,14 @@ def runs(kind: type) -> Callable[[Run], Run]:
     return enter
 
 
-def walk(program: Program, name: str | None) -> str | None:
-    """Everything from this step on; returns the name of the step for which the plan had no room, if there is one."""
+def walk(program: Program, name: str | None, *, begun: bool = False) -> str | None:
+    """Everything from this step on; returns the name of the step for which the plan had no room, if there is one.
+    ``begun``: the plan is made for this very step, which may have to ask somebody."""
     passed: set[str] = set()
     while name:
         step = program.flow.steps[name]
-        if (passed and (name in passed or not _fits(program, step))) or (passed and _asks(program, step)):
+        asks = _asks(program, step) and not (begun and not passed)
+        if asks or (passed and (name in passed or not _fits(program, step))):
             program.wait_for(name, BEGIN)
             program.resume()
             return name

@@ -110,7 +110,8 @@ def _ring_kept(program: Program, name: str, step: CompiledQueue, target_id: UUID
 def _webhook(program: Program, name: str, step: CompiledWebhook) -> str | None:
     if not program.facts.asks:
         return step.otherwise
-    _wait_at_most(program, name, step.timeout_s, TIMEOUT)
+    # The switch's timers are up to a second early (call-setup.md, "The form", 7).
+    _wait_at_most(program, name, step.timeout_s + 1, TIMEOUT)
     program.act("playback", _RINGING)
     program.resume()
     return OVER
@@ -136,7 +137,7 @@ def come_back(program: Program, name: str, result: str | None) -> str | None:
         # What bounded the wait, should somebody else have ended it; nothing else of a call is scheduled here.
         program.act("sched_cancel")
     if result == BEGIN:
-        return walk(program, name)
+        return walk(program, name, begun=True)
     if result is not None and _TOLD.fullmatch(result):
         program.pass_step(name, result)
     following = _follow(program, name, step, result)

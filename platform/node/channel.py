@@ -234,6 +234,7 @@ class Channel:
         if ending.reason:
             self.set("sip_reason", ending.reason)
         if ending.disposition == "recv_refuse":
+            self.set("sip_call_id", self.leg.headers.call_id)
             for channel in filter(None, (self, self.partner)):
                 channel.set("sip_invite_failure_status", str(ending.status))
                 channel.set("sip_invite_failure_phrase", ending.phrase)

@@ -168,14 +168,16 @@ class Originate:
             self.core.report(attempt.channel)
 
     def _won(self, attempts: list[Attempt], winner: Attempt) -> Outcome:
+        """The causes are told in the order of the dial string, the winner's among them."""
+        assert winner.channel is not None
         for attempt in attempts:
-            if attempt is not winner and not attempt.lost:
+            if attempt is winner:
+                self.caller.push("originate_causes", f"{winner.channel.uuid};NONE")
+            elif not attempt.lost:
                 assert attempt.channel is not None
                 attempt.channel.set("group_dial_status", "loser")
                 self._lose(attempt, "LOSE_RACE")
-        assert winner.channel is not None
         self.caller.set("originate_signal_bond", None)
-        self.caller.push("originate_causes", f"{winner.channel.uuid};NONE")
         return Outcome(winner=winner.channel, cause="SUCCESS")
 
     def _all_lost(self, attempts: list[Attempt], cause: str) -> Outcome:

@@ -96,8 +96,7 @@ def _codec_string(rtp: RtpLeg) -> str:
 
 
 def dialled_variables(leg: Leg, host: str, port: int) -> dict[str, str]:
-    """What a leg of ours knows once its INVITE has gone out."""
-    headers = leg.headers
+    """What a leg of ours knows once its INVITE has gone out; its Call-ID is told with the first answer only."""
     return {
         "rtp_use_codec_string": _codec_string(leg.rtp),
         "local_media_ip": host,
@@ -109,7 +108,6 @@ def dialled_variables(leg: Leg, host: str, port: int) -> dict[str, str]:
         "rtp_local_sdp_str": leg.local_sdp,
         "sip_outgoing_contact_uri": f"<sip:mod_sofia@{host}:{port}>",
         **profile_variables(host, port),
-        "sip_call_id": headers.call_id,
         "sip_local_network_addr": host,
     }
 

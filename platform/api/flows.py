@@ -24,18 +24,32 @@ from .replies import Reply, created, found
 blueprint = APIBlueprint("flows", __name__, tag="Flows")
 
 EXAMPLE_DOCUMENT: JsonDict = {
-    "version": 1,
+    "version": 2,
     "record": True,
+    "language": "en",
     "steps": [
-        {"type": "announce", "prompt": {"kind": "file", "name": "this-call-is-recorded"}},
-        {"type": "ring", "targets": [EXAMPLE_ID]},
+        {
+            "type": "schedule",
+            "weekly": {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")},
+            "closed": "after-hours",
+        },
+        {
+            "type": "consent",
+            "prompt": {"kind": "say", "text": "This call is recorded. Press 9 if you do not want that."},
+        },
+        {"type": "ring", "targets": [EXAMPLE_ID], "strategy": "in_turn", "sticky_days": 30},
+        {
+            "name": "after-hours",
+            "type": "voicemail",
+            "prompt": {"kind": "say", "text": "Please leave a message, and we will call you back."},
+        },
     ],
 }
 
 FlowName = Annotated[str, Field(min_length=1, max_length=120, examples=["Office hours"])]
 #: The room of calls checks it and names every fault; here it is any object. pydantic can make no reference to a schema
 #: that it did not make itself: `openapi.complete` puts it in.
-Document = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "FlowDocument"})]
+Document = Annotated[dict[str, Any], WithJsonSchema({"x-schema": "AnyFlowDocument"})]
 
 
 class NewFlow(Body):
@@ -63,6 +77,25 @@ class FlowChange(Body):
             default_factory=absent, description="Merged into the document; its list of steps is replaced as a whole."
         ),
     ]
+
+
+class FlowToCheck(Body):
+    """A document that may become a flow's."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"client_id": EXAMPLE_ID, "document": EXAMPLE_DOCUMENT}})
+
+    agency_id: AgencyId
+    client_id: ClientId
+    flow_id: Annotated[
+        UUID | None, Field(default=None, description="The flow it is meant for, if there is one.", examples=[None])
+    ]
+    document: Document
+
+
+class CheckedFlow(Answer):
+    """A document that could be saved as it is."""
+
+    document: Annotated[Document, Field(description="As it is understood: what was left out is filled in.")]
 
 
 class FlowAnswer(Answer):
@@ -98,6 +131,19 @@ def create_flow(asked: Asked, body: NewFlow) -> Reply[FlowAnswer]:
     return created("/v1/flows", show(made))
 
 
+@endpoint(blueprint, "POST", "/v1/flows/check", roles=EVERYBODY, body=FlowToCheck, answer=CheckedFlow)
+def check_flow(asked: Asked, body: FlowToCheck) -> CheckedFlow:
+    """Check a flow
+
+    Saves nothing: answers whether the document could be saved for this client, and if not (422) everything that is
+    wrong with it, each fault with its place.
+    """
+    understood = asked.services.flows.check_flow(
+        asked.agency_id, owner_of(asked), document=body.document, flow_id=body.flow_id
+    )
+    return CheckedFlow(document=understood)
+
+
 @endpoint(blueprint, "GET", "/v1/flows", roles=EVERYBODY, query=OwnedQuery, answer=FlowList)
 def list_flows(asked: Asked, query: OwnedQuery) -> Any:
     """List flows
@@ -124,7 +170,8 @@ def change_flow(asked: Asked, flow_id: UUID, body: FlowChange) -> Reply[FlowAnsw
     """Change a flow
 
     A JSON merge patch, inside the document too: what is left out stays; its list of steps is replaced as a whole. Calls
-    that begin from now on follow the change, calls that stand already are not touched.
+    that begin from now on follow the change, in the flows that go to this one as well; calls that stand already go on
+    with what they have until they come back for a decision.
     """
     flows = asked.services.flows
     before = flows.get_flow(asked.agency_id, flow_id, client_id=asked.client_id)

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from ..calls.flows import FlowDocument
+from ..calls.flows import flow_schema
 from .catalogue import CATALOGUE
 from .examples import example_of
 from .flows import EXAMPLE_DOCUMENT
@@ -108,11 +108,12 @@ def complete(document: Document | str) -> Document:
     assert isinstance(document, dict), "the document is made as JSON"
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     # The room of calls owns this document's rules; its schema travels as it is.
-    flow = FlowDocument.model_json_schema(ref_template="#/components/schemas/FlowDocument.{model}")
-    for name, schema in flow.pop("$defs", {}).items():
-        schemas[f"FlowDocument.{name}"] = schema
+    flow = flow_schema("#/components/schemas/{model}")
+    parts = flow.pop("$defs")
+    assert not parts.keys() & schemas.keys(), "two schemas of one name"
+    schemas |= parts
     flow["examples"] = [EXAMPLE_DOCUMENT]
-    schemas |= {"FlowDocument": flow, "Problem": _PROBLEM_SCHEMA}
+    schemas |= {"AnyFlowDocument": flow, "Problem": _PROBLEM_SCHEMA}
     completed: Document = _with_references(_with_plain_names(document))
     for path, operations in completed["paths"].items():
         for method, operation in operations.items():

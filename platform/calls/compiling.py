@@ -15,9 +15,9 @@ from .compile_steps import Place, compiled_step, rung_target
 from .compiled import CompiledFlow, CompiledGoto, CompiledStep, Need, SaidPrompt, SoundFile, following
 from .errors import Fault, FlowFaulty
 from .flow_checks import PAUSES, Node, Outline, graph_faults, outline_of, target_places
-from .flow_document import AnyDocument, FlowDocument, language_of, parse_flow, steps_of
 from .flow_steps import GotoStep, Step, links
 from .flow_values import Language
+from .flows import AnyDocument, FlowDocument, language_of, parse_flow, steps_of
 from .model import Target
 
 #: Flows that one may go to, directly or by way of others.

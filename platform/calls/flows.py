@@ -1,225 +1,124 @@
-"""The flow document: what happens to a call to a number, step by step; and the compiled form that plans are made of.
+"""The flow document: what happens to a call to a number, step by step, as its owner writes it.
 
-A document names targets by id; compiling puts each address in their place, so that a worker reads everything in
-one row. Both are checked by the models here and nowhere else. A new kind of step is a new class in the unions below.
+Its kinds of step are in flow_steps.py, what holds for several of them in flow_checks.py; compiling.py makes of it what
+plans are made of. Documents of version 1 stay valid: a list of steps one after another, which is read as one of today.
 Pure: knows no database and no switch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, StrictBool, TypeAdapter, ValidationError
 
-from .errors import Fault, FlowFaulty, RouteUnreadable
-from .model import LEAST_RING_S, LONGEST_RING_S, Target, parse_address
+from .errors import Fault, FlowFaulty
+from .flow_checks import flow_faults, target_places
+from .flow_faults import faults_of
+from .flow_steps import GotoStep, Step
+from .flow_values import Cause, FilePrompt, Language, RingTimeout, Strict, TonePrompt
 
-MOST_STEPS = 20
-#: In a whole flow, each place counted: a plan may hold 100 actions (call-setup.md, "Rules for plans").
-MOST_TARGETS = 20
-#: The causes that a flow may end with; plan.py gives each the switch's name for it.
-Cause = Literal["busy", "no_answer", "rejected", "unavailable", "not_found", "normal"]
+MOST_OLD_STEPS, MOST_OLD_TARGETS = 20, 20
+MOST_STEPS = 50
 
-RingTimeout = Annotated[int, Field(strict=True, ge=LEAST_RING_S, le=LONGEST_RING_S)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+OldPrompt = Annotated[TonePrompt | FilePrompt, Field(discriminator="kind")]
 
 
-class TonePrompt(_Strict):
-    """A tone."""
-
-    kind: Literal["tone"]
-    frequency_hz: Annotated[int, Field(strict=True, ge=50, le=3400)]
-    duration_ms: Annotated[int, Field(strict=True, ge=10, le=60_000)]
-
-
-class FilePrompt(_Strict):
-    """An announcement that the operator has put into the nodes' spool, by its name."""
-
-    kind: Literal["file"]
-    name: Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-
-
-Prompt = Annotated[TonePrompt | FilePrompt, Field(discriminator="kind")]
-
-
-class AnnounceStep(_Strict):
+class OldAnnounceStep(Strict):
     """Answers the call and plays a prompt."""
 
     type: Literal["announce"]
-    prompt: Prompt
+    prompt: OldPrompt
 
 
-class RingStep(_Strict):
-    """Rings targets one after another until one answers. ``ring_timeout_s`` None: each target's own."""
+class OldRingStep(Strict):
+    """Rings targets one after another until one answers. `ring_timeout_s`: else each target's own."""
 
     type: Literal["ring"]
-    targets: Annotated[list[UUID], Field(min_length=1, max_length=MOST_TARGETS)]
+    targets: Annotated[list[UUID], Field(min_length=1, max_length=MOST_OLD_TARGETS)]
     ring_timeout_s: RingTimeout | None = None
 
 
-class HangupStep(_Strict):
+class OldHangupStep(Strict):
     """Ends the call."""
 
     type: Literal["hangup"]
     cause: Cause
 
 
-Step = Annotated[AnnounceStep | RingStep | HangupStep, Field(discriminator="type")]
+OldStep = Annotated[OldAnnounceStep | OldRingStep | OldHangupStep, Field(discriminator="type")]
 
 
-class FlowDocument(_Strict):
-    """A flow as its owner writes it."""
+class OldFlowDocument(Strict):
+    """A flow of version 1: its steps follow one another."""
 
     version: Literal[1]
-    record: Annotated[bool, Field(strict=True)] = False
+    record: StrictBool = False
+    steps: Annotated[list[OldStep], Field(min_length=1, max_length=MOST_OLD_STEPS)]
+
+
+class FlowDocument(Strict):
+    """A flow of version 2: the first step is run first, and each says what follows it. `record` begins to record with
+    the call's answer; a `consent` step puts it off until the caller has had the choice."""
+
+    version: Literal[2]
+    record: StrictBool = False
+    language: Language = Field(default="en", description="Of texts that are said, unless they name their own.")
     steps: Annotated[list[Step], Field(min_length=1, max_length=MOST_STEPS)]
 
 
-class ResolvedTarget(_Strict):
-    """A target as a plan needs it."""
-
-    id: UUID
-    address: str
-    ring_timeout_s: RingTimeout
+AnyDocument = OldFlowDocument | FlowDocument
+_VERSIONS: dict[int, type[OldFlowDocument] | type[FlowDocument]] = {1: OldFlowDocument, 2: FlowDocument}
+_OLD_STEPS: TypeAdapter[Step] = TypeAdapter(Step)
+_DOCUMENTS: TypeAdapter[AnyDocument] = TypeAdapter(AnyDocument)
 
 
-class CompiledRing(_Strict):
-    """A ring step with its targets resolved."""
-
-    type: Literal["ring"]
-    targets: Annotated[list[ResolvedTarget], Field(min_length=1, max_length=MOST_TARGETS)]
+def flow_schema(ref_template: str) -> dict[str, Any]:
+    """The JSON schema of a document of either version."""
+    return _DOCUMENTS.json_schema(ref_template=ref_template)
 
 
-CompiledStep = Annotated[AnnounceStep | CompiledRing | HangupStep, Field(discriminator="type")]
-
-
-class CompiledFlow(_Strict):
-    """What workers and fallback plans are made from: the content of ``published_flows.compiled``."""
-
-    version: Literal[1]
-    record: bool
-    steps: Annotated[list[CompiledStep], Field(min_length=1, max_length=MOST_STEPS)]
-
-
-def parse_flow(document: object) -> FlowDocument:
+def parse_flow(document: object) -> AnyDocument:
     """The document as a value. Raises FlowFaulty with every fault found."""
+    if not isinstance(document, dict):
+        raise FlowFaulty([Fault("", "invalid", "must be an object")])
+    if "version" not in document:
+        raise FlowFaulty([Fault("/version", "required", "is required: 2, or 1 for a plain list of steps")])
+    version = document["version"]
+    if isinstance(version, bool) or not isinstance(version, int) or version not in _VERSIONS:
+        raise FlowFaulty([Fault("/version", "not_allowed", "must be 1 or 2")])
     try:
-        flow = FlowDocument.model_validate(document)
+        flow = _VERSIONS[version].model_validate(document)
     except ValidationError as error:
-        raise FlowFaulty([_fault(document, one) for one in error.errors(include_url=False)]) from error
-    faults = [*_order_faults(flow), *_size_faults(flow)]
+        raise FlowFaulty(faults_of(document, error)) from error
+    faults = flow_faults(steps_of(flow))
     if faults:
         raise FlowFaulty(faults)
     return flow
 
 
-def target_ids(flow: FlowDocument) -> list[UUID]:
+def steps_of(flow: AnyDocument) -> list[Step]:
+    """The steps of a document of either version, as those of today."""
+    if isinstance(flow, FlowDocument):
+        return flow.steps
+    return [_OLD_STEPS.validate_python(step.model_dump()) for step in flow.steps]
+
+
+def language_of(flow: AnyDocument) -> Language:
+    """The language of what the flow says."""
+    return flow.language if isinstance(flow, FlowDocument) else "en"
+
+
+def stored_form(flow: AnyDocument) -> dict[str, Any]:
+    """The document as it is kept: as it was understood, ids in one spelling, so that they can be searched for."""
+    return flow.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def target_ids(flow: AnyDocument) -> list[UUID]:
     """Every target that the flow names, each once, in order."""
-    return list(dict.fromkeys(one for _, one in _places(flow)))
+    return list(dict.fromkeys(one for _, one in target_places(steps_of(flow))))
 
 
-def compile_flow(document: object, targets: Iterable[Target]) -> dict[str, Any]:
-    """The published form of a document; ``targets`` are those of its client. Raises FlowFaulty."""
-    flow = parse_flow(document)
-    known = {target.id: target for target in targets}
-    faults = [
-        Fault(pointer, "unknown_target", f"there is no target {target_id} of this client")
-        for pointer, target_id in _places(flow)
-        if target_id not in known
-    ]
-    if faults:
-        raise FlowFaulty(faults)
-    steps = [_compiled_step(step, known) for step in flow.steps]
-    return CompiledFlow(version=1, record=flow.record, steps=steps).model_dump(mode="json")
-
-
-def read_compiled(compiled: Mapping[str, Any]) -> CompiledFlow:
-    """The compiled flow of a route. Raises RouteUnreadable."""
-    try:
-        flow = CompiledFlow.model_validate(compiled)
-        for step in flow.steps:
-            if isinstance(step, CompiledRing):
-                for target in step.targets:
-                    parse_address(target.address)
-    except ValueError as error:
-        where = type(error).__name__ if isinstance(error, ValidationError) else str(error)
-        raise RouteUnreadable(f"{RouteUnreadable.__doc__} ({where})") from error
-    return flow
-
-
-def _compiled_step(step: Step, known: Mapping[UUID, Target]) -> CompiledStep:
-    if not isinstance(step, RingStep):
-        return step
-    resolved = [
-        ResolvedTarget(
-            id=one, address=known[one].address, ring_timeout_s=step.ring_timeout_s or known[one].ring_timeout_s
-        )
-        for one in step.targets
-    ]
-    return CompiledRing(type="ring", targets=resolved)
-
-
-def _places(flow: FlowDocument) -> list[tuple[str, UUID]]:
-    return [
-        (f"/steps/{index}/targets/{place}", target_id)
-        for index, step in enumerate(flow.steps)
-        if isinstance(step, RingStep)
-        for place, target_id in enumerate(step.targets)
-    ]
-
-
-def _order_faults(flow: FlowDocument) -> list[Fault]:
-    return [
-        Fault(f"/steps/{index + 1}", "unreachable", "can never be reached: the step before it ends the call")
-        for index, step in enumerate(flow.steps[:-1])
-        if isinstance(step, HangupStep)
-    ]
-
-
-def _size_faults(flow: FlowDocument) -> list[Fault]:
-    count = len(_places(flow))
-    if count <= MOST_TARGETS:
-        return []
-    return [Fault("/steps", "too_many_targets", f"ring {count} targets in all; a flow may ring {MOST_TARGETS}")]
-
-
-def _fault(document: object, error: Any) -> Fault:
-    code = _CODES.get(error["type"], "invalid")
-    message = _MESSAGES.get(code) or error["msg"][:1].lower() + error["msg"][1:]
-    return Fault(_pointer(document, error["loc"]), code, message)
-
-
-#: pydantic's names for what we say in words of our own.
-_CODES = {
-    "missing": "required",
-    "extra_forbidden": "unknown_field",
-    "union_tag_invalid": "unknown_kind",
-    "union_tag_not_found": "required_kind",
-    "literal_error": "not_allowed",
-    "too_long": "too_many",
-    "too_short": "too_few",
-    "greater_than_equal": "out_of_range",
-    "less_than_equal": "out_of_range",
-}
-_MESSAGES = {"required": "is required", "unknown_field": "is not a field that is known here"}
-
-
-def _pointer(document: object, location: tuple[int | str, ...]) -> str:
-    """pydantic's location without the union tags it puts in between, which are no part of the document."""
-    parts: list[str] = []
-    here: Any = document
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
-        if isinstance(here, list) and isinstance(part, int) and part < len(here):
-            here = here[part]
-        elif isinstance(here, dict) and (part in here or last):
-            here = here.get(part)
-        else:
-            continue
-        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
-    return "".join("/" + part for part in parts)
+def gone_to(flow: AnyDocument) -> list[UUID]:
+    """Every flow that the flow goes to itself, each once, in order."""
+    return list(dict.fromkeys(step.flow for step in steps_of(flow) if isinstance(step, GotoStep)))

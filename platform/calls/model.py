@@ -113,6 +113,14 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What a client's flows are compiled with."""
+
+    time_zone: str
+    backup_target_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """All that a worker must know of a number. ``compiled`` is the published flow with its targets resolved, or None
     when the number has none."""

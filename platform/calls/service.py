@@ -19,10 +19,13 @@ from ..ids import new_id
 from ..paging import Page
 from ..prompts.errors import CannotSay
 from ..prompts.service import NoPrompts, Renders
+from ..tenancy import store as tenants
+from ..tenancy.model import Client, check_name, check_time_zone
 from . import store
-from .errors import FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
-from .flows import compile_flow, parse_flow, target_ids
+from .errors import ClientNotFound, Fault, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
+from .flows import parse_flow, stored_form, target_ids
 from .model import DEFAULT_RING_S, Flow, NodeReport, Target, name_fault, target_faults
+from .publishing import publish_flows, try_out
 from .speech import said_in, unsayable
 
 
@@ -72,6 +75,8 @@ class CallFlowService:
         Raises TargetNotFound, TargetFaulty, and VersionConflict unless it is at ``expected_version``.
         """
         with self._database.tenant(agency_id, client_id) as connection:
+            owner = _found_target(store.find_target(connection, target_id)).client_id
+            client = store.hold_client(connection, owner)
             before = _found_target(store.find_target(connection, target_id, lock=True))
             _must_be_at(expected_version, before.version)
             values = _checked_target(
@@ -80,8 +85,10 @@ class CallFlowService:
                 ring_timeout_s=before.ring_timeout_s if ring_timeout_s is None else ring_timeout_s,
             )
             target = store.change_target(connection, target_id, {**values, "updated_at": self._clock.now()})
-            for flow in store.hold_flows_with_target(connection, target_id):
-                self._publish(connection, flow)
+            if client.backup_target_id == target_id:
+                publish_flows(connection, owner, store.flow_links(connection, owner))
+            else:
+                publish_flows(connection, owner, store.flows_with_target(connection, owner, target_id))
             return target
 
     # --- flows ---
@@ -91,9 +98,25 @@ class CallFlowService:
         values = _checked_flow(name=name, document=document)
         self._render(agency_id, values["document"])
         with self._database.tenant(agency_id, client_id) as connection:
+            store.hold_client(connection, client_id)
             flow = store.insert_flow(connection, {**self._fresh(agency_id, client_id), **values})
-            self._publish(connection, flow)
+            publish_flows(connection, client_id, [flow.id])
             return flow
+
+    def check_flow(
+        self, agency_id: UUID, client_id: UUID, *, document: object, flow_id: UUID | None = None
+    ) -> dict[str, Any]:
+        """Whether a document could be saved, for this flow of the client or for a new one; saves nothing. The document
+        as it is understood. Raises FlowFaulty, ClientNotFound, FlowNotFound."""
+        understood: dict[str, Any] = _checked_flow(name="-", document=document)["document"]
+        said_in(understood)
+        with self._database.tenant(agency_id, client_id) as connection:
+            if tenants.find_client(connection, agency_id, client_id) is None:
+                raise ClientNotFound
+            if flow_id is not None:
+                _found_flow(store.find_flow(connection, flow_id))
+            try_out(connection, client_id, understood, flow_id)
+        return understood
 
     def get_flow(self, agency_id: UUID, flow_id: UUID, *, client_id: UUID | None = None) -> Flow:
         """Raises FlowNotFound."""
@@ -117,24 +140,27 @@ class CallFlowService:
         name: str | None = None,
         document: object = None,
     ) -> Flow:
-        """Changes what is given and publishes it. Calls that stand go on with the plan they have.
+        """Changes what is given and publishes it, and every flow that goes to it. Calls that stand go on with the plan
+        they have.
 
         Raises FlowNotFound, FlowFaulty, and VersionConflict unless it is at ``expected_version``.
         """
         if document is not None:
             self._render(agency_id, _checked_flow(name="-", document=document)["document"])
         with self._database.tenant(agency_id, client_id) as connection:
+            owner = _found_flow(store.find_flow(connection, flow_id)).client_id
+            store.hold_client(connection, owner)
             seen = _found_flow(store.find_flow(connection, flow_id))
             values = _checked_flow(
                 name=seen.name if name is None else name, document=seen.document if document is None else document
             )
             # Targets before flows: the order in which everybody locks (store).
-            store.hold_targets(connection, seen.client_id, target_ids(parse_flow(values["document"])))
+            store.hold_targets(connection, owner, target_ids(parse_flow(values["document"])))
             before = _found_flow(store.find_flow(connection, flow_id, lock=True))
             # What was not asked to change is what it is now, not what it was when we looked.
             _must_be_at(seen.version if expected_version is None else expected_version, before.version)
             flow = store.change_flow(connection, flow_id, {**values, "updated_at": self._clock.now()})
-            self._publish(connection, flow)
+            publish_flows(connection, owner, [flow_id])
             return flow
 
     def _render(self, agency_id: UUID, document: dict[str, Any]) -> None:
@@ -146,10 +172,24 @@ class CallFlowService:
         except CannotSay as fault:
             raise unsayable(said, fault) from fault
 
-    def _publish(self, connection: Connection, flow: Flow) -> None:
-        wanted = target_ids(parse_flow(flow.document))
-        targets = store.hold_targets(connection, flow.client_id, wanted)
-        store.publish_flow(connection, flow, compile_flow(flow.document, targets))
+    # --- the client they are compiled for ---
+
+    def update_client(
+        self, agency_id: UUID, client_id: UUID, *, expected_version: int | None = None, **changes: Any
+    ) -> Client:
+        """Changes ``name``, ``time_zone`` or ``backup_target_id`` (None: none), and publishes the client's flows anew
+        where they depend on it. Raises ClientNotFound, ValueRefused, TargetFaulty where the backup is no target of this
+        client, and VersionConflict unless it is at ``expected_version``."""
+        with self._database.tenant(agency_id) as connection:
+            before = store.hold_client(connection, client_id)
+            client = tenants.find_client(connection, agency_id, client_id)
+            assert client is not None, "it is held"
+            _must_be_at(expected_version, client.version)
+            values = _checked_client(connection, client, changes)
+            client = tenants.update_client(connection, agency_id, client_id, values, self._clock.now())
+            if (client.time_zone, client.backup_target_id) != (before.time_zone, before.backup_target_id):
+                publish_flows(connection, client_id, store.flow_links(connection, client_id))
+            return client
 
     def _fresh(self, agency_id: UUID, client_id: UUID) -> dict[str, Any]:
         now = self._clock.now()
@@ -180,7 +220,16 @@ def _checked_flow(*, name: str, document: object) -> dict[str, Any]:
     fault = name_fault(name)
     if fault is not None:
         raise FlowFaulty([fault])
-    return {"name": name, "document": parse_flow(document).model_dump(mode="json", exclude_none=True)}
+    return {"name": name, "document": stored_form(parse_flow(document))}
+
+
+def _checked_client(connection: Connection, client: Client, changes: dict[str, Any]) -> dict[str, Any]:
+    values = {"name": client.name, "time_zone": client.time_zone, "backup_target_id": client.backup_target_id} | changes
+    backup = values["backup_target_id"]
+    if backup is not None and not store.hold_targets(connection, client.id, [backup]):
+        fault = Fault("/backup_target_id", "unknown_target", f"there is no target {backup} of this client")
+        raise TargetFaulty([fault])
+    return {**values, "name": check_name(values["name"]), "time_zone": check_time_zone(values["time_zone"])}
 
 
 def _found_target(target: Target | None) -> Target:

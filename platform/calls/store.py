@@ -1,24 +1,25 @@
 """SQL of targets, flows and nodes. Every function works inside a transaction that its caller has opened: a tenant's for
 targets and flows, one without a tenant for nodes.
 
-Locks are taken in one order, targets before flows, so that a target that changes while a flow is saved is never
-published with its old address, and nobody waits in a circle.
+Locks are taken in one order, the client before its targets before its flows, so that a target or a flow that changes
+while another flow is published is never published as it was, and nobody waits in a circle. They are such as leave
+foreign keys alone: a number may be given a flow meanwhile.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, Uuid, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from ..db.tables import flows, targets
+from ..db.tables import clients, flows, targets
 from ..paging import Page
 from .errors import ClientNotFound
-from .model import Flow, NodeReport, Target
+from .model import ClientSettings, Flow, NodeReport, Target
 
 
 def _target(row: Row[Any]) -> Target:
@@ -63,7 +64,7 @@ def find_flow(connection: Connection, flow_id: UUID, *, lock: bool = False) -> F
 
 def _find(connection: Connection, table: Table, row_id: UUID, *, lock: bool) -> Row[Any] | None:
     query = select(table).where(table.c.agency_id == _OWN_AGENCY, table.c.id == row_id)
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
 
 
 #: Named although the policies filter by it too: on Citus it keeps the statement on one shard (DESIGN, Growing).
@@ -108,7 +109,27 @@ def _change(connection: Connection, table: Table, row_id: UUID, values: dict[str
     return connection.execute(statement.values(version=table.c.version + 1, **values).returning(table)).one()
 
 
-def hold_targets(connection: Connection, client_id: UUID, target_ids: Sequence[UUID]) -> list[Target]:
+def hold_client(connection: Connection, client_id: UUID) -> ClientSettings:
+    """What its flows are compiled with. Nobody else publishes flows of this client until the transaction ends. Raises
+    ClientNotFound."""
+    query = select(clients.c.time_zone, clients.c.backup_target_id).where(
+        clients.c.agency_id == _OWN_AGENCY, clients.c.id == client_id
+    )
+    row = connection.execute(query.with_for_update(key_share=True)).one_or_none()
+    if row is None:
+        raise ClientNotFound
+    return ClientSettings(row.time_zone, row.backup_target_id)
+
+
+def find_targets(connection: Connection, client_id: UUID, target_ids: Collection[UUID]) -> list[Target]:
+    """Those of the targets that are this client's."""
+    query = select(targets).where(
+        targets.c.agency_id == _OWN_AGENCY, targets.c.client_id == client_id, targets.c.id.in_(target_ids)
+    )
+    return [_target(row) for row in connection.execute(query)]
+
+
+def hold_targets(connection: Connection, client_id: UUID, target_ids: Collection[UUID]) -> list[Target]:
     """Those of the targets that are this client's; none of them changes until the transaction ends."""
     query = select(targets).where(
         targets.c.agency_id == _OWN_AGENCY, targets.c.client_id == client_id, targets.c.id.in_(target_ids)
@@ -117,14 +138,35 @@ def hold_targets(connection: Connection, client_id: UUID, target_ids: Sequence[U
     return [_target(row) for row in rows]
 
 
-def hold_flows_with_target(connection: Connection, target_id: UUID) -> list[Flow]:
-    """Flows that ring the target at whatever depth; none of them changes until the transaction ends."""
-    query = select(flows).where(
+def flows_with_target(connection: Connection, client_id: UUID, target_id: UUID) -> list[UUID]:
+    """Flows of the client that ring the target, by itself or with a weight."""
+    query = select(flows.c.id).where(
         flows.c.agency_id == _OWN_AGENCY,
-        text("jsonb_path_exists(document, '$.**.targets[*] ? (@ == $id)', cast(:wanted AS jsonb))"),
+        flows.c.client_id == client_id,
+        text("jsonb_path_exists(document, '$.**.targets[*] ? (@ == $id || @.target == $id)', cast(:wanted AS jsonb))"),
     )
-    values = {"wanted": json.dumps({"id": str(target_id)})}
-    return [_flow(row) for row in connection.execute(query.order_by(flows.c.id).with_for_update(), values)]
+    return list(connection.execute(query, {"wanted": json.dumps({"id": str(target_id)})}).scalars())
+
+
+def flow_links(connection: Connection, client_id: UUID) -> dict[UUID, list[UUID]]:
+    """Every flow of the client, and the flows that each goes to by itself."""
+    query = select(
+        flows.c.id, text("jsonb_path_query_array(document, '$.steps[*] ? (@.type == \"goto\").flow') AS gone_to")
+    ).where(flows.c.agency_id == _OWN_AGENCY, flows.c.client_id == client_id)
+    return {row.id: [UUID(one) for one in row.gone_to] for row in connection.execute(query)}
+
+
+def find_flows(
+    connection: Connection, client_id: UUID, flow_ids: Collection[UUID], *, lock: bool = False
+) -> dict[UUID, Flow]:
+    """Those of the flows that are this client's. ``lock``: none of them changes until the transaction ends."""
+    query = (
+        select(flows)
+        .where(flows.c.agency_id == _OWN_AGENCY, flows.c.client_id == client_id, flows.c.id.in_(flow_ids))
+        .order_by(flows.c.id)
+    )
+    rows = connection.execute(query.with_for_update(key_share=True) if lock else query)
+    return {row.id: _flow(row) for row in rows}
 
 
 def publish_flow(connection: Connection, flow: Flow, compiled: dict[str, Any]) -> None:

@@ -56,8 +56,16 @@ clients = Table(
     stamp("created_at", default_now=True),
     stamp("updated_at", default_now=True),
     Column("version", Integer, nullable=False, server_default="1"),
+    # Rung once when a flow has rung all its targets in vain.
+    Column("backup_target_id", Uuid),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(
+        ["agency_id", "id", "backup_target_id"],
+        ["targets.agency_id", "targets.client_id", "targets.id"],
+        name="fk_clients_agency_id_id_backup_target_id",
+        use_alter=True,
+    ),
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
 
@@ -90,13 +98,15 @@ targets = Table(
     Column("id", Uuid, nullable=False),
     Column("client_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
-    # A SIP URI, checked by calls.model before it comes here.
+    # A SIP URI or a telephone number (tel:), checked by calls.model before it comes here.
     Column("address", Text, nullable=False),
     Column("ring_timeout_s", Integer, nullable=False, server_default="20"),
     stamp("created_at", default_now=True),
     stamp("updated_at", default_now=True),
     Column("version", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("agency_id", "id"),
+    # What a client's backup points at: a target of its own.
+    UniqueConstraint("agency_id", "client_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
     CheckConstraint("ring_timeout_s BETWEEN 1 AND 300", name="ring_timeout"),
 )

@@ -40,7 +40,8 @@ class Agency:
 
 @dataclass(frozen=True)
 class Client:
-    """A customer of an agency. ``time_zone`` (IANA name) is for its schedules and reports."""
+    """A customer of an agency. ``time_zone`` (IANA name) is for its schedules and reports; ``backup_target_id`` is rung
+    when a flow has rung all its targets in vain."""
 
     agency_id: UUID
     id: UUID
@@ -50,6 +51,7 @@ class Client:
     created_at: datetime
     updated_at: datetime
     version: int
+    backup_target_id: UUID | None
 
 
 @dataclass(frozen=True)

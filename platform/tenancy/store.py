@@ -91,6 +91,19 @@ def update_client_status(
     return _client(row) if row else None
 
 
+def update_client(
+    connection: Connection, agency_id: UUID, client_id: UUID, values: dict[str, Any], now: datetime
+) -> Client:
+    """The row must be there and locked."""
+    statement = (
+        update(clients)
+        .where(clients.c.agency_id == agency_id, clients.c.id == client_id)
+        .values(**values, updated_at=now, version=clients.c.version + 1)
+        .returning(*clients.c)
+    )
+    return _client(connection.execute(statement).one())
+
+
 def refresh_directory(connection: Connection, agency_id: UUID) -> None:
     """Carries a changed status over to the numbers' routes, in the same transaction."""
     connection.execute(text("SELECT dialtrace_directory_refresh_tenant(:agency)"), {"agency": agency_id})

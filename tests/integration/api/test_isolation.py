@@ -37,6 +37,10 @@ BODIES: dict[str, list[Body]] = {
     "POST /v1/flows": [
         lambda other: {"name": "x", "client_id": other["client"], "document": document(other["target"])}
     ],
+    "POST /v1/flows/check": [
+        lambda other: {"client_id": other["client"], "document": document(other["target"])},
+        lambda other: {"client_id": other["client"], "flow_id": other["flow"], "document": document(other["target"])},
+    ],
     "POST /v1/numbers": [lambda other: {"number": "+442079468888", "client_id": other["client"]}],
     "PUT /v1/agencies/<uuid:agency_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],
     "PUT /v1/clients/<uuid:client_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],
@@ -46,6 +50,10 @@ BODIES: dict[str, list[Body]] = {
     ],
     "POST /v1/trunks": [lambda _: {"name": "mine", "host": "sip.example", "costs": {"+": "0"}}],
     "PATCH /v1/trunks/<uuid:trunk_id>": [lambda _: {"enabled": False}],
+    "PATCH /v1/clients/<uuid:client_id>": [
+        lambda _: {"name": "taken over"},
+        lambda other: {"backup_target_id": other["target"]},
+    ],
     "PATCH /v1/targets/<uuid:target_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],

@@ -126,6 +126,33 @@ def test_given_a_faulty_flow_when_made_then_every_fault_has_its_place(tenant: Te
     assert [fault["pointer"] for fault in named.get_json()["errors"]] == ["#/name"]
 
 
+def test_given_a_document_when_checked_then_what_is_wrong_is_told_and_nothing_is_made(tenant: Tenant) -> None:
+    steps = [{"type": "ring", "targets": [tenant.target["id"]]}]
+    body = {"client_id": tenant.client["id"], "document": {"version": 2, "steps": steps}}
+    checked = tenant.agency_key.post("/v1/flows/check", body)
+    assert checked.status_code == 200
+    assert checked.get_json()["document"]["steps"] == [steps[0] | {"strategy": "in_turn"}]
+    steps += [{"type": "goto", "flow": tenant.flow["id"]}]
+    endless = tenant.agency_key.post("/v1/flows/check", body | {"flow_id": tenant.flow["id"]})
+    assert endless.status_code == 422
+    assert [fault["pointer"] for fault in endless.get_json()["errors"]] == ["#/document/steps/1/flow"]
+    assert len(tenant.agency_key.get("/v1/flows").get_json()["data"]) == 1
+
+
+def test_given_a_client_when_patched_then_its_backup_must_be_a_target_of_its_own(tenant: Tenant) -> None:
+    path, backup = f"/v1/clients/{tenant.client['id']}", {"backup_target_id": tenant.target["id"]}
+    assert tenant.client["backup_target_id"] is None
+    done = tenant.agency_key.patch(path, backup | {"time_zone": "Europe/Moscow"}, If_Match='"v1"')
+    assert done.status_code == 200
+    assert done.get_json().items() >= (backup | {"time_zone": "Europe/Moscow", "version": 2}).items()
+    stale = tenant.agency_key.patch(path, {"name": "x"}, If_Match='"v1"')
+    assert stale.status_code == 412
+    assert tenant.client_key.patch(path, {"name": "x"}, If_Match='"v2"').status_code == 403
+    theirs = tenant.agency_key.patch(f"/v1/clients/{tenant.sibling['id']}", backup, If_Match='"v1"')
+    assert theirs.status_code == 422
+    assert [fault["pointer"] for fault in theirs.get_json()["errors"]] == ["#/backup_target_id"]
+
+
 def test_given_a_flow_of_another_client_when_a_number_names_it_then_it_is_not_there(tenant: Tenant) -> None:
     body = {"client_id": tenant.sibling["id"], "number": "+442079469999", "flow_id": tenant.flow["id"]}
     answer = tenant.agency_key.post("/v1/numbers", body)

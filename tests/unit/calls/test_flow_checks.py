@@ -4,7 +4,7 @@ import pytest
 
 from dialtrace.calls.errors import FlowFaulty
 from dialtrace.calls.flow_checks import Node, find_loops, longest_stretch
-from dialtrace.calls.flow_document import parse_flow
+from dialtrace.calls.flows import parse_flow
 
 from .flow_documents import ANNOUNCE, BUSY, FIRST, SAY, document, menu, ring
 

@@ -1,13 +1,14 @@
 """What a flow document may hold, and that everything else is refused with its place and in plain words."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialtrace.calls.errors import Fault, FlowFaulty
-from dialtrace.calls.flow_document import gone_to, parse_flow, stored_form, target_ids
+from dialtrace.calls.flow_steps import Step, links
+from dialtrace.calls.flows import gone_to, parse_flow, stored_form, target_ids
 
 from .flow_documents import ANNOUNCE, BUSY, FIRST, SAY, SECOND, document, documents, menu, ring
 
@@ -162,6 +163,16 @@ def test_given_a_faulty_document_then_the_fault_has_its_place_and_code(value, po
 )
 def test_given_a_fault_then_it_is_told_in_plain_words(value, words):
     assert words in words_of(value)
+
+
+@pytest.mark.parametrize("kind", get_args(get_args(Step)[0]))
+def test_given_the_example_of_a_kind_of_step_then_it_is_taken(kind):
+    [example] = kind.model_config["json_schema_extra"]["examples"]
+    named = {name for _, name in links(kind.model_validate(example))} - {example.get("name")}
+    flow = parse_flow(
+        document(example, *({**BUSY, "name": name} for name in sorted(named or {"end"}) if kind.goes_on or named))
+    )
+    assert flow.steps[0].type == example["type"]
 
 
 def test_given_several_faults_then_all_are_told():

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Connection, select, text
-from sqlalchemy.dialects.postgresql import insert
 
 from ..db.tables import events
 from ..ids import new_id
 from .model import Event, NewEvent
+
+# One text whatever the number of rows, so that nothing is compiled for each batch.
+_INSERT = """
+INSERT INTO events (agency_id, id, client_id, type, call_id, revision, occurred_at, data)
+SELECT %(agency)s::uuid, id, client_id, type, call_id, revision, occurred_at, data
+FROM jsonb_to_recordset(%(rows)s::jsonb)
+    AS new (id uuid, client_id uuid, type text, call_id uuid, revision integer, occurred_at timestamptz, data jsonb)
+ON CONFLICT DO NOTHING RETURNING id
+"""
 
 
 def insert_events(connection: Connection, agency_id: UUID, new: Sequence[NewEvent]) -> list[UUID]:
     """Returns the ids of those that were not there yet."""
     rows = [
         {
-            "agency_id": agency_id,
-            "id": new_id(),
-            "client_id": event.client_id,
+            "id": str(new_id()),
+            "client_id": _text(event.client_id),
             "type": event.type,
-            "call_id": event.call_id,
+            "call_id": _text(event.call_id),
             "revision": event.revision,
-            "occurred_at": event.occurred_at,
+            "occurred_at": event.occurred_at.isoformat(),
             "data": dict(event.data),
         }
         for event in new
     ]
-    statement = insert(events).values(rows).on_conflict_do_nothing().returning(events.c.id)
-    return list(connection.execute(statement).scalars())
+    values = {"agency": agency_id, "rows": json.dumps(rows)}
+    return list(connection.exec_driver_sql(_INSERT, values).scalars())
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def give_positions(connection: Connection, agency_id: UUID, limit: int) -> int:

@@ -89,11 +89,12 @@ class RecordingService:
         return row
 
     def _store_file(self, due: Due, node: str, path: Path, shape: WavShape | None, sha256: bytes) -> Recording | None:
-        before = {row.segment: row for row in self._rows(due)}.get(due.segment)
-        if before is not None and before.state == "stored":
-            if before.sha256 == sha256:
+        with self._database.tenant(due.agency_id) as connection:
+            before = store.find_stored(connection, due)
+        if before is not None:
+            if before[0] == sha256:
                 return None
-            raise RecordingDiffers(f"{path} is not what is stored as {before.object_name}")
+            raise RecordingDiffers(f"{path} is not what is stored as {before[1]}")
         name = object_name(due.agency_id, due.started_at, due.call_id, due.segment)
         try:
             self._objects.put_file(name, path, sha256=sha256)
@@ -115,10 +116,6 @@ class RecordingService:
             },
         )
 
-    def _rows(self, due: Due) -> list[Recording]:
-        with self._database.tenant(due.agency_id) as connection:
-            return store.find_recordings(connection, due.agency_id, due.call_id)
-
     def _settle_absent(self, due: Due, node: str, reason: AbsenceReason) -> Recording | None:
         return self._settle(
             due, node, {"state": "absent", "absence_reason": reason, "node_path": None, "object_name": None}
@@ -126,8 +123,7 @@ class RecordingService:
 
     def _settle(self, due: Due, node: str, values: dict[str, Any]) -> Recording | None:
         with self._database.tenant(due.agency_id) as connection:
-            stamp = {"stored_at": _now(connection)} if values["state"] == "stored" else {}
-            row = store.settle(connection, new_id(), due, node, values | stamp)
+            row = store.settle(connection, new_id(), due, node, values)
             if row is not None and row.state == "stored":
                 append(connection, due.agency_id, [_ready(row)])
         return row
@@ -207,11 +203,6 @@ def _reason_for_no_file(due: Due) -> AbsenceReason:
 def _sha256_of(path: Path) -> bytes:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def _now(connection: Any) -> datetime:
-    moment: datetime = connection.exec_driver_sql("SELECT now()").scalar_one()
-    return moment
 
 
 def _ready(row: Recording) -> NewEvent:

@@ -66,6 +66,18 @@ class CompiledTarget(Strict):
     weight: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
 
 
+class CompiledTrunk(Strict):
+    """One way to a telephone number, as the database names it whenever the route is read (dialtrace_trunks_for)."""
+
+    name: Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    host: Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+    port: Annotated[int, Field(strict=True, ge=1, le=65_535)] | None
+    authentication: Literal["address", "digest"]
+    dial_prefix: Annotated[str, Field(strict=True, pattern=r"^[0-9*]{0,16}$")]
+    number_form: Literal["e164", "digits"]
+    max_calls: Annotated[int, Field(strict=True, ge=0)] | None
+
+
 class SaidPrompt(Strict):
     """A text whose sound the steps name as a file, to be rendered before calls need it. ``voice`` may be empty."""
 
@@ -277,6 +289,8 @@ class CompiledFlow(Strict):
     apology: CompiledPrompt | None
     needs: list[Need]
     prompts: list[SaidPrompt]
+    #: The trunks of each telephone number among the targets, in the order in which they are tried. Never published.
+    trunks: dict[str, list[CompiledTrunk]] = Field(default_factory=dict, exclude=True)
 
 
 def _has(*names: str) -> dict[type, tuple[str, ...]]:

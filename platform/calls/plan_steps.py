@@ -90,14 +90,16 @@ def _asks(program: Program, step: CompiledStep) -> bool:
 def _fits(program: Program, step: CompiledStep) -> bool:
     if not isinstance(step, CompiledRing | CompiledQueue):
         return program.has_room(_ACTIONS_OF_A_STEP, _BYTES_OF_A_STEP)
-    legs = [dialled_by(program, step).leg(target) for target in step.targets]
-    return program.has_room(len(legs) + _ACTIONS_OF_A_STEP, sum(map(len, legs)) + _BYTES_OF_A_STEP)
+    sizes = [dialled_by(program, step).size(target) for target in step.targets]
+    actions, size_bytes = (sum(one) for one in zip(*sizes, strict=True))
+    return program.has_room(actions + _ACTIONS_OF_A_STEP, size_bytes + _BYTES_OF_A_STEP)
 
 
 def dialled_by(program: Program, step: CompiledRing | CompiledQueue) -> Dialled:
     """How the step's targets are rung."""
     return Dialled(
         program.route,
+        trunks=program.flow.trunks,
         progress_timeout_s=step.progress_timeout_s if isinstance(step, CompiledRing) else None,
         whisper=None if step.whisper is None else program.sound(step.whisper),
         accept_digit=step.accept_digit,
@@ -107,10 +109,11 @@ def dialled_by(program: Program, step: CompiledRing | CompiledQueue) -> Dialled:
 def with_room(program: Program, targets: Sequence[CompiledTarget], dialled: Dialled) -> list[CompiledTarget]:
     """As many of the targets as one plan holds; of those that a flow may name that is practically all."""
     found: list[CompiledTarget] = []
-    size_bytes = 0
+    actions = size_bytes = 0
     for target in targets:
-        size_bytes += len(dialled.leg(target)) + 10
-        if found and not program.has_room(len(found) + 1, size_bytes):
+        its_actions, its_bytes = dialled.size(target)
+        actions, size_bytes = actions + its_actions, size_bytes + its_bytes
+        if found and not program.has_room(actions, size_bytes):
             break
         found.append(target)
     return found
@@ -128,7 +131,7 @@ def ring_all(program: Program) -> None:
     steps = program.flow.steps.values()
     targets = {one.id: one for step in steps if isinstance(step, CompiledRing | CompiledQueue) for one in step.targets}
     if targets:
-        dialled = Dialled(program.route)
+        dialled = Dialled(program.route, trunks=program.flow.trunks)
         program.ring(with_room(program, list(targets.values()), dialled), dialled)
     end(program)
 
@@ -141,7 +144,7 @@ def end(program: Program) -> None:
         program.act("hangup", CAUSES["normal"])
         return
     if flow.backup is not None:
-        program.ring([flow.backup], Dialled(program.route))
+        program.ring([flow.backup], Dialled(program.route, trunks=program.flow.trunks))
     if program.answered and flow.apology is not None:
         program.play(flow.apology)
     program.finish()

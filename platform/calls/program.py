@@ -159,9 +159,8 @@ class Program:
         if tone != self._ringback:
             self._ringback = tone
             self.set_variables([("ringback", tone), ("transfer_ringback", tone)])
-        legs = [dialled.leg(target) for target in targets]
-        for bridge in [",".join(legs)] if together else legs:
-            self.act("bridge", bridge)
+        for application, data in _ring_actions(targets, dialled, together=together):
+            self.act(application, data)
         self._targets += targets
         self._longest_s = max(self._longest_s, *(one.ring_timeout_s + dialled.extra_s for one in targets))
         self.rung = True
@@ -285,6 +284,12 @@ class Program:
     def _add(self, application: str, data: str) -> None:
         self._actions.append((application, data))
         self._bytes += len(application) + len(data) + data.count(" ") + 2
+
+
+def _ring_actions(targets: Sequence[CompiledTarget], dialled: Dialled, *, together: bool) -> list[tuple[str, str]]:
+    if together and (legs := dialled.legs(targets)):
+        return [("bridge", ",".join(legs))]
+    return [action for target in targets for action in dialled.attempts(target)]
 
 
 def _text(value: object) -> str | None:

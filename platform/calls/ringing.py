@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from .compiled import CompiledPrompt, CompiledRing, CompiledTarget
+from .compiled import CompiledPrompt, CompiledRing, CompiledTarget, CompiledTrunk
 from .errors import PlanRefused
-from .model import Facts, Route, parse_address
+from .model import Address, Facts, Route, Telephone, parse_place
+from .trunk_legs import SILENT_AFTER_S, Action, attempts, destination
 
 #: What the caller hears while targets ring; needed because their early media is ignored (freeswitch.md 4.3).
 RINGBACK = "%(1000,4000,425)"
@@ -56,11 +57,13 @@ class Dialled:
         self,
         route: Route,
         *,
+        trunks: Mapping[str, Sequence[CompiledTrunk]],
         progress_timeout_s: int | None = None,
         whisper: str | None = None,
         accept_digit: str | None = None,
     ) -> None:
         self._route = route
+        self._trunks = trunks
         self._progress_timeout_s = progress_timeout_s
         self._whisper = whisper
         self._accept_digit = accept_digit
@@ -72,17 +75,52 @@ class Dialled:
             return ACCEPT_S + ATTEMPT_MARGIN_S
         return ATTEMPT_MARGIN_S if self._whisper is None else WHISPER_S + ATTEMPT_MARGIN_S
 
-    def leg(self, target: CompiledTarget) -> str:
-        """The target in a dial string. Raises PlanRefused."""
+    def legs(self, targets: Sequence[CompiledTarget]) -> list[str]:
+        """Each target once in a dial string, for all of them to ring together; a number by the first of its trunks.
+        Raises PlanRefused."""
+        found = []
+        for target in targets:
+            place = _place(target)
+            if not isinstance(place, Telephone):
+                found.append(self._leg(target, SIP_PROFILE + place.destination))
+            elif self._trunks.get(place.e164):
+                found.append(self._trunk_leg(target, place, self._trunks[place.e164][0]))
+        return found
+
+    def attempts(self, target: CompiledTarget) -> list[Action]:
+        """The actions that ring one target. Raises PlanRefused."""
+        place = _place(target)
+        if not isinstance(place, Telephone):
+            return [("bridge", self._leg(target, SIP_PROFILE + place.destination))]
+        trunks = self._trunks.get(place.e164, ())
+        return attempts([(trunk, self._trunk_leg(target, place, trunk)) for trunk in trunks])
+
+    def size(self, target: CompiledTarget) -> tuple[int, int]:
+        """How many actions and bytes a target takes in a plan."""
+        actions = self.attempts(target)
+        return len(actions), sum(len(application) + len(data) + 2 for application, data in actions)
+
+    def _trunk_leg(self, target: CompiledTarget, place: Telephone, trunk: CompiledTrunk) -> str:
+        own = {
+            "dialtrace_trunk": trunk.name,
+            "leg_progress_timeout": str(SILENT_AFTER_S),
+            # Else the `+` travels as %2B, which is the same to RFC 3261 and not to every carrier (mod_sofia.c,
+            # protect_dest_uri).
+            "sofia_suppress_url_encoding": "true",
+        }
+        return self._leg(target, destination(trunk, place.e164), own)
+
+    def _leg(self, target: CompiledTarget, dialled: str, own: Mapping[str, str] | None = None) -> str:
         facts = {
             "leg_timeout": str(target.ring_timeout_s),
             "dialtrace_target": str(target.id),
             "dialtrace_agency": str(self._route.agency_id),
             "dialtrace_client": str(self._route.client_id),
+            **(own or {}),
         }
         if self._progress_timeout_s is not None:
             facts["leg_progress_timeout"] = str(self._progress_timeout_s)
-        return f"[{_written(facts | self._confirmation())}]{SIP_PROFILE}{_destination(target)}"
+        return f"[{_written(facts | self._confirmation())}]{dialled}"
 
     def _confirmation(self) -> dict[str, str]:
         if self._accept_digit is not None:
@@ -100,9 +138,9 @@ class Dialled:
         return {}
 
 
-def _destination(target: CompiledTarget) -> str:
+def _place(target: CompiledTarget) -> Address | Telephone:
     try:
-        return parse_address(target.address).destination
+        return parse_place(target.address)
     except ValueError as error:
         raise PlanRefused(f"the target {target.id} {error}") from error
 

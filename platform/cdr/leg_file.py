@@ -79,6 +79,7 @@ def _leg_address(fields: Fields) -> str | None:
 def _leg_facts(fields: Fields) -> dict[str, Any]:
     answered, bridged = fields.stamp("answer_uepoch"), bridged_of(fields)
     facts: dict[str, Any] = {
+        "trunk": fields.word("dialtrace_trunk"),
         "answered_not_connected": True if answered and not bridged else None,
         "hangup_disposition": fields.word("sip_hangup_disposition"),
         "reason": fields.text("sip_reason", limit=256),

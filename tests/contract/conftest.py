@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from . import cases_calls, cases_flows, cases_limits, cases_pieces, cases_waits, cases_worker
+from . import cases_calls, cases_flows, cases_limits, cases_pieces, cases_trunks, cases_waits, cases_worker
 from .case import CASES
 
-BODIES = (cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits)
+BODIES = (cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits, cases_trunks)
 TESTS = Path(__file__).parents[1]
 #: All waits of a rehearsal are bounded; this is only for one that broke.
 LONGEST_S = 280.0

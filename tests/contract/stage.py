@@ -30,6 +30,8 @@ from .worker import Act, ScriptedWorker, gives
 AGENCY, CLIENT, NUMBER, FLOW = (UUID(f"01990000-0000-7000-8000-0000000000{end}") for end in ("a1", "c7", "d1", "f1"))
 _NAMES = {str(AGENCY): "the agency", str(CLIENT): "the client", str(NUMBER): "the number", str(FLOW): "the flow"}
 FLOW_VERSION = 3
+#: What targets that are telephone numbers are called by.
+TELEPHONE = "+442079460100"
 #: Of a whisper, a menu and the like; far from the telephones' tones.
 PROMPT_HZ, ANNOUNCEMENT_HZ = 1750, 440
 
@@ -157,7 +159,8 @@ class Stage:
 
     def names(self) -> dict[str, str]:
         targets = {str(target.id): target.name for target in self.targets}
-        return _NAMES | targets | {target.address: target.name for target in self.targets}
+        by_trunk = {f"{TELEPHONE}@127.0.0.1:{target.line.port}": target.name for target in self.targets}
+        return _NAMES | targets | {target.address: target.name for target in self.targets} | by_trunk
 
     def records(self) -> list[list[dict[str, Any]]]:
         """Of each call its files' facts."""

@@ -77,6 +77,7 @@ def test_given_the_environment_when_made_then_it_names_exactly_what_the_configur
     text = "".join(path.read_text(encoding="utf-8") for path in configuration_folder().rglob("*.xml"))
     read = set(re.findall(r'cmd="env-set" data="[a-z_]+=\$([A-Z_]+)"', text))
     left_to_the_operator = {
+        "DIALTRACE_NODE_MAX_RATE",
         "DIALTRACE_NODE_PUBLIC_IP",
         "DIALTRACE_NODE_LOG_LEVEL",
         "DIALTRACE_NODE_MEDIA_TIMEOUT_MS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import threading
@@ -22,6 +23,11 @@ SLACK_S = 0.3
 
 def ring(target):
     return {"type": "ring", "targets": [str(target)]}
+
+
+def timeless(plan):
+    """Without the moment at which it was made."""
+    return None if plan is None else re.sub(r"@[0-9]{10}", "@", plan)
 
 
 def test_given_a_call_to_a_number_then_the_worker_hands_over_its_plan_and_lets_go(tenant, processes):
@@ -64,7 +70,7 @@ def test_given_a_step_then_any_worker_resumes_the_flow_there(tenant, processes):
     first, second = tenant.target("sip:1@10.0.0.1"), tenant.target("sip:2@10.0.0.2")
     tenant.number("+74955550101", tenant.flow(ring(first), ring(second)))
     processes.worker()
-    plan = ask(processes.worker_port, "74955550101", dialtrace_step="1").plan
+    plan = ask(processes.worker_port, "74955550101", dialtrace_step="step-2", dialtrace_result="@begin").plan
     assert "2@10.0.0.2" in plan
     assert "1@10.0.0.1" not in plan
 
@@ -92,7 +98,7 @@ def test_given_a_database_in_trouble_then_known_numbers_are_answered_from_the_co
     getattr(line, trouble)()
     for _ in range(3):
         answer = ask(processes.worker_port, "74955550101")
-        assert answer.plan == before.plan
+        assert timeless(answer.plan) == timeless(before.plan)
         assert answer.seconds < BUDGET_S + SLACK_S
     stranger = ask(processes.worker_port, "74955550102")
     assert stranger.commands == ["exit"], "a number never read is the fallback's"
@@ -132,7 +138,7 @@ def test_given_a_worker_started_while_the_database_is_away_then_it_answers_from_
     kill(monitor)
     processes.worker()
     answer = ask(processes.worker_port, "74955550101")
-    assert answer.plan == before.plan
+    assert timeless(answer.plan) == timeless(before.plan)
     assert answer.seconds < BUDGET_S + SLACK_S
 
 

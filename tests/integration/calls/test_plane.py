@@ -211,7 +211,7 @@ def test_given_changes_of_numbers_then_the_files_follow_and_stay_while_the_datab
     number = tenant.number(NUMBER, tenant.flow(ring(target)))
     eventually(stage.plan_file().exists)
     before = stage.plan_file().read_text()
-    assert before.splitlines()[0] == "dialtrace-plans 1"
+    assert before.splitlines()[0] == "dialtrace-plans 2"
     tenant.calls.update_target(tenant.agency_id, target, address="sip:moved@10.9.9.9")
     eventually(lambda: "moved@10.9.9.9" in stage.plan_file().read_text())
     line.cut()

@@ -131,7 +131,7 @@ def test_given_a_plan_that_resumes_when_the_second_plan_comes_then_variables_per
     assert not dialog.ended.wait(2.4), "the guard cut a live call"
     dialog.bye()
     record = switch.cdrs(call_id(events, number), 1)["a"]
-    assert [flow["extension"]["name"] for flow in record["callflow"]] == ["inline", "resume", "inline", "number"]
+    assert [flow["extension"]["name"] for flow in record["callflow"]] == ["resume", "number"]
 
 
 def handled(worker: Worker, run: Callable[[Connection], None]) -> str:

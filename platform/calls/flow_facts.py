@@ -37,7 +37,11 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str, tuple[str, ...]]] = {
     "weekday": (lambda value: value in get_args(Day), "one of " + ", ".join(get_args(Day)), ("is", "in")),
     "hour": (lambda value: _is_number(value, 23), "a number from 0 to 23", ("is", "in", "at_least", "at_most")),
 }
-_OF_VARIABLES = (_is_text, f"a text of 1 to {MOST_COMPARED} characters", ("is", "in"))
+_OF_VARIABLES = (
+    lambda value: _is_text(value) or _is_number(value, 1_000_000),
+    f"a text of 1 to {MOST_COMPARED} characters or a number",
+    ("is", "in", "at_least", "at_most"),
+)
 
 
 def test_fault(fact: str, test: str, value: Any) -> str | None:

@@ -125,6 +125,7 @@ def webhook(url: str) -> dict[str, Any]:
         (condition(fact="weekday", **{"is": "monday"}), "/steps/0/when/0", "invalid"),
         (condition(fact="source", **{"is": {}}), "/steps/0/when/0/is", "invalid"),
         (condition(fact="variable:X", **{"is": "a"}), "/steps/0/when/0", "invalid"),
+        (condition(fact="variable:x", **{"in": ["a", ""]}), "/steps/0/when/0", "invalid"),
         (document({"type": "tag", "tags": ["two words"]}), "/steps/0/tags/0", "invalid"),
         (document({"type": "set", "variables": {"a": "x;y=z"}}), "/steps/0/variables/a", "invalid"),
         (document({"type": "set", "variables": {"A": "x"}}), "/steps/0/variables/A", "invalid"),

@@ -33,6 +33,8 @@ MARK_HEADER = "X-Dialtrace-Test"
 LISTEN_EVERY_S = 0.05
 #: RFC 3261 timer B and F: how long the answer to our own BYE or CANCEL may take.
 END_LIMIT_S = 35.0
+#: An answered call lasts at least this long, so that its recording holds something to judge.
+TALK_MS = 2_000
 #: As a target: this long it rings before it answers.
 RING_S = 0.3
 #: As a target: no call of ours lasts longer.
@@ -129,6 +131,7 @@ class ProofTelephone:
                 heard.answered_ms = heard.now_ms()
                 # An answer is a new beginning: what there is to hear comes after it.
                 signed = signed and self._answers
+                until_s = max(until_s, time.monotonic() + call.listen_s)
             if hearing.hears_sound and heard.sound_ms is None:
                 heard.sound_ms = heard.now_ms()
             if hearing.hears_tone and heard.echo_ms is None:
@@ -136,7 +139,8 @@ class ProofTelephone:
             if not signed and (heard.rang_ms is not None or heard.answered_ms is not None):
                 signed = True
                 until_s = time.monotonic() + (call.echo_limit_s if self._answers else call.listen_s)
-            if heard.echo_ms is not None or (heard.answered_ms and heard.sound_ms and not self._answers):
+            enough = heard.echo_ms is not None or (heard.sound_ms is not None and not self._answers)
+            if enough and heard.answered_ms is not None and heard.now_ms() > heard.answered_ms + TALK_MS:
                 return
 
     # --- the calls that we take, as a target ---

@@ -13,28 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_node import node_group
+from .cli_options import freeswitch_option, metrics_option
 from .cli_prompt import prompt_group
 from .cli_proofs import call_group, number_group, proofs_command
-from .config import Settings, SettingsFaulty, host_port, load_settings, settings_page
+from .config import Settings, SettingsFaulty, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
 
 if TYPE_CHECKING:
+    from .calls.nodes import NodeDirectory
     from .prompts.service import PromptService
-
-
-class HostPort(click.ParamType[tuple[str, int]]):
-    """HOST:PORT on the command line."""
-
-    name = "host:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return host_port(value)
-        except ValueError as error:
-            self.fail(f"{value!r} {error}", param, ctx)
 
 
 class Cli(click.Group):
@@ -76,14 +65,6 @@ def need_database(settings: Settings) -> str:
             ["DIALTRACE_DATABASE_URL: not set; only `dialtrace up` and `demo` start a database of their own"]
         )
     return settings.database_url
-
-
-freeswitch_option = click.option(
-    "--freeswitch",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Binary of a real FreeSWITCH to run instead of the embedded switch.",
-)
-metrics_option = click.option("--metrics", type=HostPort(), help="Serve this process's metrics at HOST:PORT.")
 
 
 @cli.command()
@@ -242,41 +223,6 @@ def api() -> None:
     )  # fmt: skip
 
 
-@cli.command()
-@click.option("--name", default="node-1", show_default=True)
-@click.option("--sip", type=HostPort(), default="127.0.0.1:5060", show_default=True, help="SIP over UDP.")
-@click.option("--event-socket", type=HostPort(), default="127.0.0.1:8021", show_default=True)
-@click.option("--worker", default="127.0.0.1:8040", show_default=True, help="Where call workers await the switch.")
-@click.option("--spool", type=click.Path(path_type=Path), required=True, help="Folder for CDRs, recordings and plans.")
-@click.option("--rtp", default="20000-21999", show_default=True, help="RTP ports, FIRST-LAST.")
-@click.option("--max-calls", type=click.IntRange(1, 5000), default=500, show_default=True)
-@metrics_option
-def node(
-    name: str, sip: tuple[str, int], event_socket: tuple[str, int], worker: str, spool: Path, rtp: str, max_calls: int,
-    metrics: tuple[str, int] | None,
-) -> None:  # fmt: skip
-    """The embedded switch, for development, demonstration and tests only. The event socket's password is read from
-    DIALTRACE_NODE_PASSWORD."""
-    from .node.main import run_node
-    from .node.model import NodeConfig
-
-    begin(name, metrics=metrics)
-    password = os.environ.get("DIALTRACE_NODE_PASSWORD", "")
-    if len(password) < 8:
-        raise click.UsageError("set DIALTRACE_NODE_PASSWORD to at least 8 characters")
-    first, dash, last = rtp.partition("-")
-    if not (dash and first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65_535):
-        raise click.BadParameter("must look like 20000-21999", param_hint="--rtp")
-    run_node(
-        NodeConfig(
-            name=name, sip_host=sip[0], sip_port=sip[1], event_socket_host=event_socket[0],
-            event_socket_port=event_socket[1], event_socket_password=password, spool=spool.absolute(), worker=worker,
-            rtp_first=int(first), rtp_last=int(last), max_calls=max_calls,
-            test_token=os.environ.get("DIALTRACE_NODE_TEST_TOKEN", ""),
-        )
-    )  # fmt: skip
-
-
 @contextmanager
 def any_database(settings: Settings) -> Iterator[str]:
     """For commands that end: the database that is set, or the embedded one of the data folder, which they join while
@@ -295,6 +241,23 @@ def any_database(settings: Settings) -> Iterator[str]:
 
     with joined(settings.data_dir / "postgres") as url:
         yield url
+
+
+@contextmanager
+def opened_nodes() -> Iterator[NodeDirectory]:
+    """For `dialtrace node list` and its like."""
+    from .calls.nodes import NodeDirectory
+    from .db.engine import Database
+
+    with any_database(begin("node")) as url:
+        database = Database(url, pool_size=1)
+        try:
+            yield NodeDirectory(database)
+        finally:
+            database.dispose()
+
+
+cli.add_command(node_group(begin, opened_nodes))
 
 
 @cli.command(hidden=True)

@@ -96,6 +96,10 @@ NODE_MAX_SESSIONS = Gauge(
 )
 NODE_LAST_SEEN = Gauge("dialtrace_node_last_seen_timestamp_seconds", "When the switch last answered.", ["node"])
 NODE_RECONNECTS = Counter("dialtrace_node_reconnects_total", "Links to the switch that ended.", ["node"])
+NODE_DRAINING = Gauge("dialtrace_node_draining", "1: the node is to take no new call.", ["node"])
+NODE_DRAIN_WAITS = Gauge(
+    "dialtrace_node_drain_waits", "What a node that drains still holds: calls, records, recordings.", ["node"]
+)
 NODE_REPORT_FAILURES = Counter(
     "dialtrace_node_report_failures_total", "States of the switch that the database did not take.", ["node"]
 )

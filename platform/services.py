@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .admission.service import AdmissionService
 from .api.app import ApiServices
+from .calls.nodes import NodeDirectory
 from .calls.service import CallFlowService
 from .cdr.service import CdrService
 from .clock import SystemClock
@@ -76,6 +77,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock),
         numbers=NumberService(database, clock),
+        nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock, prompts=build_prompts(settings, database)),
         cdr=CdrService(database),
         live=LiveService(database),

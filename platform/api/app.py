@@ -23,6 +23,7 @@ from . import (
     keys,
     limits,
     live,
+    nodes,
     numbers,
     openapi,
     problems,
@@ -85,6 +86,7 @@ def create_app(services: ApiServices) -> APIFlask:
         explanations,
         recordings,
         keys,
+        nodes,
         reference,
         health,
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..admission.service import AdmissionService
+from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
@@ -26,6 +27,7 @@ class ApiServices:
     admission: AdmissionService
     trunks: TrunkService
     numbers: NumberService
+    nodes: NodeDirectory
     flows: CallFlowService
     cdr: CdrService
     live: LiveService

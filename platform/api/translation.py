@@ -9,7 +9,15 @@ from typing import Any
 
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
-from ..calls.errors import ClientNotFound, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
+from ..calls.errors import (
+    ClientNotFound,
+    FlowFaulty,
+    FlowNotFound,
+    NodeUnknown,
+    TargetFaulty,
+    TargetNotFound,
+    VersionConflict,
+)
 from ..cdr.errors import CallUnknown
 from ..errors import DialtraceError
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
@@ -89,6 +97,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     KeyUnknown: _not_there("key"),
     TargetNotFound: _not_there("target"),
     FlowNotFound: _not_there("flow"),
+    NodeUnknown: _not_there("node"),
     CallUnknown: _not_there("call"),
     RecordingUnknown: _not_there("recording"),
     RecordingAbsent: _absent,

@@ -49,6 +49,10 @@ class ClientNotFound(CallsError):
     """There is no such client."""
 
 
+class NodeUnknown(CallsError):
+    """There is no such node."""
+
+
 class VersionConflict(CallsError):
     """Somebody else changed it in the meantime: read it again and repeat the change."""
 

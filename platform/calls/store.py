@@ -177,14 +177,16 @@ def publish_flow(connection: Connection, flow: Flow, compiled: dict[str, Any]) -
     )
 
 
-# A node that drains goes on draining when it is merely up: only the operator ends that.
+# A node that drains goes on draining when it is merely up: only the operator ends that (nodes.py).
 _REPORT = """
 INSERT INTO nodes AS n (name, sip_address, kind, state, core_uuid, switch_version, sessions, max_sessions, last_seen_at)
 VALUES (%(name)s, %(sip_address)s, %(kind)s, %(state)s, %(core_uuid)s, %(switch_version)s, %(sessions)s,
         %(max_sessions)s, CASE WHEN %(seen)s THEN now() END)
 ON CONFLICT (name) DO UPDATE SET
     sip_address = excluded.sip_address, kind = excluded.kind,
-    state = CASE WHEN n.state = 'draining' AND excluded.state = 'up' THEN n.state ELSE excluded.state END,
+    state = CASE WHEN excluded.state <> 'up' THEN excluded.state
+                 WHEN n.state IN ('draining', 'drained') THEN n.state
+                 WHEN n.drain_asked_at IS NOT NULL THEN 'draining' ELSE 'up' END,
     core_uuid = coalesce(excluded.core_uuid, n.core_uuid),
     switch_version = coalesce(excluded.switch_version, n.switch_version),
     sessions = coalesce(excluded.sessions, n.sessions), max_sessions = coalesce(excluded.max_sessions, n.max_sessions),

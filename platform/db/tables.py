@@ -253,8 +253,12 @@ nodes = Table(
     Column("weight", Integer, nullable=False, server_default="100"),
     stamp("last_seen_at"),
     stamp("created_at", default_now=True),
+    # What the operator wants; the state is what the node's monitor has made of it.
+    stamp("drain_asked_at"),
+    # What it still holds, counted by its monitor while it drains.
+    Column("waits", JSONB),
     PrimaryKeyConstraint("name"),
-    CheckConstraint("state IN ('up', 'down', 'unknown', 'draining')", name="state"),
+    CheckConstraint("state IN ('up', 'down', 'unknown', 'draining', 'drained')", name="state"),
 )
 
 # --- Records. ---

@@ -39,6 +39,7 @@ from ..metrics import (
 from ..nodesfile import NodeSettings
 from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
+from .drain import NodeDrain, make_drain
 from .journal_gap import JournalGap, now_us
 from .journal_writer import JournalWriter
 from .live_facts import FILTERS, LIVE_EVENTS
@@ -84,6 +85,7 @@ class NodeMonitor:
         self._core_uuid: str | None = None
         self._resyncing: set[str] | None = None
         self._state = "unknown"
+        self._drain: NodeDrain | None = None
         host, port = node.event_socket_address
         self._client = InboundClient(
             host,
@@ -98,6 +100,10 @@ class NodeMonitor:
         """up, down or unknown."""
         return self._state
 
+    def attend(self, drain: NodeDrain) -> None:
+        """Have it told of every link before anything else."""
+        self._drain = drain
+
     def api(self, name: str, *args: str, timeout_s: float | None = None) -> str:
         """Asks the switch. Raises the errors of the link, CommandRefused among them."""
         return self._client.api(name, *args, timeout_s=timeout_s)
@@ -107,7 +113,9 @@ class NodeMonitor:
         pause_s, gone_since_s = FIRST_PAUSE_S, None
         while True:
             linked = self._link()
-            pause_s = FIRST_PAUSE_S if linked else min(pause_s * 2, LONGEST_PAUSE_S)
+            # A switch that is to take no call takes them from its start until we tell it.
+            drains = self._drain is not None and self._drain.is_wanted
+            pause_s = FIRST_PAUSE_S if linked or drains else min(pause_s * 2, LONGEST_PAUSE_S)
             NODE_RECONNECTS.labels(self._node.name).inc()
             if not nobody_listens(self._node):
                 gone_since_s = None
@@ -123,6 +131,8 @@ class NodeMonitor:
         self._ended.clear()
         try:
             self._client.connect()
+            if self._drain is not None:
+                self._drain.on_linked()
             self._resync()
             linked = True
             self._probe_until_ended()
@@ -252,6 +262,9 @@ def run_monitor(
             node=node.name, spool=node.spool, routes_changed=routes.routes_changed, find_sounds=sounds.rendered
         )
         _start(group, f"prompts-{node.name}", PromptKeeper(node=node.name, spool=node.spool, sounds=sounds).run)
+        drain = make_drain(node, monitor=monitor, journal=journal, database=database)
+        monitor.attend(drain)
+        _start(group, f"drain-{node.name}", drain.run)
         journals.append(journal)
         links.append(_start(group, f"link-{node.name}", monitor.run))
         watches.append(monitor.live)

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
+from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.service import CallFlowService
 from dialtrace.cdr.service import CdrService
 from dialtrace.clock import SystemClock
@@ -38,6 +39,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock),
         numbers=NumberService(database, clock),
+        nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),
         live=LiveService(database),

@@ -190,7 +190,7 @@ def test_given_the_document_when_read_then_every_operation_is_told_whole(
             assert {"401", "403", "404", "422", "500", "503"} <= operation["responses"].keys(), path
         if method == "post":
             assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}
-        if method in {"post", "patch"}:
+        if method == "patch" or "requestBody" in operation:
             assert "example" in operation["requestBody"]["content"]["application/json"]
 
 

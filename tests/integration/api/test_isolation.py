@@ -74,6 +74,7 @@ ROWS = {
     "GET /v1/numbers/<uuid:number_id>": "one", "GET /v1/calls/<uuid:call_id>": "one",
     "GET /v1/calls/<uuid:call_id>/recording": "one", "GET /v1/calls/<uuid:call_id>/explain": "one",
     "DELETE /v1/numbers/<uuid:number_id>": "one",
+    "GET /v1/nodes": "list", "POST /v1/nodes/<name>/drain": "one", "POST /v1/nodes/<name>/undrain": "one",
     "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
     "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
     "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",
@@ -139,7 +140,7 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
     for body in bodies:
         yield method, path, body
         yield method, f"{path}?agency_id={ids['agency']}", body
-    if ROWS[row] == "list" and row not in {"GET /v1/agencies", "GET /v1/clients", "GET /v1/keys"}:
+    if ROWS[row] == "list" and row not in {"GET /v1/agencies", "GET /v1/clients", "GET /v1/keys", "GET /v1/nodes"}:
         yield method, f"{path}?client_id={ids['client']}", None
 
 

@@ -86,6 +86,10 @@ RECORDINGS_UNACCOUNTED = Gauge(
     "dialtrace_recordings_unaccounted", "Recordings of this machine's nodes on their way for too long, or orphaned."
 )
 
+CALLER_HABITS_LOST = Counter(
+    "dialtrace_caller_habits_lost_total", "Stored calls whose caller's habits were not counted for the spam score."
+)
+
 # --- node monitor ---
 NODE_UP = Gauge("dialtrace_node_up", "1: the switch answers, 0: it is down, -1: its monitor cannot ask.", ["node"])
 NODE_SESSIONS = Gauge("dialtrace_node_sessions", "Legs on the switch, by its last heartbeat.", ["node"])

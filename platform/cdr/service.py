@@ -7,24 +7,29 @@ refuses is told apart from a database that is away. Must not know files, spools 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection
 
 from ..db.engine import Database
+from ..db.errors import DatabaseError
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
 from ..events.service import NewEvent, append
 from ..ids import new_id
+from ..metrics import CALLER_HABITS_LOST
 from ..paging import Page
 from ..recording.model import node_path, object_name
 from . import store
 from .errors import CallUnknown, CdrRefused
 from .explain import Explanation, explain
+from .habits import calls_to_note, scores_of
 from .model import Call, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
 
 log = structlog.get_logger("cdr")
@@ -60,7 +65,22 @@ class CdrService:
         for agency_id, indexes in by_agency.items():
             stored = self._store_for_agency(agency_id, [owned[index] for index in indexes])
             results.update(zip(indexes, stored, strict=True))
-        return [results[index] for index in range(len(owned))]
+        stored_facts = [results[index] for index in range(len(owned))]
+        self._note_habits(stored_facts)
+        return stored_facts
+
+    def _note_habits(self, stored: Sequence[Stored]) -> None:
+        """After the records are safe, and never in their way: counts that are lost only make a score less sure."""
+        calls = calls_to_note(stored)
+        if not calls:
+            return
+        try:
+            # Each statement by itself, one exchange: nobody reads what stands between them.
+            noted = self._database.look_up("SELECT * FROM dialtrace_note_callers(%s)", (json.dumps(calls),))
+            self._database.look_up("SELECT dialtrace_score_callers(%s)", (json.dumps(scores_of(noted)),))
+        except (DatabaseError, sqlalchemy.exc.SQLAlchemyError) as fault:
+            CALLER_HABITS_LOST.inc(len(calls))
+            log.warning("callers' habits were not noted", calls=len(calls), fault=str(fault))
 
     def _with_tenants(self, batch: Sequence[Facts]) -> list[Facts]:
         """Every fact with agency and client: its own, its call's, the dialled number's, or the operator's."""

@@ -10,12 +10,14 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import gevent
 import structlog
 
+from ..calls.asking import WebHookQuestions, told_of, web_hook_at
 from ..calls.errors import CallsError
 from ..calls.model import Facts, Route
 from ..calls.plan import make_plan, point_of, refusal
@@ -50,6 +52,8 @@ log = structlog.get_logger("worker")
 BUDGET_S = 0.7
 #: What is left at least for handing a plan over; on loopback it takes a millisecond.
 HAND_OVER_S = 0.2
+#: What leaving a question for a web hook may take; beside the read of the route it fits into the budget.
+ASK_TIMEOUT_S = 0.15
 #: A worker that was asked to stop is gone within two seconds, its last sockets included.
 STOP_TIMEOUT_S = 1.5
 #: Far above what a busy machine may do to a loop that is alive.
@@ -73,12 +77,21 @@ class Decide(Protocol):
 
 class CallWorker:
     """Answers the switch's questions. ``routes`` bounds the time that ``decide`` may take and knows older routes,
-    ``sounds`` makes a plan playable."""
+    ``sounds`` makes a plan playable, ``questions`` takes what web hooks are to decide (None: nobody is asked here)."""
 
-    def __init__(self, routes: RouteReader, sounds: PlanSounds, decide: Decide, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        routes: RouteReader,
+        sounds: PlanSounds,
+        decide: Decide,
+        *,
+        questions: WebHookQuestions | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._routes = routes
         self._sounds = sounds
         self._decide = decide
+        self._questions = questions
         self._clock = clock or SystemClock()
 
     def handle(self, call: AskedCall) -> None:
@@ -129,6 +142,7 @@ class CallWorker:
         spool = server_path(call.variable("dialtrace_spool") or "")
         found, facts = self._read(call, "+" + dialled)
         point = point_of(call.variable("dialtrace_step"), call.variable("dialtrace_result"))
+        facts = self._asked(call, found, facts, point, "+" + dialled)
         plan = make_plan(
             found.route,
             call_id=call.call_id,
@@ -145,6 +159,28 @@ class CallWorker:
         if refused is not None:
             WORKER_REFUSALS.labels(refused).inc()
         return self._sounds.ready(plan, spool)
+
+    def _asked(self, call: AskedCall, found: FoundRoute, facts: Facts, point: str, e164: str) -> Facts:
+        """Where a web hook decides, it is asked before the plan that waits for it is handed over. If that cannot be,
+        the plan is made as if nobody could be asked: the flow's default applies at once."""
+        hook = web_hook_at(found.route, point) if facts.asks and self._questions is not None else None
+        if hook is None or found.route is None or self._questions is None:
+            return facts
+        deadline = gevent.Timeout.start_new(ASK_TIMEOUT_S)
+        try:
+            self._questions.ask(
+                found.route, *hook, call_id=call.call_id, node=call.variable("dialtrace_node") or "",
+                told=told_of(found.route, facts, number=e164),
+            )  # fmt: skip
+        except (DatabaseError, gevent.Timeout) as fault:
+            if isinstance(fault, gevent.Timeout) and fault is not deadline:
+                raise
+            WORKER_FAILURES.labels("web_hook").inc()
+            log.warning("a web hook could not be asked", call=call.call_id, fault=str(fault))
+            return replace(facts, asks=False)
+        finally:
+            deadline.close()
+        return facts
 
     def _read(self, call: AskedCall, e164: str) -> tuple[FoundRoute, Facts]:
         """The route, and the facts where the database is there to tell them. Raises RouteNotKnown."""
@@ -171,7 +207,8 @@ def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: 
     routes = RouteStore(database)
     copy = RouteCopy(route_copy)
     reader = RouteReader(routes.find_route, find_on_disk=copy.find)
-    worker = CallWorker(reader, PlanSounds(PromptSounds(database).rendered), routes.decide)
+    sounds = PlanSounds(PromptSounds(database).rendered)
+    worker = CallWorker(reader, sounds, routes.decide, questions=WebHookQuestions(database))
     server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed, admission=Admission())
     _warm_up(routes.find_route)
     server.start()

@@ -38,6 +38,7 @@ OFFERED = {
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "calls": {
+        "asking",
         "errors",
         "flows",
         "live",

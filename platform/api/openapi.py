@@ -113,7 +113,7 @@ def complete(document: Document | str) -> Document:
     parts = flow.pop("$defs")
     assert not parts.keys() & schemas.keys(), "two schemas of one name"
     schemas |= parts
-    flow["examples"] = [EXAMPLE_DOCUMENT]
+    flow |= {"description": "A flow: `FlowDocument`, or `OldFlowDocument`.", "examples": [EXAMPLE_DOCUMENT]}
     schemas |= {"AnyFlowDocument": flow, "Problem": _PROBLEM_SCHEMA}
     completed: Document = _with_references(_with_plain_names(document))
     for path, operations in completed["paths"].items():

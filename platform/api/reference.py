@@ -144,6 +144,11 @@ def _problems(operation: Document) -> Iterator[tuple[str, str]]:
             yield status, code
 
 
+def _example(schema: Document) -> str:
+    """The schema's own example, where it gives one."""
+    return _pretty(schema["examples"][0]) if schema.get("examples") else ""
+
+
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
@@ -189,9 +194,9 @@ def render(document: Document) -> Rendered:
     groups = [(tag, [entry for entry in entries if entry.tag == tag["name"]]) for tag in document["tags"]]
     components = document["components"]["schemas"]
     schemas = [
-        (name, schema.get("description", ""), list(_members(schema, components)))
+        (name, schema.get("description", ""), list(_members(schema, components)), _example(schema))
         for name, schema in sorted(components.items())
-        if schema.get("properties")
+        if schema.get("properties") or schema.get("anyOf")
     ]
     page = environment.from_string((folder / "reference.html").read_text(encoding="utf-8")).render(
         info=document["info"],

@@ -19,7 +19,8 @@ DOCUMENT: dict[str, Any] = {
                 "description": "A thing.",
                 "required": ["name"],
                 "properties": {"name": {"type": "string", "description": "Its <name>."}, "next": {"$ref": "#/x/Thing"}},
-            }
+            },
+            "Either": {"anyOf": [{"$ref": "#/x/Thing"}, {"type": "string"}], "examples": [{"name": "<either>"}]},
         }
     },
     "paths": {
@@ -52,6 +53,12 @@ def test_given_a_document_when_rendered_then_the_page_says_all_of_it_and_nothing
         assert text in page
     assert "<1>" not in page
     assert "<name>" not in page
+
+
+def test_given_a_schema_with_an_example_when_rendered_then_the_page_shows_it() -> None:
+    page = render(DOCUMENT).page.decode()
+    assert '<h3 id="schema-Either">' in page
+    assert "&#34;name&#34;: &#34;&lt;either&gt;&#34;" in page
 
 
 def test_given_an_operation_when_read_then_its_parameters_and_members_are_listed() -> None:

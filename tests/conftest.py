@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import pytest_socket
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
@@ -26,6 +27,10 @@ from dialtrace.db.migrate import upgrade
 from dialtrace.db.tables import OPERATOR_AGENCY, metadata
 
 UNIT = Path(__file__).parent / "unit"
+
+# How quick the machine is at this moment is no property of the code.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(autouse=True)

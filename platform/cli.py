@@ -176,6 +176,18 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
     )
 
 
+@work.command("hooks")
+@metrics_option
+def work_hooks(metrics: tuple[str, int] | None) -> None:
+    """Ask clients' web hooks what to do with the calls that wait for them."""
+    settings = begin("hooks", metrics=metrics)
+    need_database(settings)
+    from .services import build_decisions
+    from .workers.hooks import MOST_OF_A_CLIENT, run_hook_worker
+
+    run_hook_worker(build_decisions(settings, most_per_host=MOST_OF_A_CLIENT))
+
+
 @cli.command()
 @metrics_option
 def agent(metrics: tuple[str, int] | None) -> None:

@@ -226,7 +226,7 @@ def node_spec(
 
 
 def control_specs(settings: Settings, environment: dict[str, str]) -> list[ChildSpec]:
-    """API, agent, workers and monitor."""
+    """API, agent, workers, monitor and the asker of web hooks."""
     api_host, api_port = settings.api_listen
     workers = [
         ChildSpec(
@@ -262,6 +262,13 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             kind="monitor",
             argv=[*PROGRAM, "work", "nodes"],
             environment={**environment, **metrics_of(settings, 2)},
+            notifies=True,
+        ),
+        ChildSpec(
+            name="hooks",
+            kind="hooks",
+            argv=[*PROGRAM, "work", "hooks"],
+            environment={**environment, **metrics_of(settings, 3 + len(workers))},
             notifies=True,
         ),
         *([proofs_spec(settings, environment)] if settings["DIALTRACE_PROOFS_PER_DAY"] else []),

@@ -5,7 +5,7 @@ The API (Granian refuses a patched parent) and the supervisors stay unpatched (S
 
 import sys
 
-GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",), ("phones",), ("number",)})
+GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",), ("phones",), ("live",), ("number",)})
 
 
 def lives_on_gevent(arguments: list[str]) -> bool:

@@ -203,6 +203,25 @@ def agent(metrics: tuple[str, int] | None) -> None:
     run_agent(read_nodes(settings.nodes_file), build_database(settings, pool_size=8), build_store(settings))
 
 
+@cli.command()
+@metrics_option
+def live(metrics: tuple[str, int] | None) -> None:
+    """Stream the calls that stand to whoever listens (server-sent events)."""
+    settings = begin("live", metrics=metrics)
+    need_database(settings)
+    from .services import build_database, build_tenancy
+    from .workers.live_server import run_live_server
+
+    database = build_database(settings)
+    run_live_server(
+        listen=settings.live_listen,
+        database=database,
+        tenancy=build_tenancy(database),
+        most=settings["DIALTRACE_LIVE_LISTENERS"],
+        most_of_a_key=settings["DIALTRACE_LIVE_LISTENERS_PER_KEY"],
+    )
+
+
 def prepare_api(settings: Settings) -> None:
     """What the API's processes share: the key that signs cursors, and a folder where their metrics are joined."""
     from .launch import kept_secret

@@ -181,6 +181,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
     Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),
     Setting(
+        "DIALTRACE_LIVE_LISTEN",
+        _listen_or_empty,
+        "",
+        "Address of the stream of live calls. Empty: the API's, one port higher.",
+    ),
+    Setting("DIALTRACE_LIVE_LISTENERS", _positive, "500", "Listeners that one stream process serves at a time."),
+    Setting("DIALTRACE_LIVE_LISTENERS_PER_KEY", _positive, "10", "Of these, with the same API key."),
+    Setting(
         "DIALTRACE_WORKER_LISTEN",
         _listen,
         "127.0.0.1:8040",
@@ -283,6 +291,12 @@ class Settings:
     @property
     def api_listen(self) -> tuple[str, int]:
         return host_port(self.values["DIALTRACE_API_LISTEN"])
+
+    @property
+    def live_listen(self) -> tuple[str, int]:
+        text = self.values["DIALTRACE_LIVE_LISTEN"]
+        host, port = self.api_listen
+        return host_port(text) if text else (host, port + 1)
 
     @property
     def worker_listen(self) -> tuple[str, int]:

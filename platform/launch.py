@@ -271,6 +271,13 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             environment={**environment, **metrics_of(settings, 3 + len(workers))},
             notifies=True,
         ),
+        ChildSpec(
+            name="live",
+            kind="live",
+            argv=[*PROGRAM, "live"],
+            environment={**environment, **metrics_of(settings, 5 + len(workers))},
+            notifies=True,
+        ),
         *([proofs_spec(settings, environment)] if settings["DIALTRACE_PROOFS_PER_DAY"] else []),
     ]
 

@@ -139,6 +139,9 @@ CALLS_WOKEN = Counter(
 WAKE_FAILURES = Counter(
     "dialtrace_wake_failures_total", "Looks for calls to wake that failed, by what they waited for.", ["node", "what"]
 )
+LIVE_LISTENERS = Gauge("dialtrace_live_listeners", "Connections that hear the calls that stand.")
+LIVE_READS_FAILED = Counter("dialtrace_live_reads_failed_total", "Readings for all listeners that failed.")
+LIVE_STREAMS_REFUSED = Counter("dialtrace_live_streams_refused_total", "Requests that got no stream.", ["code"])
 EVENTS_SEQUENCED = Counter("dialtrace_events_sequenced_total", "Events that were given their position.")
 EVENT_SEQUENCE_FAILURES = Counter("dialtrace_event_sequence_failures_total", "Looks for events that failed.")
 PLAN_FILES_CHANGED = Counter(

@@ -64,6 +64,7 @@ def wanted_ports(settings: Settings, nodes: Sequence[NodeSettings], *, going_on:
     """The addresses that the platform listens on; not those of nodes that run already."""
     ports = [
         Port("API", settings.api_listen, "set DIALTRACE_API_LISTEN"),
+        Port("stream of live calls", settings.live_listen, "set DIALTRACE_LIVE_LISTEN"),
         Port("call workers", settings.worker_listen, "set DIALTRACE_WORKER_LISTEN"),
     ]
     for node in nodes:

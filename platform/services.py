@@ -67,6 +67,11 @@ def build_decisions(settings: Settings, *, most_per_host: int) -> DecisionServic
     return DecisionService(database, client, HookSecrets(database, clock), clock)
 
 
+def build_tenancy(database: Database) -> TenancyService:
+    """Whose key it is, for processes that serve tenants."""
+    return TenancyService(database, SystemClock())
+
+
 def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])

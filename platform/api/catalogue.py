@@ -53,6 +53,7 @@ CATALOGUE: Mapping[str, Kind] = {
         422, "Idempotency-Key was used for another request", "Each new request needs a key of its own."
     ),
     "version_required": Kind(428, "If-Match is required", "Send the `ETag` of what you read: no change is lost then."),
+    "too_many_listeners": Kind(429, "Too many listeners", "A stream serves so many at a time. Ask again later."),
     "internal_error": Kind(500, "Something went wrong here", "Not your fault. `request_id` helps us to find it."),
     "temporarily_unavailable": Kind(503, "Not available at the moment", "The same request may succeed after a moment."),
     "not_ready": Kind(503, "Not ready", "`checks` says what is missing."),

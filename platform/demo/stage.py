@@ -67,6 +67,7 @@ def demo_settings(folder: Path) -> Settings:
         {
             "DIALTRACE_DATA_DIR": str(folder / "data"),
             "DIALTRACE_API_LISTEN": f"127.0.0.1:{free_port()}",
+            "DIALTRACE_LIVE_LISTEN": f"127.0.0.1:{free_port()}",
             "DIALTRACE_WORKER_LISTEN": f"127.0.0.1:{free_port()}",
             "DIALTRACE_LOG_LEVEL": "info",
         }

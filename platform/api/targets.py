@@ -23,7 +23,10 @@ blueprint = APIBlueprint("targets", __name__, tag="Targets")
 Address = Annotated[
     str,
     Field(
-        max_length=400, description="SIP URI: sip:user@host or sip:user@host:port.", examples=["sip:desk@pbx.example"]
+        max_length=400,
+        description="SIP URI (sip:user@host or sip:user@host:port), or a telephone number (tel:+442079460100), which "
+        "the operator's trunks dial.",
+        examples=["sip:desk@pbx.example"],
     ),
 ]
 RingTimeout = Annotated[

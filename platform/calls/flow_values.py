@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from ..outgoing.errors import UrlRefused
+from ..outgoing.model import LONGEST_URL, parse_url
 from ..prompts.model import LONGEST_TEXT
 from .model import LEAST_RING_S, LONGEST_RING_S
 
@@ -54,7 +55,6 @@ Digits = Annotated[str, Field(strict=True, pattern=_DIGITS)]
 Word = Annotated[str, Field(strict=True, pattern=_WORD)]
 #: A flow's own variable: the switch keeps it as ``dialtrace_v_<name>``.
 VariableName = Annotated[str, Field(strict=True, pattern=_VARIABLE)]
-LONGEST_URL = 2000
 
 
 def _said(text: str) -> str:
@@ -72,22 +72,11 @@ def _match_key(key: str) -> str:
     return key
 
 
-_URL = re.compile(r"[!-~]+")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:.]+")
-
-
 def _url(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not an address that can be asked: its host or port is wrong") from None
-    if parts.scheme not in ("http", "https") or not _URL.fullmatch(url):
-        raise ValueError("must begin with https:// or http:// and hold no blanks and no letters but those of English")
-    if not _HOST.fullmatch(parts.hostname or "") or port == 0:
-        raise ValueError("is not an address that can be asked: its host or port is wrong")
-    if "@" in parts.netloc or parts.fragment:
-        raise ValueError("must hold no name, no password and no # part")
+        parse_url(url)
+    except UrlRefused as error:
+        raise ValueError(str(error)) from error
     return url
 
 

@@ -134,6 +134,8 @@ def webhook(url: str) -> dict[str, Any]:
         (webhook("https://host:99999/"), "/steps/0/url", "invalid"),
         (webhook("https://a:b@crm.example.com/"), "/steps/0/url", "invalid"),
         (webhook("https://crm.example.com/a b"), "/steps/0/url", "invalid"),
+        (webhook("https://127.1/"), "/steps/0/url", "invalid"),
+        (webhook("https://crm.example.com/" + "a" * 2048), "/steps/0/url", "too_long"),
         (webhook("https://[::1/"), "/steps/0/url", "invalid"),
         (document({"type": "goto", "flow": "main"}), "/steps/0/flow", "invalid"),
         (document({"type": "record", "on": "yes"}), "/steps/0/on", "invalid"),

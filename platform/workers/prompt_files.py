@@ -15,12 +15,12 @@ import struct
 import time
 import wave
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import gevent
 import structlog
-from gevent import Timeout
 
 from ..db.errors import DatabaseError
 from ..metrics import PROMPTS_BROUGHT, PROMPTS_MISSING
@@ -34,7 +34,7 @@ log = structlog.get_logger("prompts")
 CHIME = "chime"
 _CHIME_HZ, _CHIME_TONE_S, _RATE_HZ = (660, 880), 0.25, 8000
 #: Out of a worker's whole budget of 0.7 s, of which finding the route may take half.
-BRING_TIMEOUT_S = 0.15
+BRING_TIMEOUT_S = 0.25
 #: After a failure callers hear the chime at once for so long: waiting would only add to each one's silence.
 REST_S = 1.0
 FOLLOW_EVERY_S = 5.0
@@ -114,6 +114,11 @@ class PlanSounds:
         self._timeout_s = timeout_s
         self._monotonic_s = monotonic_s
         self._rest_until_s = float("-inf")
+        self._bringing: dict[tuple[str, ...], gevent.Greenlet[..., None]] = {}
+
+    def warm_up(self) -> None:
+        """The first question costs a connection and SQLAlchemy's first-time work. Raises the errors of `db.errors`."""
+        self._find_sounds([])
 
     def ready(self, plan: str, spool: str) -> str:
         """The plan, and the sounds that it names are there; or the plan with chimes. Within ``timeout_s``, never an
@@ -124,32 +129,36 @@ class PlanSounds:
         folder = PromptFolder(spool)
         missing = folder.missing(names)
         if missing:
-            self._bring(folder, missing)
+            self._await_sounds(folder, spool, missing)
             missing = folder.missing(missing)
             PROMPTS_MISSING.labels("worker").inc(len(missing))
+        if missing:
+            with suppress(OSError):
+                folder.put_chime()
         return with_chimes(plan, missing)
 
-    def _bring(self, folder: PromptFolder, names: list[str]) -> None:
+    def _await_sounds(self, folder: PromptFolder, spool: str, names: list[str]) -> None:
+        """What is late for this caller goes on coming, for the next; callers who need the same wait for the same."""
         if self._monotonic_s() < self._rest_until_s:
             return
-        deadline = Timeout.start_new(self._timeout_s)
+        key = (spool, *names)
+        bringing = self._bringing.get(key)
+        if bringing is None:
+            bringing = self._bringing[key] = gevent.spawn(self._bring, folder, key)
+            bringing.name = "prompts"
+        bringing.join(self._timeout_s)
+
+    def _bring(self, folder: PromptFolder, key: tuple[str, ...]) -> None:
         try:
-            found = self._find_sounds(names)
+            found = self._find_sounds(key[1:])
             for name, wav in found.items():
                 folder.put(name, wav)
             PROMPTS_BROUGHT.labels("worker").inc(len(found))
-        except Timeout as fault:
-            if fault is not deadline:
-                raise
-            self._rest(fault)
         except (DatabaseError, OSError) as fault:
-            self._rest(fault)
+            self._rest_until_s = self._monotonic_s() + REST_S
+            log.warning("a text cannot be said yet", fault=str(fault))
         finally:
-            deadline.close()
-
-    def _rest(self, fault: BaseException) -> None:
-        self._rest_until_s = self._monotonic_s() + REST_S
-        log.warning("a text cannot be said yet", fault=str(fault))
+            del self._bringing[key]
 
 
 def bring_for_plans(

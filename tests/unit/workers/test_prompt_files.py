@@ -4,7 +4,9 @@ import hashlib
 import wave
 from io import BytesIO
 
+import gevent
 import pytest
+from gevent.event import Event
 
 from dialtrace.db.errors import DatabaseUnavailable
 from dialtrace.prompts.model import Say
@@ -81,6 +83,26 @@ def test_given_a_database_that_is_away_when_plans_say_something_then_each_is_a_c
     assert len(kept.asked) == 1
     kept.fault, now[0] = None, 2.0
     assert sounds.ready(plan(spool, HELLO), str(spool)) == plan(spool, HELLO)
+
+
+def test_given_a_sound_that_comes_late_when_a_plan_says_it_then_this_caller_hears_the_chime_and_the_next_one_the_text(
+    spool,
+):
+    arrived, asked = Event(), []
+
+    def late(names):
+        asked.append(names)
+        arrived.wait()
+        return {HELLO: b"RIFF"}
+
+    sounds = PlanSounds(late, timeout_s=0.001)
+    assert sounds.ready(plan(spool, HELLO), str(spool)) == plan(spool, CHIME)
+    assert sounds.ready(plan(spool, HELLO), str(spool)) == plan(spool, CHIME)
+    assert (spool / "prompts" / f"{CHIME}.wav").exists()
+    arrived.set()
+    gevent.sleep(0)
+    assert sounds.ready(plan(spool, HELLO), str(spool)) == plan(spool, HELLO)
+    assert len(asked) == 1, "two who wait for the same ask once"
 
 
 def test_given_a_spool_that_cannot_be_written_when_a_plan_says_something_then_it_is_a_chime_and_no_error(tmp_path):

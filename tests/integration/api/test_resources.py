@@ -139,6 +139,19 @@ def test_given_a_document_when_checked_then_what_is_wrong_is_told_and_nothing_is
     assert len(tenant.agency_key.get("/v1/flows").get_json()["data"]) == 1
 
 
+def test_given_a_clients_own_key_when_it_makes_flows_that_go_to_each_other_then_they_are_published(
+    tenant: Tenant,
+) -> None:
+    steps = [{"type": "goto", "flow": tenant.flow["id"]}]
+    made = tenant.client_key.made("/v1/flows", {"name": "All", "document": {"version": 2, "steps": steps}})
+    target = f"/v1/targets/{tenant.target['id']}"
+    assert tenant.client_key.patch(target, {"address": "tel:+442079460199"}, If_Match='"v1"').status_code == 200
+    body = {"name": "x", "document": {"version": 2, "steps": [{"type": "goto", "flow": made["id"]}]}}
+    assert tenant.client_key.post("/v1/flows/check", {"document": body["document"]}).status_code == 200
+    refused = tenant.sibling_key.post("/v1/flows", body)
+    assert refused.get_json()["errors"][0]["pointer"] == "#/document/steps/0/flow"
+
+
 def test_given_a_client_when_patched_then_its_backup_must_be_a_target_of_its_own(tenant: Tenant) -> None:
     path, backup = f"/v1/clients/{tenant.client['id']}", {"backup_target_id": tenant.target["id"]}
     assert tenant.client["backup_target_id"] is None

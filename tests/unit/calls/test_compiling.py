@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from dialtrace.calls.compiled import read_compiled
 from dialtrace.calls.compiling import compile_flow
@@ -240,3 +241,27 @@ def test_given_any_document_that_is_taken_then_its_compiled_form_reads_back_equa
     except FlowFaulty:
         reject()
     assert read_compiled(row).model_dump(mode="json") == row
+
+
+def going_to(value, flow_id):
+    """The document with its last step replaced by one that goes to another flow."""
+    *steps, last = value["steps"]
+    return value | {"steps": [*steps, goto(flow_id, name=last["name"])]}
+
+
+@settings(max_examples=50)
+@given(documents(), documents(), st.booleans())
+def test_given_any_two_flows_when_one_goes_to_the_other_then_both_are_whole_in_it_or_the_fault_has_its_place(
+    one, other, back
+):
+    flows = {OTHER: going_to(other, MAIN) if back else other}
+    faults = []
+    try:
+        row = compile_flow(going_to(one, OTHER), TARGETS, flows=flows, flow_id=MAIN)
+    except FlowFaulty as error:
+        faults = error.faults
+    assert all(fault.pointer.startswith("/steps") for fault in faults)
+    if not faults:
+        names = set(read_compiled(row).steps)
+        assert {name for name in names if not name.startswith("f1.")} == {step["name"] for step in one["steps"]}
+        assert {name for name in names if name.startswith("f1.")} == {f"f1.{step['name']}" for step in other["steps"]}

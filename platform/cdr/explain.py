@@ -184,7 +184,7 @@ class _Teller:
             yield self._told("blocked", at, {"list": blocked}, kind="limits", words={"list": listed})
         if not over and not blocked and not refused and decided != "none":
             code = "limits_passed" if decided == "worker" else "limits_not_asked"
-            yield self._told(code, at, {"looked_at": decided == "worker"}, kind="limits")
+            yield self._told(code, at, {"held": False}, kind="limits")
         if "spam_score" in facts:
             rules = facts.get("spam_rules", [])
             listed = ", ".join(f"{rule['rule']} {rule['weight']:+d}" for rule in rules)

@@ -160,9 +160,9 @@ def test_given_a_caller_who_refused_to_be_recorded_when_explained_then_that_is_w
     ("variables", "kind", "sentence"),
     [
         ({"dialtrace_over": "client_calls"}, "limits", "A limit was reached: calls at a time of the client."),
-        ({"dialtrace_blocked": "caller_id"}, "limits", "A block list held: the caller's number is on it."),
+        ({"dialtrace_blocked": "number"}, "limits", "A block list held: the caller's number is on it."),
         ({"dialtrace_over": "trunk_7"}, "limits", "A limit was reached: trunk_7."),
-        ({"dialtrace_refused": "{x}"}, "limits", "Limits and block lists were looked at; none of them held."),
+        ({"dialtrace_refused": "{x}"}, "limits", "No limit and no block list held the call back."),
         ({"dialtrace_refused": "odd"}, "refusal", "The call was refused on purpose: odd."),
     ],
 )

@@ -104,6 +104,13 @@ def _networks(text: str) -> str:
     return text
 
 
+def _hosts(text: str) -> str:
+    for word in filter(None, map(str.strip, text.lower().split(","))):
+        if not re.fullmatch(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z][a-z0-9-]*", word):
+            ip_network(word)
+    return text
+
+
 def _ports(text: str) -> str:
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() and 0 < int(word) < 65_536 for word in words):
@@ -227,6 +234,19 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Networks that are not public and that web hooks may still reach, with commas between: 10.20.0.0/24. Inside of "
         "them plain HTTP and every port are allowed. Empty: none.",
+    ),
+    Setting(
+        "DIALTRACE_TARGET_HOSTS_ALLOWED",
+        _hosts,
+        "",
+        "Hosts that are not public and that targets may have all the same, with commas between: networks and names, "
+        "10.20.0.0/24, pbx.lan, *.voice.internal. Empty: public hosts only.",
+    ),
+    Setting(
+        "DIALTRACE_TARGET_HOSTS_DENIED",
+        _hosts,
+        "",
+        "Hosts that no target may have, written likewise. It counts more than what is allowed.",
     ),
     Setting("DIALTRACE_OUTGOING_PORTS", _ports, "443", "Ports on which web hooks are reached, with commas between."),
     Setting(

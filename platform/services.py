@@ -8,6 +8,7 @@ from .admission.service import AdmissionService
 from .api.app import ApiServices
 from .calls.nodes import NodeDirectory
 from .calls.service import CallFlowService
+from .calls.target_hosts import TargetHosts, parse_hosts
 from .cdr.service import CdrService
 from .clock import SystemClock
 from .config import Settings
@@ -72,6 +73,14 @@ def build_tenancy(database: Database) -> TenancyService:
     return TenancyService(database, SystemClock())
 
 
+def build_target_hosts(settings: Settings) -> TargetHosts:
+    """The operator's rule for the hosts of targets."""
+    return TargetHosts(
+        allowed=parse_hosts(settings["DIALTRACE_TARGET_HOSTS_ALLOWED"]),
+        denied=parse_hosts(settings["DIALTRACE_TARGET_HOSTS_DENIED"]),
+    )
+
+
 def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
@@ -83,7 +92,9 @@ def build_api_services(settings: Settings) -> ApiServices:
         trunks=TrunkService(database, clock),
         numbers=NumberService(database, clock),
         nodes=NodeDirectory(database),
-        flows=CallFlowService(database, clock, prompts=build_prompts(settings, database)),
+        flows=CallFlowService(
+            database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)
+        ),
         cdr=CdrService(database),
         live=LiveService(database),
         recordings=RecordingService(database, build_store(settings)),

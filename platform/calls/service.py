@@ -13,6 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from ..admission.model import is_allowed
+from ..admission.store import find_destinations
 from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
@@ -24,18 +26,23 @@ from ..tenancy.model import Client, check_name, check_time_zone
 from . import store
 from .errors import ClientNotFound, Fault, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
 from .flows import parse_flow, stored_form, target_ids
-from .model import DEFAULT_RING_S, Flow, NodeReport, Target, name_fault, target_faults
+from .model import DEFAULT_RING_S, Flow, NodeReport, Target, Telephone, name_fault, parse_place, target_faults
 from .publishing import publish_flows, try_out
 from .speech import said_in, unsayable
+from .target_hosts import TargetHosts
 
 
 class CallFlowService:
-    """The use cases of flows and targets. ``prompts`` renders what flows say."""
+    """The use cases of flows and targets. ``prompts`` renders what flows say; ``hosts`` is the operator's rule for
+    targets' hosts (None: any host)."""
 
-    def __init__(self, database: Database, clock: Clock, *, prompts: Renders | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, prompts: Renders | None = None, hosts: TargetHosts | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._prompts = NoPrompts() if prompts is None else prompts
+        self._hosts = hosts
 
     # --- targets ---
 
@@ -45,6 +52,7 @@ class CallFlowService:
         """A new place to ring. Raises TargetFaulty, ClientNotFound."""
         values = _checked_target(name=name, address=address, ring_timeout_s=ring_timeout_s)
         with self._database.tenant(agency_id, client_id) as connection:
+            self._check_place(connection, agency_id, address)
             return store.insert_target(connection, {**self._fresh(agency_id, client_id), **values})
 
     def get_target(self, agency_id: UUID, target_id: UUID, *, client_id: UUID | None = None) -> Target:
@@ -84,12 +92,26 @@ class CallFlowService:
                 address=before.address if address is None else address,
                 ring_timeout_s=before.ring_timeout_s if ring_timeout_s is None else ring_timeout_s,
             )
+            if address is not None:
+                self._check_place(connection, agency_id, address)
             target = store.change_target(connection, target_id, {**values, "updated_at": self._clock.now()})
             if client.backup_target_id == target_id:
                 publish_flows(connection, owner, store.flow_links(connection, owner))
             else:
                 publish_flows(connection, owner, store.flows_with_target(connection, owner, target_id))
             return target
+
+    def _check_place(self, connection: Connection, agency_id: UUID, address: str) -> None:
+        """Whether calls may be sent there at all. Raises TargetFaulty."""
+        place = parse_place(address)
+        if isinstance(place, Telephone):
+            if not is_allowed(place.e164, find_destinations(connection, agency_id)):
+                told = "is a number to which this agency's calls may not be forwarded; ask the operator"
+                raise TargetFaulty([Fault("/address", "destination_not_allowed", told)])
+            return
+        words = None if self._hosts is None else self._hosts.fault(place.host)
+        if words is not None:
+            raise TargetFaulty([Fault("/address", "host_not_allowed", words)])
 
     # --- flows ---
 

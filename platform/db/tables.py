@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKeyConstraint,
     Index,
@@ -232,6 +233,12 @@ published_flows = Table(
     Column("agency_id", Uuid, nullable=False),
     Column("version", Integer, nullable=False),
     Column("compiled", JSONB, nullable=False),
+    # Whether trunks are to be named with it.
+    Column(
+        "telephones",
+        Boolean,
+        Computed("jsonb_path_exists(compiled, '$.**.address ? (@ starts with \"tel:\")')", persisted=True),
+    ),
     Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     PrimaryKeyConstraint("flow_id"),
     Index("ix_published_flows_changed_xid", "changed_xid"),
@@ -720,6 +727,7 @@ caller_patterns = Table(
     PrimaryKeyConstraint("caller_key"),
     CheckConstraint("score BETWEEN 0 AND 100", name="score"),
     Index("ix_caller_patterns_updated_at", "updated_at"),
+    prefixes=["UNLOGGED"],
 )
 
 #: Callers of whom an agency has said that they are no spam; only dialtrace_welcome_caller touches it.

@@ -33,7 +33,7 @@ READ_CONFIG = {
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
-    "admission": {"errors", "model", "service", "spam"},
+    "admission": {"errors", "model", "service", "spam", "store"},
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
@@ -49,6 +49,7 @@ OFFERED = {
         "plan_file",
         "routes",
         "service",
+        "target_hosts",
     },
     "cdr": {"model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from dialtrace.admission.service import AdmissionService
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.ids import new_id
 from dialtrace.numbers.service import NumberService
 from dialtrace.tenancy.service import TenancyService
+from dialtrace.trunks.model import TrunkValues
+from dialtrace.trunks.service import TrunkService
 
 NUMBER, CALLER = "+442079460001", "+442079460999"
 DECIDE = "SELECT * FROM dialtrace_decide(%s, %s, %s, %s)"
@@ -307,3 +310,72 @@ class TestLimits:
                         {"a": stage.agency, "i": call, "c": stage.client},
                     )
         assert len(let_in) == 10
+
+
+class TestTrunks:
+    TEL = "+442079460100"
+
+    @pytest.fixture
+    def trunks(self, stage):
+        service = TrunkService(stage.database, stage.clock)
+        for name, priority, costs in (
+            ("dear", 1, {"+": "0.09"}),
+            ("cheap", 9, {"+44": "0.0125", "+": "5"}),
+            ("equal", 5, {"+4420": "0.0125"}),
+            ("elsewhere", 1, {"+1": "0.001"}),
+        ):
+            service.create_trunk(TrunkValues(name=name, host=f"{name}.example", priority=priority, costs=costs))
+        return service
+
+    def publish(self, stage):
+        step = {"type": "ring", "targets": [{"id": str(new_id()), "address": f"tel:{self.TEL}"}]}
+        stage.publish(needs=[], steps={"a": step})
+
+    def allow(self, stage, *prefixes):
+        AdmissionService(stage.database).set_destinations(stage.agency, prefixes)
+
+    def named(self, compiled):
+        return [one["name"] for one in compiled["trunks"][self.TEL]]
+
+    def test_given_no_destination_when_decided_then_no_trunk_carries_the_call(self, stage, trunks):
+        self.publish(stage)
+        assert self.named(stage.decide()[0].compiled) == []
+        self.allow(stage, "+49", "+33")
+        assert self.named(stage.decide()[0].compiled) == []
+
+    def test_given_a_destination_when_decided_then_trunks_by_cost_of_the_longest_prefix_and_then_by_priority(
+        self, stage, trunks
+    ):
+        self.publish(stage)
+        self.allow(stage, "+44")
+        (found,) = stage.decide()
+        assert self.named(found.compiled) == ["equal", "cheap", "dear"]
+        assert set(found.compiled["trunks"][self.TEL][0]) == {
+            "name", "host", "port", "authentication", "dial_prefix", "number_form", "max_calls",
+        }  # fmt: skip
+
+    def test_given_a_flow_without_telephones_when_decided_then_it_names_no_trunks(self, stage, trunks):
+        assert "trunks" not in stage.decide()[0].compiled
+
+    def test_given_a_trunk_or_a_destination_that_changes_then_the_next_call_knows_and_followers_hear(
+        self, stage, trunks
+    ):
+        self.publish(stage)
+        self.allow(stage, "+44")
+        for change in (
+            lambda: trunks.change_trunk(
+                trunks.list_trunks().items[1].id, expected_version=1, changes={"enabled": False}
+            ),
+            lambda: self.allow(stage, "+1"),
+        ):
+            before = self.named(stage.decide()[0].compiled)
+            with stage.database.directory() as connection:
+                mark = connection.exec_driver_sql("SELECT mark FROM dialtrace_routes_changed(NULL)").scalar()
+            change()
+            after = self.named(stage.decide()[0].compiled)
+            assert after != before
+            with stage.database.directory() as connection:
+                (row,) = connection.exec_driver_sql(
+                    "SELECT * FROM dialtrace_routes_changed(%s::xid8)", (str(mark),)
+                ).all()
+            assert self.named(row.compiled) == after

@@ -14,7 +14,7 @@ from ..prompts.model import apology
 from .compile_steps import Place, compiled_step, rung_target
 from .compiled import CompiledFlow, CompiledGoto, CompiledStep, Need, SaidPrompt, SoundFile, following
 from .errors import Fault, FlowFaulty
-from .flow_checks import PAUSES, Node, Outline, graph_faults, outline_of, target_places
+from .flow_checks import Node, Outline, graph_faults, outline_of, target_places
 from .flow_steps import GotoStep, Step, links
 from .flow_values import Language
 from .flows import AnyDocument, FlowDocument, language_of, parse_flow, steps_of
@@ -156,7 +156,7 @@ def _whole_faults(compiler: _Compiler, entry: str) -> list[Fault]:
         words = f"has {len(compiler.steps)} steps with those of the flows it goes to; {MOST_COMPILED_STEPS} may be"
         return [Fault("/steps", "too_many", words)]
     graph = {
-        name: Node(list(following(step)), step.type in PAUSES, len(step.targets) if step.type == "ring" else 0)
+        name: Node(step.type, list(following(step)), len(step.targets) if step.type == "ring" else 0)
         for name, step in compiler.steps.items()
     }
     return graph_faults(graph, entry, compiler.places)

@@ -7,7 +7,7 @@ begins. So what lies between such steps must be finite, and no more than a plan 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
@@ -17,6 +17,8 @@ from .flow_steps import MOST_TARGETS, RingStep, Step, followers, links, needs_ne
 
 #: Steps in which the caller waits or presses keys: a plan ends there.
 PAUSES = frozenset({"consent", "menu", "queue", "webhook"})
+#: Steps that take their time whatever happens. A queue may be full and a web hook fail at once, and a target be away.
+LASTING = frozenset({"announce", "consent", "menu", "voicemail"})
 #: That follow one another without such a pause: a plan may hold 100 actions (call-setup.md, "Rules for plans").
 MOST_IN_A_ROW = 30
 #: Points that every file of fallback plans has of its own: no step may be called like them.
@@ -25,10 +27,10 @@ RESERVED = frozenset({"start", "ring"})
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step as the checks see it. ``rung``: how many targets it rings."""
+    """A step as the checks see it: its kind, what may come next, and how many targets it rings."""
 
+    kind: str
     follows: Sequence[str]
-    pauses: bool = False
     rung: int = 0
 
 
@@ -47,8 +49,8 @@ class Outline:
         known = set(self.names)
         return {
             name: Node(
+                step.type,
                 [one for one in followers(step, after) if one in known],
-                step.type in PAUSES,
                 len(step.targets) if isinstance(step, RingStep) else 0,
             )
             for name, step, after in zip(self.names, self.steps, self.after, strict=True)
@@ -76,9 +78,13 @@ def flow_faults(steps: Sequence[Step]) -> list[Fault]:
 def graph_faults(graph: Graph, entry: str, places: Mapping[tuple[str, str], str]) -> list[Fault]:
     """Endless loops, or else stretches that are too long for a plan. ``places``: where a document says that one step
     follows another."""
-    loops = find_loops(graph, entry)
-    if loops:
-        return [_loop_fault(loop, places) for loop in loops]
+    for broken_by, words in (
+        (PAUSES, "the caller never waits or presses a key on the way"),
+        (LASTING, "it may go round at once: let the caller hear something on the way"),
+    ):
+        loops = find_loops(graph, entry, broken_by)
+        if loops:
+            return [_loop_fault(loop, places, words) for loop in loops]
     rung, in_a_row = longest_stretch(graph)
     faults = []
     if rung > MOST_TARGETS:
@@ -92,14 +98,14 @@ def graph_faults(graph: Graph, entry: str, places: Mapping[tuple[str, str], str]
     return faults
 
 
-def find_loops(graph: Graph, entry: str) -> list[list[str]]:
-    """Ways round that the switch would run for ever: each as the steps passed, the first one again at its end."""
+def find_loops(graph: Graph, entry: str, broken_by: Collection[str]) -> list[list[str]]:
+    """Ways round on which there is no step of these kinds: each as the steps passed, the first one again at its end."""
     loops: list[list[str]] = []
     done: set[str] = set()
 
     def walk(name: str, way: list[str]) -> None:
         way = [*way, name]
-        for following in [] if graph[name].pauses else graph[name].follows:
+        for following in [] if graph[name].kind in broken_by else graph[name].follows:
             if following in way:
                 loops.append([*way[way.index(following) :], following])
             elif following not in done:
@@ -119,7 +125,7 @@ def longest_stretch(graph: Graph) -> tuple[int, int]:
     def measure(name: str) -> tuple[int, int]:
         if name not in known:
             node = graph[name]
-            ahead = [] if node.pauses else [measure(one) for one in node.follows]
+            ahead = [] if node.kind in PAUSES else [measure(one) for one in node.follows]
             rung, steps = (max((one[part] for one in ahead), default=0) for part in (0, 1))
             known[name] = (node.rung + rung, 1 + steps)
         return known[name]
@@ -128,11 +134,10 @@ def longest_stretch(graph: Graph) -> tuple[int, int]:
     return max(one[0] for one in measured), max(one[1] for one in measured)
 
 
-def _loop_fault(loop: list[str], places: Mapping[tuple[str, str], str]) -> Fault:
+def _loop_fault(loop: list[str], places: Mapping[tuple[str, str], str], words: str) -> Fault:
     pairs = list(pairwise(loop))
     place = next((places[pair] for pair in reversed(pairs) if pair in places), "/steps")
-    words = f"goes round for ever ({' → '.join(loop)}), and the caller never waits or presses a key on the way"
-    return Fault(place, "endless", words)
+    return Fault(place, "endless", f"goes round for ever ({' → '.join(loop)}), and {words}")
 
 
 def _places(outline: Outline) -> dict[tuple[str, str], str]:

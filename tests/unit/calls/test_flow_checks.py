@@ -68,13 +68,34 @@ def test_given_steps_that_fit_together_then_they_are_taken(steps):
 
 
 def test_given_many_branches_when_measured_then_only_the_longest_way_counts():
-    graph = {"a": Node(["b", "c"], rung=2), "b": Node(["d"], rung=9), "c": Node(["d"], rung=1), "d": Node([], rung=3)}
+    graph = {
+        "a": Node("ring", ["b", "c"], 2),
+        "b": Node("ring", ["d"], 9),
+        "c": Node("ring", ["d"], 1),
+        "d": Node("ring", [], 3),
+    }
     assert longest_stretch(graph) == (14, 3)
-    assert longest_stretch(graph | {"b": Node(["d"], pauses=True)}) == (6, 3)
+    assert longest_stretch(graph | {"b": Node("menu", ["d"])}) == (6, 3)
 
 
 def test_given_two_ways_to_one_step_then_that_is_no_loop():
-    graph = {"a": Node(["b", "c"]), "b": Node(["d"]), "c": Node(["d"]), "d": Node([])}
-    assert find_loops(graph, "a") == []
-    assert find_loops(graph | {"d": Node(["b"])}, "a") == [["b", "d", "b"]]
-    assert find_loops(graph | {"d": Node(["b"], pauses=True)}, "a") == []
+    graph = {"a": Node("geo", ["b", "c"]), "b": Node("tag", ["d"]), "c": Node("tag", ["d"]), "d": Node("tag", [])}
+    assert find_loops(graph, "a", {"menu"}) == []
+    assert find_loops(graph | {"d": Node("tag", ["b"])}, "a", {"menu"}) == [["b", "d", "b"]]
+    assert find_loops(graph | {"d": Node("menu", ["b"])}, "a", {"menu"}) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "queue", "targets": [str(FIRST)], "music": SAY, "otherwise": "step-1"},
+        {"type": "webhook", "url": "https://crm.example.com/", "choices": {"again": "step-1"}, "otherwise": "busy"},
+        {"type": "webhook", "url": "https://crm.example.com/", "choices": {"no": "busy"}, "otherwise": "step-1"},
+    ],
+)
+def test_given_a_way_round_that_may_take_no_time_then_it_is_refused_until_the_caller_hears_something_on_it(step):
+    end = [] if step["type"] == "queue" else [{**BUSY, "name": "busy"}]
+    [fault] = faults_of(step, *end)
+    assert fault.code == "endless"
+    assert "let the caller hear something" in fault.message
+    assert parse_flow(document({**ANNOUNCE, "name": "step-1"}, {**step, "name": "step-2"}, *end))

@@ -63,9 +63,9 @@ def runs(kind: type) -> Callable[[Run], Run]:
     return enter
 
 
-def walk(program: Program, name: str | None, *, begun: bool = False) -> str | None:
+def walk(program: Program, name: str | None, *, begun: bool = False, told: bool = False) -> str | None:
     """Everything from this step on; returns the name of the step for which the plan had no room, if there is one.
-    ``begun``: the plan is made for this very step, which may have to ask somebody."""
+    ``begun``: the plan is made for this very step, which may have to ask somebody. ``told``: the trail has it."""
     passed: set[str] = set()
     while name:
         step = program.flow.steps[name]
@@ -74,8 +74,9 @@ def walk(program: Program, name: str | None, *, begun: bool = False) -> str | No
             program.wait_for(name, BEGIN)
             program.resume()
             return name
+        if passed or not told:
+            program.pass_step(name)
         passed.add(name)
-        program.pass_step(name)
         name = RUN[type(step)](program, name, step)
     if name is None:
         end(program)

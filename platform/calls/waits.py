@@ -138,8 +138,12 @@ def come_back(program: Program, name: str, result: str | None) -> str | None:
         program.act("sched_cancel")
     if result == BEGIN:
         return walk(program, name, begun=True)
-    if result is not None and _TOLD.fullmatch(result):
+    if result is not None and result != STILL and _TOLD.fullmatch(result):
         program.pass_step(name, result)
+    if isinstance(step, CompiledQueue) and result != TIMEOUT and not (is_target(result or "") and program.facts.asks):
+        # The wait goes on, or there is nobody who could end it.
+        program.answered = True
+        return walk(program, name, begun=True, told=True)
     following = _follow(program, name, step, result)
     return None if following == OVER else walk(program, following)
 
@@ -148,7 +152,7 @@ def _follow(program: Program, name: str, step: CompiledStep, result: str | None)
     if isinstance(step, CompiledConsent):
         return _after_consent(program, step, result)
     if isinstance(step, CompiledQueue):
-        return _after_queue(program, name, step, result)
+        return _after_queue(program, name, step, result or TIMEOUT)
     assert isinstance(step, CompiledMenu | CompiledWebhook)
     program.answered = True if isinstance(step, CompiledMenu) else None
     return step.choices.get(result or "", step.otherwise)
@@ -168,14 +172,17 @@ def _after_consent(program: Program, step: CompiledConsent, result: str | None) 
     return step.next
 
 
-def _after_queue(program: Program, name: str, step: CompiledQueue, result: str | None) -> str | None:
+def _after_queue(program: Program, name: str, step: CompiledQueue, result: str) -> str | None:
     program.answered = True
     if result == TIMEOUT:
         program.rung = True
         return step.otherwise
-    if result is not None and result.startswith(_TARGET) and program.facts.asks:
-        return _ring_kept(program, name, step, _as_id(result.removeprefix(_TARGET)))
-    return _queue(program, name, step)
+    return _ring_kept(program, name, step, _as_id(result.removeprefix(_TARGET)))
+
+
+def is_target(result: str) -> bool:
+    """Whether a queue's result is the target that was kept for the caller."""
+    return result.startswith(_TARGET)
 
 
 def _as_id(text: str) -> UUID:

@@ -21,6 +21,7 @@ from ..calls.asking import WebHookQuestions, told_of, web_hook_at
 from ..calls.errors import CallsError
 from ..calls.model import Facts, Route
 from ..calls.plan import make_plan, point_of, refusal
+from ..calls.queueing import QueueDoor, queue_at
 from ..calls.routes import Decided, RouteStore
 from ..cdr.numbering import caller_e164
 from ..clock import Clock, SystemClock, from_microseconds
@@ -77,7 +78,8 @@ class Decide(Protocol):
 
 class CallWorker:
     """Answers the switch's questions. ``routes`` bounds the time that ``decide`` may take and knows older routes,
-    ``sounds`` makes a plan playable, ``questions`` takes what web hooks are to decide (None: nobody is asked here)."""
+    ``sounds`` makes a plan playable, ``questions`` takes what web hooks are to decide (None: nobody is asked here), and
+    ``queues`` callers who wait for a target (None: there is no waiting here)."""
 
     def __init__(
         self,
@@ -86,12 +88,14 @@ class CallWorker:
         decide: Decide,
         *,
         questions: WebHookQuestions | None = None,
+        queues: QueueDoor | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._routes = routes
         self._sounds = sounds
         self._decide = decide
         self._questions = questions
+        self._queues = queues
         self._clock = clock or SystemClock()
 
     def handle(self, call: AskedCall) -> None:
@@ -143,6 +147,7 @@ class CallWorker:
         found, facts = self._read(call, "+" + dialled)
         point = point_of(call.variable("dialtrace_step"), call.variable("dialtrace_result"))
         facts = self._asked(call, found, facts, point, "+" + dialled)
+        facts = self._queued(call, found, facts, point)
         plan = make_plan(
             found.route,
             call_id=call.call_id,
@@ -182,6 +187,26 @@ class CallWorker:
             deadline.close()
         return facts
 
+    def _queued(self, call: AskedCall, found: FoundRoute, facts: Facts, point: str) -> Facts:
+        """Where callers wait for a target, this one is in the queue before his music begins. If that cannot be, the
+        plan is made as if nobody could pair: the queue's targets ring."""
+        at = queue_at(found.route, point) if facts.asks and self._queues is not None else None
+        if at is None or found.route is None or self._queues is None:
+            return facts
+        deadline = gevent.Timeout.start_new(ASK_TIMEOUT_S)
+        try:
+            node = call.variable("dialtrace_node") or ""
+            place = self._queues.pass_through(found.route, at, call_id=call.call_id, node=node)
+        except (DatabaseError, gevent.Timeout) as fault:
+            if isinstance(fault, gevent.Timeout) and fault is not deadline:
+                raise
+            WORKER_FAILURES.labels("queue").inc()
+            log.warning("a caller could not be queued", call=call.call_id, fault=str(fault))
+            return replace(facts, asks=False)
+        finally:
+            deadline.close()
+        return replace(facts, queue=place)
+
     def _read(self, call: AskedCall, e164: str) -> tuple[FoundRoute, Facts]:
         """The route, and the facts where the database is there to tell them. Raises RouteNotKnown."""
         caller = caller_e164(call.variable("dialtrace_caller"))
@@ -208,7 +233,7 @@ def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: 
     copy = RouteCopy(route_copy)
     reader = RouteReader(routes.find_route, find_on_disk=copy.find)
     sounds = PlanSounds(PromptSounds(database).rendered)
-    worker = CallWorker(reader, sounds, routes.decide, questions=WebHookQuestions(database))
+    worker = CallWorker(reader, sounds, routes.decide, questions=WebHookQuestions(database), queues=QueueDoor(database))
     server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed, admission=Admission())
     _warm_up(lambda: routes.find_route("+0"), sounds.warm_up)
     server.start()

@@ -47,6 +47,7 @@ OFFERED = {
         "nodes",
         "plan",
         "plan_file",
+        "queueing",
         "routes",
         "service",
         "target_hosts",

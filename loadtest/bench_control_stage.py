@@ -213,7 +213,7 @@ def running_stage() -> Iterator[Stage]:
 
 
 def provision(url: str) -> None:
-    """One client whose numbers all have a flow of the newest version that this release publishes."""
+    """One client whose numbers all have one flow, such as a business has."""
     database, clock = Database(url, pool_size=1), SystemClock()
     try:
         tenancy, calls = TenancyService(database, clock), CallFlowService(database, clock)
@@ -232,6 +232,26 @@ def provision(url: str) -> None:
 
 
 def flow_document(targets: Sequence[str]) -> dict[str, Any]:
-    """An announcement and two targets, one after the other; recorded."""
-    notice = {"type": "announce", "prompt": {"kind": "file", "name": "this-call-is-recorded"}}
-    return {"version": 1, "record": True, "steps": [notice, {"type": "ring", "targets": list(targets)}]}
+    """What a business has: hours, a notice, targets in turn with a memory of who answered last, a voicemail."""
+    notice, closed = ({"kind": "file", "name": name} for name in ("this-call-is-recorded", "we-are-closed"))
+    weekly = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+    return {
+        "version": 2,
+        "record": True,
+        "language": "en",
+        "steps": [
+            {"type": "schedule", "weekly": weekly, "open": "notice", "closed": "voicemail"},
+            {"name": "notice", "type": "announce", "prompt": notice},
+            {"type": "condition", "when": [{"fact": "repeat", "is": True}], "then": "again", "otherwise": "desk"},
+            {"name": "again", "type": "tag", "tags": ["repeat"]},
+            {
+                "name": "desk",
+                "type": "ring",
+                "targets": list(targets),
+                "strategy": "in_turn",
+                "sticky_days": 30,
+                "otherwise": "voicemail",
+            },
+            {"name": "voicemail", "type": "voicemail", "prompt": closed},
+        ],
+    }

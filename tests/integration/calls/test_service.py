@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from dialtrace.admission.service import AdmissionService
 from dialtrace.calls.errors import (
     ClientNotFound,
     FlowFaulty,
@@ -133,7 +134,8 @@ def test_given_many_targets_then_pages_show_each_once_in_order(tenant):
         after = page.next
         if after is None:
             break
-    assert seen == made
+    # Those of one millisecond have no order among themselves.
+    assert seen == sorted(made)
 
 
 def test_given_an_id_in_capitals_then_the_flow_still_follows_its_target(tenant, database):
@@ -249,6 +251,7 @@ def test_given_weights_when_their_target_moves_then_the_flow_follows(tenant, dat
     target = tenant.target("sip:1@10.0.0.1")
     step = {"type": "ring", "strategy": "weighted", "targets": [{"target": str(target), "weight": 3}]}
     tenant.number(NUMBER, new_flow(tenant, step))
+    AdmissionService(database).set_destinations(tenant.agency_id, ["+44"])
     tenant.calls.update_target(tenant.agency_id, target, address="tel:+442079460100")
     assert rung_addresses(database) == ["tel:+442079460100"]
 

@@ -69,6 +69,8 @@ def demo_settings(folder: Path) -> Settings:
             "DIALTRACE_API_LISTEN": f"127.0.0.1:{free_port()}",
             "DIALTRACE_LIVE_LISTEN": f"127.0.0.1:{free_port()}",
             "DIALTRACE_WORKER_LISTEN": f"127.0.0.1:{free_port()}",
+            # Web hooks of a demonstration have nowhere else to be.
+            "DIALTRACE_OUTGOING_PRIVATE_NETWORKS": "127.0.0.0/8",
             "DIALTRACE_LOG_LEVEL": "info",
             # The telephones of the demonstration are on this machine.
             "DIALTRACE_TARGET_HOSTS_ALLOWED": "127.0.0.1",

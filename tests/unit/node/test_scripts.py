@@ -48,6 +48,64 @@ def test_given_plans_for_several_spans_when_the_fallback_runs_then_the_one_of_no
     assert fallback(tmp_path, dialtrace_step="2")["dialtrace_plan"] == "hangup:RING"
 
 
+_POINTS = ("start", "ring", "m", "m=2", "m=2/given", "m/none", "c=9", "q=@begin")
+
+
+@pytest.mark.parametrize(
+    ("step", "result", "consent", "point"),
+    [
+        ("", "", "", "start"),
+        ("m", "2", "", "m=2"),
+        ("m", "2", "refused", "m=2"),
+        ("m", "2", "given", "m=2/given"),
+        ("m", "3", "given", "m"),
+        ("m", "", "given", "m"),
+        ("m", "3", "", "m/none"),
+        ("c", "9", "", "c=9"),
+        ("c", "", "", "ring"),
+        ("q", "@begin", "", "q=@begin"),
+        ("nowhere", "2", "", "ring"),
+        ("m", "2 9 x", "", "m/none"),
+    ],
+)
+def test_given_where_a_call_stands_when_the_fallback_runs_then_the_nearest_point_is_taken(
+    step: str, result: str, consent: str, point: str, tmp_path: Path
+) -> None:
+    keep_plans(tmp_path, *(f"0 4102444800 {one} {one}" for one in _POINTS))
+    variables = {"dialtrace_step": step, "dialtrace_result": result, "dialtrace_consent": consent}
+    assert fallback(tmp_path, **variables)["dialtrace_plan"] == point
+
+
+def test_given_a_flow_whose_spans_are_all_over_when_a_call_enters_then_it_rings_at_least(tmp_path: Path) -> None:
+    now = int(time.time())
+    keep_plans(tmp_path, f"{now - 20} {now - 10} start PAST", "0 4102444800 ring RING")
+    assert fallback(tmp_path)["dialtrace_plan"] == "RING"
+
+
+@pytest.mark.parametrize(
+    ("before", "numbers", "tags"),
+    [
+        ({}, ("1", "2", f"{CALL}-1.wav,{CALL}-2.wav"), "new"),
+        (
+            {"dialtrace_segments": "2", "dialtrace_tags": "a,b-c"},
+            ("3", "4", f"{CALL}-1.wav,{CALL}-2.wav,{CALL}-3.wav,{CALL}-4.wav"),
+            "a,b-c,new",
+        ),
+        (
+            {"dialtrace_segments": "2;x", "dialtrace_tags": "%1~hangup"},
+            ("1", "2", f"{CALL}-1.wav,{CALL}-2.wav"),
+            "new",
+        ),
+    ],
+)
+def test_given_marks_of_a_call_in_the_middle_of_its_flow_then_they_go_on_from_what_was_before(
+    before: dict[str, str], numbers: tuple[str, str, str], tags: str, tmp_path: Path
+) -> None:
+    keep_plans(tmp_path, "0 4102444800 m @SEG1@/@SEG2@/@RECORDINGS2@/@TAGS@new/@DAY@")
+    found = fallback(tmp_path, dialtrace_step="m", dialtrace_started="1767312000000000", **before)
+    assert found["dialtrace_plan"] == "/".join([*numbers, tags, "20260102"])
+
+
 @pytest.mark.parametrize("dialled", ["74950000000", "../../../etc/passwd", "", "1" * 16])
 def test_given_no_plan_or_no_digits_when_the_fallback_runs_then_it_says_so_and_sets_none(
     dialled: str, tmp_path: Path

@@ -167,9 +167,11 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
     from .workers.monitor import run_monitor
     from .workers.route_copy import route_copy_path
 
-    database = build_database(settings)
+    nodes = read_nodes(settings.nodes_file)
+    # Each node's plans, state, live calls, queues and decisions are looked after at the same time.
+    database = build_database(settings, pool_size=5 + 4 * len(nodes))
     run_monitor(
-        read_nodes(settings.nodes_file),
+        nodes,
         database,
         route_copy=route_copy_path(settings.data_dir),
         render_standard=build_prompts(settings, database).ensure_standard,

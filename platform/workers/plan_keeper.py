@@ -33,7 +33,7 @@ FOLLOW_EVERY_S = 1.0
 #: Mends what somebody deleted, and what a restored database would never mention (its marks mean nothing to it). Files
 #: whose flows look at the clock reach seven days ahead: the first such look of a day (UTC) writes them anew.
 FULL_EVERY_S = 900.0
-#: Numbers between two looks at the other greenlets: a flow with a menu and hours takes some milliseconds.
+#: Numbers that are written at a time; the other greenlets run after each.
 _AT_A_TIME = 20
 
 #: What a file of ours is called; others are nobody's business.
@@ -157,6 +157,7 @@ class PlanKeeper:
     def _made(self, routes: Iterable[tuple[str, Route]]) -> Iterator[tuple[str, str | None]]:
         """A number whose plan cannot be made keeps the one that it has."""
         for e164, route in routes:
+            gevent.sleep(0)
             try:
                 yield e164, plan_file(route, spool=self._spool, now=self._clock.now())
             except CallsError as fault:

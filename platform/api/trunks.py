@@ -21,13 +21,13 @@ blueprint = APIBlueprint("trunks", __name__, tag="Trunks")
 
 TrunkName = Annotated[
     str,
-    Field(max_length=32, description="Small letters, digits and -; also the name of its password.", examples=["north"]),
+    Field(max_length=32, description="Small letters, digits and -; records tell it.", examples=["north"]),
 ]
 Host = Annotated[str, Field(max_length=253, description="Host name or IPv4 address.", examples=["sip.carrier.example"])]
 Port = Annotated[StrictInt | None, Field(ge=1, le=65_535, description="null: 5060, or what DNS says.", examples=[5060])]
 Authentication = Annotated[
     Literal["address", "digest"],
-    Field(description="digest: the password stands in a file on the nodes, never here.", examples=["address"]),
+    Field(description="How the trunk knows us. digest is refused in this release.", examples=["address"]),
 ]
 DialPrefix = Annotated[str, Field(max_length=16, description="Digits in front of every number.", examples=[""])]
 NumberForm = Annotated[Literal["e164", "digits"], Field(description="digits: without the `+`.", examples=["e164"])]

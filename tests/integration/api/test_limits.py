@@ -123,7 +123,7 @@ class TestTrunks:
             ({"name": "North Trunk"}, "name"), ({"host": "a b"}, "host"), ({"host": "x]y"}, "host"),
             ({"costs": {"44": "1"}}, "costs"), ({"costs": {"+44": "cheap"}}, "costs"),
             ({"currency": "usd"}, "currency"),
-            ({"dial_prefix": "9w"}, "dial_prefix"),
+            ({"dial_prefix": "9w"}, "dial_prefix"), ({"authentication": "digest"}, "authentication"),
         ],
     )  # fmt: skip
     def test_given_a_trunk_that_is_none_when_made_then_refused(

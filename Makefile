@@ -69,6 +69,7 @@ test-fast: setup ## unit tests only
 prove: setup ## what runs longer: every test, the slow ones too, and the benchmarks
 	$(BIN)/pytest -n $(JOBS) -q
 	$(BIN)/python loadtest/bench_esl.py
+	$(BIN)/python loadtest/chaos.py --short
 
 .PHONY: test-postgres15
 test-postgres15: setup ## the tests on Debian's PostgreSQL 15

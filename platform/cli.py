@@ -83,12 +83,21 @@ def need_database(settings: Settings) -> str:
     show_default=True,
     help="Who places the calls: SIPp, or the node's own SIP stack; auto takes SIPp where it is installed.",
 )
+@click.option(
+    "--kill",
+    "kills",
+    metavar="NAME@SECONDS",
+    multiple=True,
+    help="Kill a process with -9 so long after the first call: worker-1@6.5, agent@7, monitor@8. May be repeated.",
+)
 def demo(
-    calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None, callers: str
+    calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None, callers: str,
+    kills: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Bring the whole platform up, send real SIP calls through it and balance the books."""
     from rich.console import Console
 
+    from .demo.kills import parse_kill
     from .demo.run import run_demo
     from .demo.stage import DemoOptions
 
@@ -97,7 +106,7 @@ def demo(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(
         run_demo(
-            DemoOptions(calls, rate, nodes, seed, talk, freeswitch, callers),
+            DemoOptions(calls, rate, nodes, seed, talk, freeswitch, callers, tuple(map(parse_kill, kills))),
             Console(stderr=True, width=None if sys.stderr.isatty() else 120),
         )
     )

@@ -18,6 +18,7 @@ from rich.table import Table
 from ..apiclient import ApiClient
 from ..db.tables import OPERATOR_AGENCY
 from .books import Line, Recording, as_json, balance
+from .kills import Killer
 from .mix import count_by_kind, plan_calls
 from .phones import PhonesOfKind
 from .provision import provision
@@ -190,7 +191,8 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             f"API at {demo.plan.api_url}"
         )
         console.print(say_who_calls(callers))
-        done = perform(demo, targets, console)
+        killer = Killer(demo.supervisor, options.kills)
+        done = perform(demo, targets, console, killer)
         show_calls(console, done.cdrs)
         show_books(console, done.lines)
         summary = as_json(
@@ -201,6 +203,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             seed=options.seed,
             switch=options.switch,
             callers=callers,
+            killed=[kill.name for kill in killer.done],
             restarts=sum(demo.supervisor.restarts().values()),
             seconds=round(time.monotonic() - began_s, 1),
         )

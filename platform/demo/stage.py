@@ -7,8 +7,8 @@ import socket
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ..launch import Plan, free_port, plan_nodes, plan_platform, running_databas
 from ..node.phones_plan import TARGET_ENDINGS, PhoneCall, PhonesPlan, PlannedTarget
 from ..pool.placement import order_nodes
 from ..supervisor import Supervisor
+from .kills import Kill
 from .mix import PlannedCall
 from .phones import Phones, PhonesOfKind
 from .sipp import Sipp, caller, free_media_port, target
@@ -45,6 +46,8 @@ class DemoOptions:
     freeswitch: Path | None = None
     #: Who places the calls and answers them: sipp, own (the node's SIP stack) or auto (SIPp where it is installed).
     callers: str = "auto"
+    #: What is killed with -9 while the calls run.
+    kills: tuple[Kill, ...] = ()
 
     @property
     def switch(self) -> str:
@@ -61,10 +64,11 @@ class Demo:
     supervisor: Supervisor
 
 
-def demo_settings(folder: Path) -> Settings:
+def demo_settings(folder: Path, database_url: str = "") -> Settings:
     """Settings of their own: no environment of the user's leaks in, every port is free."""
     return load_settings(
         {
+            "DIALTRACE_DATABASE_URL": database_url,
             "DIALTRACE_DATA_DIR": str(folder / "data"),
             "DIALTRACE_API_LISTEN": f"127.0.0.1:{free_port()}",
             "DIALTRACE_LIVE_LISTEN": f"127.0.0.1:{free_port()}",
@@ -79,12 +83,15 @@ def demo_settings(folder: Path) -> Settings:
 
 
 @contextmanager
-def running_platform(options: DemoOptions) -> Iterator[Demo]:
-    """The whole platform in a temporary folder; everything stops and goes at the end."""
+def running_platform(
+    options: DemoOptions, database: Callable[[Path], AbstractContextManager[str]] = lambda _: nullcontext("")
+) -> Iterator[Demo]:
+    """The whole platform in a temporary folder; everything stops and goes at the end. ``database`` gives the address of
+    another server than the one that is kept alive; it is handed the folder."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dialtrace-demo-")))
         folder.chmod(0o755)
-        settings = demo_settings(folder)
+        settings = demo_settings(folder, stack.enter_context(database(folder)))
         database_url = stack.enter_context(running_database(settings))
         nodes = plan_nodes(settings, options.nodes, kind=options.switch)
         plan = plan_platform(settings, database_url, nodes, freeswitch=options.freeswitch)

@@ -4,8 +4,6 @@ Each test balances the books: what SIPp's callers counted against CDRs and recor
 """
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from dialtrace.apiclient import ApiClient
+from dialtrace.demo.kills import Kill, Killer
 from dialtrace.demo.run import Performance, perform
 from dialtrace.demo.stage import Demo, DemoOptions, running_platform, running_targets
 
@@ -49,26 +48,23 @@ def test_given_a_fresh_platform_on_two_nodes_when_the_demo_runs_then_its_books_b
     assert summary["restarts"] == 0
 
 
-class Killer:
+def killing(moments_s: dict[str, float]) -> Callable[[Demo, float], None]:
     """Kills the named children with -9, once each, at its moment."""
+    killers: list[Killer] = []
 
-    def __init__(self, moments_s: dict[str, float]) -> None:
-        self._waiting = dict(moments_s)
+    def during(demo: Demo, elapsed_s: float) -> None:
+        if not killers:
+            killers.append(Killer(demo.supervisor, [Kill(name, moment_s) for name, moment_s in moments_s.items()]))
+        killers[0](elapsed_s)
 
-    def __call__(self, demo: Demo, elapsed_s: float) -> None:
-        for name, moment_s in list(self._waiting.items()):
-            if elapsed_s >= moment_s:
-                del self._waiting[name]
-                pid = demo.supervisor.children[name].pid
-                assert pid is not None
-                os.kill(pid, signal.SIGKILL)
+    return during
 
 
 @pytest.mark.timeout(240)
 def test_given_fifty_calls_standing_when_worker_agent_and_monitor_are_killed_then_no_call_fails_and_none_is_lost() -> (
     None
 ):
-    killer = Killer({"worker-1": 6.0, "agent": 7.5, "monitor": 9.0, "worker-2": 10.5})
+    killer = killing({"worker-1": 6.0, "agent": 7.5, "monitor": 9.0, "worker-2": 10.5})
     done, restarts = run(DemoOptions(calls=140, rate=10, nodes=1, seed=5, talk_s=6.0), killer)
     assert faults(done) == []
     assert {name for name, count in restarts.items() if count} == {"worker-1", "worker-2", "agent", "monitor"}
@@ -78,7 +74,7 @@ def test_given_fifty_calls_standing_when_worker_agent_and_monitor_are_killed_the
 def test_given_calls_standing_when_their_node_is_killed_then_each_has_one_cdr_node_lost() -> None:
     options = DemoOptions(calls=40, rate=10, nodes=1, seed=6, talk_s=20.0)
     killed_s = 5.5
-    killer = Killer({"node-1": killed_s})
+    killer = killing({"node-1": killed_s})
     with running_platform(options) as demo, running_targets(demo.folder / "sipp") as targets:
         lost = lost_calls(demo, targets, killer)
     assert len(lost) >= 15, "some twenty callers were talking when the node died"
@@ -89,7 +85,7 @@ def test_given_calls_standing_when_their_node_is_killed_then_each_has_one_cdr_no
     assert settled["stored"] >= 12, "what was written until then is mended and kept"
 
 
-def lost_calls(demo: Demo, targets: dict[str, str], killer: Killer) -> list[dict[str, object]]:
+def lost_calls(demo: Demo, targets: dict[str, str], killer: Callable[[Demo, float], None]) -> list[dict[str, object]]:
     """Make calls, let the node die, wait until the count of `node_lost` stands still."""
 
     class Enough(Exception):

@@ -58,7 +58,7 @@ OFFERED = {
     "live": {"model", "service", "stream"},
     "node": {"main", "model", "phones", "phones_plan", "proving"},
     "workers": {"agent", "call", "hooks", "live_server", "monitor", "proofs", "route_copy"},
-    "demo": {"run", "stage"},
+    "demo": {"kills", "run", "stage"},
     "objectstore": {"service", "errors", "model"},
     "outgoing": {"errors", "model", "service", "signing"},
     "prompts": {"model", "errors", "service", "sound", "speech"},

@@ -1,0 +1,171 @@
+"""The drills: each places load, breaks one thing in the middle of it, and mends it. What must hold afterwards is the
+books' matter; a drill that is about more says so by raising DrillFailed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dialtrace.demo.kills import kill_child
+from dialtrace.freeswitch_launch import options_status
+from dialtrace.journal.store import Journal
+from dialtrace.rolling import restart_all
+
+from .chaos_arena import Arena, DrillFailed
+
+#: Load before and after what happens.
+BEFORE_S, AFTER_S = 4.0, 6.0
+ROLLING_S = 45.0
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One thing that goes wrong. ``play`` returns how many calls may be lost with a node; None: none at all."""
+
+    name: str
+    says: str
+    play: Callable[[Arena], int | None]
+    least_nodes: int = 1
+
+
+def _steady(arena: Arena) -> None:
+    arena.load(BEFORE_S + AFTER_S)
+    arena.wait(BEFORE_S + AFTER_S)
+
+
+def _worker_killed(arena: Arena) -> None:
+    arena.load(BEFORE_S + AFTER_S)
+    arena.wait(BEFORE_S)
+    kill_child(arena.demo.supervisor, arena.workers[0])
+    arena.wait(AFTER_S)
+
+
+def _workers_away(arena: Arena) -> None:
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    taken = arena.take_away(arena.workers)
+    arena.wait(arena.away_s)
+    arena.bring_back(taken)
+    arena.wait(AFTER_S)
+
+
+def _database_frozen(arena: Arena) -> None:
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    arena.database.freeze()
+    try:
+        arena.wait(arena.away_s)
+    finally:
+        arena.database.thaw()
+    arena.wait(AFTER_S)
+
+
+def _database_stopped(arena: Arena) -> None:
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    arena.database.stop()
+    try:
+        # Half of the time with a worker that has never seen the database: it knows the routes from the disk.
+        arena.wait(arena.away_s / 2)
+        kill_child(arena.demo.supervisor, arena.workers[0])
+        arena.wait(arena.away_s / 2)
+    finally:
+        arena.database.start()
+    arena.wait(AFTER_S)
+
+
+def _rolling_restart(arena: Arena) -> None:
+    # A busy machine needs so long for it.
+    arena.load(BEFORE_S + ROLLING_S)
+    arena.wait(BEFORE_S)
+    began_s = time.monotonic()
+    progress = restart_all(arena.demo.supervisor, arena.demo.folder / "restart.json")
+    took_s = time.monotonic() - began_s
+    arena.notes.append(f"{len(progress.done)} processes one after another in {took_s:.0f} s")
+    if progress.state != "done":
+        raise DrillFailed(f"the rolling restart stopped: {progress.why}")
+    if took_s > ROLLING_S:
+        arena.notes.append(f"only the first {ROLLING_S:.0f} s under load")
+    arena.wait(max(0.0, ROLLING_S - took_s) + 1.0)
+
+
+def _node_drained(arena: Arena) -> None:
+    """Drained under load, restarted while it is drained, put back."""
+    name = arena.demo.plan.nodes[0].name
+    arena.load(BEFORE_S)
+    arena.wait(BEFORE_S + 1.0)
+    with arena.nodes() as nodes:
+        nodes.drain(name)
+    arena.until(lambda: not arena.takes_calls(name), f"the edge is told that {name} drains")
+    began_s = time.monotonic()
+    arena.load(BEFORE_S + AFTER_S, without=[name])
+    arena.until(lambda: arena.node(name).state == "drained", f"{name} is drained")
+    arena.notes.append(f"drained in {time.monotonic() - began_s:.0f} s")
+    _check_empty(arena, name)
+    kill_child(arena.demo.supervisor, name)
+    arena.wait(1.0)
+    arena.until(lambda: _is_paused_again(arena, name), f"{name} is drained after its start too", 90.0)
+    with arena.nodes() as nodes:
+        nodes.undrain(name)
+    arena.until(lambda: arena.takes_calls(name) and arena.node(name).state == "up", f"{name} takes calls again")
+    arena.load(AFTER_S)
+    arena.wait(AFTER_S)
+
+
+def _check_empty(arena: Arena, name: str) -> None:
+    """`drained` is a promise: nothing that would be missed is on the node."""
+    spool = next(node.spool for node in arena.demo.plan.nodes if node.name == name)
+    left = [path.name for folder in ("cdr", "recordings-due", "recordings") for path in (spool / folder).rglob("*.*")]
+    if left:
+        raise DrillFailed(f"{name} says that it is drained and holds {len(left)} files, {left[0]} among them")
+
+
+def _is_paused_again(arena: Arena, name: str) -> bool:
+    return options_status(arena.sip_of(name)) == 503 and arena.node(name).state == "drained"
+
+
+def _node_killed(arena: Arena) -> int:
+    """Its standing calls are lost; their records are not, and nobody else notices."""
+    name = arena.demo.plan.nodes[0].name
+    arena.load(BEFORE_S, only=["answered"])
+    arena.wait(BEFORE_S + 0.5)
+    standing = max(_standing(arena, name), 1)
+    arena.notes.append(f"{standing} calls stood on {name}")
+    kill_child(arena.demo.supervisor, name)
+    arena.load(AFTER_S, without=[name], only=["answered"])
+    arena.until(lambda: arena.takes_calls(name), f"{name} is there again")
+    arena.load(AFTER_S, only=["answered"])
+    arena.wait(AFTER_S)
+    return standing
+
+
+def _standing(arena: Arena, name: str) -> int:
+    """Calls that the node's journal knows: at most these can be lost."""
+    path = next(node.journal_path for node in arena.demo.plan.nodes if node.name == name)
+    journal = Journal(path)
+    try:
+        return len(journal.pending())
+    finally:
+        journal.close()
+
+
+def none_lost(play: Callable[[Arena], None]) -> Callable[[Arena], int | None]:
+    """A drill after which every caller must be satisfied."""
+
+    def played(arena: Arena) -> None:
+        play(arena)
+
+    return played
+
+
+DRILLS = (
+    Drill("steady", "nothing goes wrong", none_lost(_steady)),
+    Drill("worker-killed", "a worker is killed with -9", none_lost(_worker_killed)),
+    Drill("workers-away", "all workers are away", none_lost(_workers_away)),
+    Drill("database-frozen", "PostgreSQL stands still (SIGSTOP)", none_lost(_database_frozen)),
+    Drill("database-stopped", "PostgreSQL is stopped; a worker starts meanwhile", none_lost(_database_stopped)),
+    Drill("rolling-restart", "everything but the nodes is restarted in turn", none_lost(_rolling_restart)),
+    Drill("node-drained", "a node is drained, restarted and put back", none_lost(_node_drained), least_nodes=2),
+    Drill("node-killed", "a node is killed with -9", _node_killed, least_nodes=2),
+)

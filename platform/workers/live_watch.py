@@ -17,6 +17,7 @@ from .wake_keeper import WakeKeeper
 from .waker import Waker
 
 _HEARD = frozenset(LIVE_EVENTS)
+FINISH_S = 1.0
 
 
 class LiveWatch:
@@ -60,5 +61,6 @@ class LiveWatch:
         self._live.listed()
 
     def flush(self) -> None:
-        """Writes what is left, once."""
+        """At the end: calls that are being moved are moved, and what is left is written, once."""
+        self._wakes.finish(FINISH_S)
         self._writer.write()

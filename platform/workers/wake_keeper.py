@@ -59,6 +59,10 @@ class WakeKeeper:
         while True:
             gevent.sleep(self._guarded("decision", self.decide))
 
+    def finish(self, timeout_s: float) -> bool:
+        """Waits until every call that is being moved has been; false: that took too long."""
+        return bool(self._pool.join(timeout=timeout_s))
+
     def pair(self) -> float:
         """One look at the queues; returns after how many seconds to come again. Raises DatabaseError and EslError."""
         for offer in self._rows.pair(self._node):

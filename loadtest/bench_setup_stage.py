@@ -21,11 +21,11 @@ from pathlib import Path
 
 import psutil
 
+from dialtrace.apiclient import ApiClient
 from dialtrace.calls.plan import CALL_MARK, make_plan
 from dialtrace.calls.routes import RouteStore
 from dialtrace.config import Settings, load_settings
 from dialtrace.db.engine import Database
-from dialtrace.apiclient import ApiClient
 from dialtrace.demo.sipp import Sipp
 from dialtrace.errors import DialtraceError
 from dialtrace.esl.errors import EslError

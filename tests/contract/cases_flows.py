@@ -234,7 +234,7 @@ def flow_menu_several_keys(stage: Stage) -> dict[str, Any]:
 # --- decisions without the caller ---
 
 
-@case(GROUP, "schedule: within the hours", _RIGHT_ONE)
+@case(GROUP, "schedule: within the hours what is named as open follows", _RIGHT_ONE)
 def flow_schedule_open(stage: Stage) -> dict[str, Any]:
     target, wrong = _two(stage)
     steps = {
@@ -245,7 +245,7 @@ def flow_schedule_open(stage: Stage) -> dict[str, Any]:
     return _right_one(stage, flow(steps, record=False), wrong)
 
 
-@case(GROUP, "schedule: outside the hours", _RIGHT_ONE)
+@case(GROUP, "schedule: outside the hours what is named as closed follows", _RIGHT_ONE)
 def flow_schedule_closed(stage: Stage) -> dict[str, Any]:
     target, wrong = _two(stage)
     steps = {"hours": schedule({}, open="desk", closed="shut"), "desk": ringing(wrong), "shut": ringing(target)}
@@ -271,7 +271,12 @@ _REPEAT = condition(("repeat", "is", True), ("spam", "at_most", 60), then="then"
 _decides("flow-geo-prefix", "geo: the longest prefix wins over a shorter one and the country",
          _geo({"+7": "else", "+7495": "then"}, {"RU": "else"}), then=True)  # fmt: skip
 _decides("flow-geo-country", "geo: no prefix fits, the country does", _geo({"+1": "else"}, {"RU": "then"}), then=True)
-_decides("flow-geo-otherwise", "geo: neither fits", _geo({"+1": "then"}, {"GB": "then"}), then=False)
+_decides(
+    "flow-geo-otherwise",
+    "geo: neither a prefix nor the country fits, and otherwise follows",
+    _geo({"+1": "then"}, {"GB": "then"}),
+    then=False,
+)
 _decides("flow-condition-then", "condition: every test holds", _REPEAT, then=True, repeat=True, spam=10)
 _decides("flow-condition-otherwise", "condition: one test does not hold", _REPEAT, then=False, repeat=True, spam=90)
 _decides("flow-condition-unknown", "condition: a fact that is not known holds in no test", _REPEAT, then=False)

@@ -70,6 +70,7 @@ setup(
         "sqlalchemy>=2.0.30,<2.1",
         "structlog>=24.1",
         "tzdata>=2024.1",
+        "urllib3>=2.2,<3",
     ],
     extras_require={
         "dev": [

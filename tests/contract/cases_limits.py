@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import gevent
+
 from .case import case
 from .stage import FINISH, Stage, actions
 from .telephone import answers, refuses
@@ -24,12 +26,14 @@ def limit_of_calls(stage: Stage) -> dict[str, Any]:
     stage.acts(gives(actions(("set", "limit_ignore_transfer=true"), take, ("bridge", stage.leg(target)), FINISH)))
     first = stage.call()
     statuses = [first.answer_of_invite()]
+    gevent.sleep(0.5)  # answered is not connected yet
     second = stage.call()
     statuses.append(second.answer_of_invite())
     first.hang_up()
     stage.switch.wait_for_event(stage.call_id(first), "CHANNEL_HANGUP_COMPLETE")
     third = stage.call()
     statuses.append(third.answer_of_invite())
+    gevent.sleep(0.5)
     third.hang_up()
     return {"statuses": statuses, "knocks": stage.knocks()}
 
@@ -71,6 +75,7 @@ def limit_of_attempts(stage: Stage) -> dict[str, Any]:
     other = stage.call()
     statuses.append(other.answer_of_invite())
     seen = {"statuses": statuses, "first_rung": len(first.line.calls), "second_rung": len(second.line.calls)}
+    gevent.sleep(0.5)  # answered is not connected yet
     other.hang_up()
     one.hang_up()
     return seen

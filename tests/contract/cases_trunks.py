@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import gevent
+
 from dialtrace.calls.model import Route
 
 from .case import Within, case
@@ -11,6 +13,8 @@ from .stage import AGENCY, CLIENT, FLOW, FLOW_VERSION, NUMBER, TELEPHONE, Stage,
 from .telephone import answers, refuses
 
 GROUP = "Trunks"
+#: Answered is not connected yet.
+TALK_S = 0.5
 
 
 def trunk(target: Target, name: str, *, max_calls: int | None = None, **more: Any) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def trunk_failover(stage: Stage) -> dict[str, Any]:
     stage.runs(telephone_route(first, [trunk(first, "cheap"), trunk(second, "dearer"), trunk(third, "dearest")]))
     call = stage.call()
     status = call.answer_of_invite()
+    gevent.sleep(TALK_S)
     call.hang_up()
     rung = {name: len(one.line.calls) for name, one in (("first", first), ("second", second), ("third", third))}
     return {"status": status, **rung}
@@ -61,6 +66,7 @@ def trunk_absent(stage: Stage) -> dict[str, Any]:
     stage.runs(telephone_route(first, [trunk(first, "cheap"), trunk(second, "dearer")]))
     call = stage.call()
     status = call.answer_of_invite()
+    gevent.sleep(TALK_S)
     call.hang_up()
     return {"status": status, "second": len(second.line.calls), "within_s": call.when("200 INVITE")}
 
@@ -94,6 +100,7 @@ def trunk_full(stage: Stage) -> dict[str, Any]:
     statuses = [one.answer_of_invite()]
     other = stage.call()
     statuses.append(other.answer_of_invite())
+    gevent.sleep(TALK_S)
     other.hang_up()
     one.hang_up()
     return {"statuses": statuses, "first": len(first.line.calls), "second": len(second.line.calls)}

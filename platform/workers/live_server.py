@@ -231,12 +231,12 @@ def _answer(
     return [body]
 
 
-class _Handler(WSGIHandler):  # type: ignore[misc]
+class _Handler(WSGIHandler):
     """One request a connection; nothing is waited for without end, and a reader that went away is no error."""
 
-    def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None) -> None:
+    def __init__(self, sock: Any, address: Any, server: Any) -> None:
         sock.settimeout(WRITE_TIMEOUT_S)
-        super().__init__(sock, address, server, rfile)
+        super().__init__(sock, address, server)
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
         if isinstance(v, OSError):

@@ -107,7 +107,7 @@ def number_group(begin: Begin, any_database: AnyDatabase) -> click.Group:
                 service = NumberService(database, SystemClock())
                 wanted = service.list_in_service() if every else [_in_service(service, one) for one in numbers]
                 with _prover(settings, database, edge, answer) as prover:
-                    states = service.read_proofs().node_states
+                    states = service.node_states()
                     proofs = [_proven(prover, one, states) for one in wanted]
             finally:
                 database.dispose()

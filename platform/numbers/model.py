@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -69,14 +69,6 @@ class LastProof:
 
     tried_at: datetime
     proven_at: datetime | None
-
-
-@dataclass(frozen=True)
-class ProofsRead:
-    """What the schedule of proofs goes by: last proofs by the number's id, states by the node's name."""
-
-    last: Mapping[UUID, LastProof]
-    node_states: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Must not know HTTP, nor what a flow does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -20,9 +21,9 @@ from .errors import NumberReleased, NumberUnknown, VersionMismatch
 from .model import (
     UNCHANGED,
     InService,
+    LastProof,
     Number,
     Proof,
-    ProofsRead,
     Unchanged,
     check_kind,
     check_label,
@@ -177,7 +178,12 @@ class NumberService:
         with self._database.tenant(number.agency_id) as connection:
             store.save_proof(connection, number, proof)
 
-    def read_proofs(self) -> ProofsRead:
-        """When each number was tried and proven last, and which nodes stand in which state."""
+    def last_proofs(self) -> Mapping[UUID, LastProof]:
+        """When each number was tried and proven last, by its id."""
         with self._database.system() as connection:
-            return ProofsRead(last=store.last_proofs(connection), node_states=store.node_states(connection))
+            return store.last_proofs(connection)
+
+    def node_states(self) -> Mapping[str, str]:
+        """In which state each node stands, by its name: a proof is not for one that drains."""
+        with self._database.system() as connection:
+            return store.node_states(connection)

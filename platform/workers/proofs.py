@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from ..metrics import (
     NUMBERS_NEVER_PROVEN,
 )
 from ..node.proving import Heard, ProofCall, ProofTelephone
-from ..numbers.model import InService, Proof, ProofsRead, ProofStep
+from ..numbers.model import InService, Proof, ProofStep
 from ..numbers.schedule import due_numbers, never_proven, oldest_proof_s
 from ..numbers.service import NumberService
 from .proof_steps import flow_steps, heard_steps, recording_step, spoken_step
@@ -41,8 +41,10 @@ log = structlog.get_logger("proofs")
 RECORD_LIMIT_S = 30.0
 RECORDING_LIMIT_S = 30.0
 ASK_EVERY_S = 0.5
-#: How often the schedule looks what is due.
-LOOK_EVERY_S = 5.0
+#: How often the schedule looks whether something is due, and for how long it goes by what it has found: every number is
+#: read for that.
+LOOK_EVERY_S = 15.0
+LIST_AGE_S = 60.0
 _DRAINS = frozenset({"draining", "drained"})
 
 
@@ -161,7 +163,8 @@ class ProofSchedule:
         self._clock = clock
         self._per_day = per_day
         self._gap_s = gap_s
-        self._since = clock.now()
+        self._since = self._looked_at = clock.now()
+        self._due: list[InService] = []
         self._stop = Event()
 
     def run(self) -> None:
@@ -176,22 +179,25 @@ class ProofSchedule:
 
     def prove_next(self) -> bool:
         """Proves the number that waits longest; whether there was one."""
-        in_service, read = self._numbers.list_in_service(), self._numbers.read_proofs()
-        now = self._clock.now()
-        self._tell(in_service, read, now)
-        due = due_numbers(in_service, read.last, per_day=self._per_day, now=now, since=self._since)
-        if not due:
+        if not self._due or (self._clock.now() - self._looked_at).total_seconds() > LIST_AGE_S:
+            self._look()
+        if not self._due:
             return False
-        proof = self._prover.prove(due[0], read.node_states)
+        number = self._due[0]
+        proof = self._prover.prove(number, self._numbers.node_states())
+        del self._due[0]
         if not proof.is_proven:
             failed = [step.name for step in proof.steps if not step.ok]
-            log.warning("a number is not proven", number_id=str(due[0].number_id), steps=failed)
+            log.warning("a number is not proven", number_id=str(number.number_id), steps=failed)
         return True
 
-    @staticmethod
-    def _tell(in_service: Sequence[InService], read: ProofsRead, now: datetime) -> None:
-        NUMBER_PROOF_OLDEST_SECONDS.set(oldest_proof_s(in_service, read.last, now))
-        NUMBERS_NEVER_PROVEN.set(never_proven(in_service, read.last))
+    def _look(self) -> None:
+        """Reads what is due now, and tells Prometheus what is known of all."""
+        in_service, last = self._numbers.list_in_service(), self._numbers.last_proofs()
+        self._looked_at = now = self._clock.now()
+        self._due = due_numbers(in_service, last, per_day=self._per_day, now=now, since=self._since)
+        NUMBER_PROOF_OLDEST_SECONDS.set(oldest_proof_s(in_service, last, now))
+        NUMBERS_NEVER_PROVEN.set(never_proven(in_service, last))
 
     def stop(self) -> None:
         """After the call that stands, if one does."""

@@ -54,7 +54,7 @@ def test_given_a_proof_that_failed_after_one_that_did_not_then_the_last_is_told_
     assert (found.last_proof, found.last_proven_at) == (second, first.tried_at)
     assert numbers.update_number(agency.id, served.id, label="x").last_proof == second
     assert numbers.list_numbers(agency.id).items[0].last_proof == second
-    last = numbers.read_proofs().last[served.id]
+    last = numbers.last_proofs()[served.id]
     assert (last.tried_at, last.proven_at) == (second.tried_at, first.tried_at)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_demo import demo
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
 from .cli_prompt import prompt_group
@@ -67,49 +67,7 @@ def need_database(settings: Settings) -> str:
     return settings.database_url
 
 
-@cli.command()
-@click.option("--calls", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Calls to make.")
-@click.option("--rate", type=click.FloatRange(0.1, 200), default=10.0, show_default=True, help="Calls a second.")
-@click.option("--nodes", type=click.IntRange(1, 4), default=1, show_default=True, help="Nodes to run.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same calls.")
-@click.option(
-    "--talk", type=click.FloatRange(0.5, 600), default=3.0, show_default=True, help="Seconds of conversation."
-)
-@freeswitch_option
-@click.option(
-    "--callers",
-    type=click.Choice(["auto", "sipp", "own"]),
-    default="auto",
-    show_default=True,
-    help="Who places the calls: SIPp, or the node's own SIP stack; auto takes SIPp where it is installed.",
-)
-@click.option(
-    "--kill",
-    "kills",
-    metavar="NAME@SECONDS",
-    multiple=True,
-    help="Kill a process with -9 so long after the first call: worker-1@6.5, agent@7, monitor@8. May be repeated.",
-)
-def demo(
-    calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None, callers: str,
-    kills: tuple[str, ...],
-) -> None:  # fmt: skip
-    """Bring the whole platform up, send real SIP calls through it and balance the books."""
-    from rich.console import Console
-
-    from .demo.kills import parse_kill
-    from .demo.run import run_demo
-    from .demo.stage import DemoOptions
-
-    configure_logs(process="demo")
-    # Ended politely, it ends what it started; the default would leave a platform running.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    sys.exit(
-        run_demo(
-            DemoOptions(calls, rate, nodes, seed, talk, freeswitch, callers, tuple(map(parse_kill, kills))),
-            Console(stderr=True, width=None if sys.stderr.isatty() else 120),
-        )
-    )
+cli.add_command(demo)
 
 
 @cli.command()

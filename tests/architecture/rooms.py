@@ -28,7 +28,8 @@ ALSO = {
 
 #: Who may read the settings and set up logging: nobody else sees the config object.
 READ_CONFIG = {
-    "__main__", "cli", "cli_demo", "cli_options", "cli_proofs", "up", "launch", "preflight", "demo", "wsgi", "services", "config",
+    "__main__", "cli", "cli_demo", "cli_options", "cli_proofs", "up", "launch", "preflight", "demo", "wsgi", "services",
+    "config",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.

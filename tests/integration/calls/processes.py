@@ -104,7 +104,7 @@ class Processes:
 
     def worker(self) -> Process:
         process = self._start(_WORKER, str(self.worker_port), self.url, str(self.folder / "routes.db"))
-        eventually(lambda: process.poll() is not None or listens(self.worker_port, process.pid))
+        eventually(lambda: process.poll() is not None or listens(self.worker_port, process.pid), 40.0)
         assert process.poll() is None, "the worker died"
         return process
 

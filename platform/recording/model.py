@@ -18,8 +18,8 @@ from typing import Literal
 from .errors import NotWav
 
 State = Literal["on_node", "stored", "absent"]
-#: not_answered: nothing was said. rule_off: the flow says not to. consent_refused: the caller does. node_lost: went with
-#: its node. no_audio: the switch wrote a file without sound. missing: the switch wrote none.
+#: not_answered: nothing was said. rule_off: the flow says not to. consent_refused: the caller does. node_lost: went
+#: with its node. no_audio: the switch wrote a file without sound. missing: the switch wrote none.
 AbsenceReason = Literal["not_answered", "rule_off", "consent_refused", "node_lost", "no_audio", "missing"]
 
 #: RIFF header, `fmt ` and `data` chunk headers: a file of this size holds no audio.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from .recorder import Recorder
 from .session import MAX_CALL_S, Session, flag
 from .syntax import separate
 
+log = logging.getLogger(__name__)
+
 DEFAULT_TERMINATORS = "*"
 MAX_DIGITS = 128
 
@@ -30,7 +33,7 @@ def play(session: Session, path: str, stop: Callable[[], bool] = lambda: False) 
     try:
         found = sound(path, channel.leg.rtp.codec)
     except NodeError as fault:
-        channel.set("playback_last_error", str(fault))
+        log.warning("%s: %s", channel.uuid, fault)
         return "FILE NOT FOUND"
     head = (("Playback-File-Path", path), ("Playback-File-Type", _file_type(path)))
     channel.fire("PLAYBACK_START", *head)

@@ -6,6 +6,7 @@ on the target's leg, while the caller still hears ringing.
 
 from __future__ import annotations
 
+import logging
 import time
 
 from .apps import APPS
@@ -16,6 +17,8 @@ from .dialling import Attempt
 from .errors import NodeError
 from .session import Session
 from .syntax import truth
+
+log = logging.getLogger(__name__)
 
 DEFAULT_READ_S = 5.0
 MAX_TRIES = 50
@@ -73,5 +76,5 @@ def _ask(callee: Session, key: str, file: str, wait_s: float) -> bool:
         try:
             play_sound(callee, sound(file, channel.leg.rtp.codec), pressed)
         except NodeError as fault:
-            channel.set("playback_last_error", str(fault))
+            log.warning("%s: %s", channel.uuid, fault)
     return callee.pause(wait_s, pressed) and pressed()

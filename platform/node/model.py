@@ -147,9 +147,11 @@ class Profile:
         )
 
     def seen_by_other(self, *, with_times: bool = False) -> Profile:
-        """The copy that the other leg keeps of this one; the switch copies no times into an originator's."""
+        """The copy that the other leg keeps of this one; the switch copies no times or RDNIS into an originator's."""
         times = replace(self.times, bridged=0) if with_times else Times()
-        return replace(self, times=times, index=0, transfer_source="", extension=None, originatees=[], originator=None)
+        return replace(
+            self, times=times, index=0, rdnis="", transfer_source="", extension=None, originatees=[], originator=None
+        )
 
     def field_text(self, name: str) -> str | None:
         """A field by FreeSWITCH's name for it (switch_caller.c, switch_caller_get_field_by_name), or None."""

@@ -6,6 +6,7 @@ hung up without touching the caller (reference node 5.8).
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ from .errors import NodeError
 from .playout import Player
 from .session import Session, flag
 from .syntax import truth
+
+log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S = 60.0
 _POLL_S = 1.0
@@ -212,7 +215,7 @@ class Originate:
         try:
             found = sound(text, self.caller.leg.rtp.codec)
         except NodeError as fault:
-            self.caller.set("playback_last_error", str(fault))
+            log.warning("%s: %s", self.caller.uuid, fault)
             return
         endless = Sound(found.data, -1)
         self._ringback = self.core.playout.start(self.caller.leg.rtp, endless, self.caller.wake)

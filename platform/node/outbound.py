@@ -6,6 +6,7 @@ What happens when the worker fails follows the reference ``freeswitch.md`` 1.2, 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -89,7 +90,8 @@ class OutboundSocket(Connection):
         channel = self.session.channel
         headers = [
             *self.core.bus.common("CHANNEL_DATA"),
-            *facts.profile_headers(channel.profile, "Channel"),
+            # The switch fills in the number that was dialled before a transfer only later than here.
+            *facts.profile_headers(replace(channel.profile, rdnis=""), "Channel"),
             *facts.channel_headers(channel, "CHANNEL_DATA"),
             ("Content-Type", "command/reply"),
             ("Reply-Text", "+OK\n"),

@@ -496,8 +496,8 @@ rotations = Table(
     prefixes=["UNLOGGED"],
 )
 
-#: What clients' web hooks are to decide for calls that wait at a step. Kept for a day; the body, which names the caller,
-#: only until the question is settled.
+#: What clients' web hooks are to decide for calls that wait at a step. Kept for a day; the body, which names the
+#: caller, only until the question is settled.
 decisions = Table(
     "decisions",
     metadata,
@@ -528,7 +528,8 @@ decisions = Table(
     Index("ix_decisions_node", "node", "deadline_at", postgresql_where=text("woken_at IS NULL")),
 )
 
-#: What signs the questions to a client's web hooks. One secret is current; the one before it signs too until it expires.
+#: What signs the questions to a client's web hooks. One secret is current; the one before it signs too until it
+#: expires.
 hook_secrets = Table(
     "hook_secrets",
     metadata,

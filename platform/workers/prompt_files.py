@@ -39,6 +39,8 @@ BRING_TIMEOUT_S = 0.25
 REST_S = 1.0
 FOLLOW_EVERY_S = 5.0
 STANDARD_EVERY_S, STANDARD_RETRY_S = 3600.0, 60.0
+#: Some forty texts take some seconds of a processor, and a platform that starts needs it for its calls.
+STANDARD_AFTER_S = 30.0
 
 FindSounds = Callable[[Iterable[str]], dict[str, bytes]]
 
@@ -219,6 +221,7 @@ class PromptKeeper:
 def keep_standard(render: Callable[[], None]) -> None:
     """Renders what every installation may have to say, until the greenlet is killed. Where nothing can speak, callers
     hear the chime in its place."""
+    gevent.sleep(STANDARD_AFTER_S)
     while True:
         pause_s = STANDARD_EVERY_S
         try:

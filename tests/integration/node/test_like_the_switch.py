@@ -114,7 +114,8 @@ def compare(record: dict[str, Any], leg: dict[str, Any], events: Events) -> None
         part.rpartition(";")[2] for part in variables.get("originate_causes", "").removeprefix("ARRAY::").split("|:")
     ]
     assert [cause for cause in causes if cause] == leg["causes"]
-    assert [flow["dialplan"] for flow in record["callflow"]] == leg["flows"]
+    # Recorded when a plan was transferred to; it now runs inside the extension that asked for it.
+    assert [flow["dialplan"] for flow in record["callflow"]] == [one for one in leg["flows"] if one != "inline"]
     told = [name for name in events.of(variables["uuid"]) if name in set(leg["events"])]
     assert sorted(told) == sorted(leg["events"])
     assert [name for name in told if name not in RACING] == [name for name in leg["events"] if name not in RACING]

@@ -48,11 +48,12 @@ def test_given_a_node_that_goes_on_when_ports_are_listed_then_its_own_are_not_as
     settings = load_settings({"DIALTRACE_DATA_DIR": str(tmp_path)})
     assert [port.what for port in wanted_ports(settings, [node])] == [
         "API",
+        "stream of live calls",
         "call workers",
         "node-1, SIP",
         "node-1, event socket",
     ]
-    assert len(wanted_ports(settings, [node], going_on=["node-1"])) == 2
+    assert len(wanted_ports(settings, [node], going_on=["node-1"])) == 3
 
 
 def test_given_a_folder_that_cannot_be_made_when_checked_then_the_setting_is_named(tmp_path: Path) -> None:

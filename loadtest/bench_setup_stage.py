@@ -245,6 +245,7 @@ def _settings(folder: Path, ports: Iterator[int]) -> Settings:
             "DIALTRACE_DATA_DIR": str(folder / "data"),
             "DIALTRACE_API_LISTEN": f"127.0.0.1:{next(ports)}",
             "DIALTRACE_WORKER_LISTEN": f"127.0.0.1:{next(ports)}",
+            "DIALTRACE_LIVE_LISTEN": f"127.0.0.1:{next(ports)}",
             "DIALTRACE_LOG_LEVEL": "warning",
             "DIALTRACE_TARGET_HOSTS_ALLOWED": "127.0.0.1",
         }

@@ -70,11 +70,15 @@ def test_given_running_children_when_restarted_then_each_is_new_but_the_switch_a
 
 
 def test_given_one_that_does_not_come_back_then_what_comes_after_it_is_not_touched(tmp_path: Path) -> None:
-    flag = tmp_path / "started-once"
-    script = f"if [ -e {flag} ]; then exit 1; fi; touch {flag}; exec sleep 60"
+    started, ready = tmp_path / "started-once", tmp_path / "ready"
+    # Its first run is ready until it is asked to stop; there is no second one.
+    script = (
+        f"[ -e {started} ] && exit 1; touch {started} {ready}; trap 'rm {ready}; exit 0' TERM; "
+        "while :; do sleep 0.05; done"
+    )
     with Supervisor() as supervisor:
         supervisor.start([
-            ChildSpec("worker-1", ["sh", "-c", script], kind="worker", ready=flag.exists),
+            ChildSpec("worker-1", ["sh", "-c", script], kind="worker", ready=ready.exists),
             ChildSpec("api", ["sleep", "60"]),
         ])  # fmt: skip
         before = pids(supervisor)

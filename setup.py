@@ -51,6 +51,7 @@ setup(
         "apiflask>=3.1,<4",
         "boto3>=1.34,<2",
         "click>=8.1,<9",
+        "cryptography>=44",
         "flask>=3.0,<4",
         "gevent>=24.2",
         "granian>=2.3,<3",

@@ -193,9 +193,10 @@ def live(metrics: tuple[str, int] | None) -> None:
 
 def prepare_api(settings: Settings) -> None:
     """What the API's processes share: the key that signs cursors, and a folder where their metrics are joined."""
-    from .launch import kept_secret
+    from .launch import kept_secret, master_keys
 
     os.environ["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
+    os.environ["DIALTRACE_MASTER_KEYS"] = master_keys(settings)
     if settings["DIALTRACE_API_WORKERS"] > 1:
         folder = settings.data_dir / "api-metrics"
         shutil.rmtree(folder, ignore_errors=True)

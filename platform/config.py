@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import DialtraceError
+from .secrets_box.errors import MasterKeysFaulty
+from .secrets_box.master_keys import parse_master_keys
 
 
 class SettingsFaulty(DialtraceError):
@@ -70,6 +72,14 @@ def _token(text: str) -> str:
     # It becomes part of a pattern in the switch's dialplan.
     if text and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", text):
         raise ValueError("must have 16 to 128 letters, digits, - and _")
+    return text
+
+
+def _master_keys(text: str) -> str:
+    try:
+        parse_master_keys(text)
+    except MasterKeysFaulty as fault:
+        raise ValueError(str(fault)) from fault
     return text
 
 
@@ -219,6 +229,15 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Signs cursors. Empty: made once and kept in the data folder (one machine "
         "only: several API machines must share one).",
+        secret=True,
+    ),
+    Setting(
+        "DIALTRACE_MASTER_KEYS",
+        _master_keys,
+        "",
+        "Seal secrets in the database (passwords of trunks and the like): 32 bytes in base64 each, commas or lines "
+        "between, the newest first. Empty: made once and kept in the data folder (one machine only: all machines must "
+        "share them). Whoever loses them loses what they seal.",
         secret=True,
     ),
     Setting(

@@ -12,7 +12,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -333,6 +333,7 @@ def plan_platform(
     environment["DIALTRACE_RECORDINGS_URL"] = settings.recordings_url
     environment["DIALTRACE_TEST_TOKEN"] = test_token(settings)
     environment["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
+    environment["DIALTRACE_MASTER_KEYS"] = master_keys(settings)
     host, port = settings.api_listen
     blocks = rtp_blocks(len(nodes), first_rtp_port)
     return Plan(
@@ -357,13 +358,21 @@ def test_token(settings: Settings) -> str:
     return settings["DIALTRACE_TEST_TOKEN"] or kept_secret(settings.data_dir, "test-token")
 
 
+def master_keys(settings: Settings) -> str:
+    """What seals secrets in this installation's database; the file may hold several, the newest first."""
+    return settings["DIALTRACE_MASTER_KEYS"] or kept_secret(settings.data_dir, "master-keys")
+
+
 def kept_secret(data_dir: Path, name: str = "secret-key") -> str:
-    """The key that signs cursors, or another: made once, whole or not at all, readable by its owner only."""
+    """The key that signs cursors, or another: made once, whole or not at all, readable by its owner only. Of processes
+    that make it at the same time all have the first one's."""
     path = data_dir / name
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
         fresh = data_dir / f".{name}.{os.getpid()}"
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-        fresh.rename(path)
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
     return path.read_text(encoding="utf-8").strip()

@@ -24,6 +24,8 @@ from .outgoing.service import OutgoingClient
 from .prompts.service import PromptService
 from .prompts.speech import open_speech
 from .recording.service import RecordingService
+from .secrets_box.master_keys import parse_master_keys
+from .secrets_box.model import SecretsBox
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService
 from .trunks.service import TrunkService
@@ -37,6 +39,11 @@ def build_store(settings: Settings) -> ObjectStore:
 def build_database(settings: Settings, *, pool_size: int = 5, statement_timeout_ms: int = 10_000) -> Database:
     """Connections in the application's role."""
     return Database(settings.database_url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms)
+
+
+def build_secrets_box(settings: Settings) -> SecretsBox:
+    """What seals secrets. Processes that need it were given the keys when they were started."""
+    return SecretsBox(parse_master_keys(settings["DIALTRACE_MASTER_KEYS"]))
 
 
 def build_prompts(settings: Settings, database: Database) -> PromptService:

@@ -12,7 +12,7 @@ LEVELS = {
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "apiclient": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
-    "readiness": 0,
+    "readiness": 0, "secrets_box": 0,
     "node": 2,
 }  # fmt: skip
 
@@ -22,6 +22,8 @@ ALSO = {
     ("pool", "numbers"): "the pool manager writes the placement of numbers",
     ("events", "db"): "the log is a table",
     ("config", "errors"): "level 0 may use the root error",
+    ("config", "secrets_box"): "a key that is not one is found when settings are read",
+    ("secrets_box", "errors"): "level 0 may use the root error",
     ("phone", "errors"): "level 0 may use the root error",
     ("metrics", "errors"): "level 0 may use the root error",
 }
@@ -63,6 +65,7 @@ OFFERED = {
     "demo": {"kills", "run", "stage"},
     "objectstore": {"service", "errors", "model"},
     "outgoing": {"errors", "model", "service", "signing"},
+    "secrets_box": {"errors", "master_keys", "model"},
     "prompts": {"model", "errors", "service", "sound", "speech"},
 }
 
@@ -81,6 +84,7 @@ LIBRARIES = {
     "lupa": {"node"},
     "click": {"cli", "cli_demo", "cli_node", "cli_options", "cli_prompt", "cli_proofs", "up"},
     "alembic": {"db"},
+    "cryptography": {"secrets_box"},
 }
 
 #: calls can reach neither the object store nor recording beyond its model (DESIGN, rooms).

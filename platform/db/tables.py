@@ -710,6 +710,43 @@ trunks = Table(
     CheckConstraint("max_calls BETWEEN 0 AND 100000", name="max_calls"),
 )
 
+#: Objects that hold copies of records: partitions as Parquet, exports, what a person asked for. Who stores one lists it
+#: in the same transaction as what it follows from; an erasure rewrites it without the person (privacy.copies).
+export_objects = Table(
+    "export_objects",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    # Empty: of several clients of the agency.
+    Column("client_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    # The table, or the report, whose rows it holds.
+    Column("content", Text, nullable=False, server_default="calls"),
+    # Empty: the installation's own object store; else the id of the agency's own bucket.
+    Column("place", Text, nullable=False, server_default=""),
+    Column("object_name", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="stored"),
+    # The span of time that its rows are of; empty: unknown, so it is looked into always.
+    stamp("from_at"),
+    stamp("until_at"),
+    Column("row_count", BigInteger),
+    Column("size_bytes", BigInteger),
+    Column("sha256", LargeBinary),
+    stamp("made_at", default_now=True),
+    stamp("rewritten_at"),
+    stamp("expires_at"),
+    stamp("deleted_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "place", "object_name"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("kind IN ('partition', 'export', 'subject')", name="kind"),
+    CheckConstraint("format IN ('parquet', 'csv', 'ndjson', 'zip')", name="format"),
+    CheckConstraint("state IN ('stored', 'deleted')", name="state"),
+    CheckConstraint("(state = 'deleted') = (deleted_at IS NOT NULL)", name="deleted"),
+    Index("ix_export_objects_stored", "agency_id", "from_at", postgresql_where=text("state = 'stored'")),
+)
+
 #: What is known of a caller over all tenants, under a keyed hash of the number (admission/spam.py).
 caller_patterns = Table(
     "caller_patterns",
@@ -781,6 +818,7 @@ TENANT: dict[str, str | None] = {
     "destinations": None,
     "trunks": None,
     "welcome_callers": None,
+    "export_objects": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).

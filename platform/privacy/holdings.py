@@ -1,0 +1,125 @@
+# ruff: noqa: E501 (one line a table: whoever adds one gets no conflict with whoever adds another)
+"""What the platform holds of people: of every column of every table somebody has said what it may tell.
+
+One entry a table, nothing but words, so that whoever adds a table adds a line here. Three kinds:
+
+- ``nobody``: no column tells who a caller or visitor is. Ids do not: what they lead to does, and goes.
+- ``people``: the columns named first may tell it (a number, a name, what somebody said, pressed or sent, a hash of one
+  of these, free text that others fill). ``by`` names the eraser that clears and exports them; it is registered under
+  that name in `services`.
+- ``tenants``: what an agency, a client or the operator has written down about itself, its own people included. It
+  goes through its own endpoint, not by a caller's request; a subject request says where it names the number.
+
+`tests/integration/db/test_holdings.py` compares this page with the database's own catalogue. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["nobody", "people", "tenants"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """One table: its columns that may tell who somebody is, all others, and who erases the first."""
+
+    kind: Kind
+    personal: frozenset[str]
+    other: frozenset[str]
+    by: str | None = None
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return self.personal | self.other
+
+
+def nobody(columns: str) -> Held:
+    """A table that tells nothing of a person."""
+    return Held("nobody", frozenset(), frozenset(columns.split()))
+
+
+def people(personal: str, *, by: str, other: str) -> Held:
+    """A table that holds personal values of callers or visitors; ``by``: the eraser that is registered for it."""
+    return Held("people", frozenset(personal.split()), frozenset(other.split()), by)
+
+
+def tenants(personal: str, *, other: str) -> Held:
+    """A table that holds what tenants have written down."""
+    return Held("tenants", frozenset(personal.split()), frozenset(other.split()))
+
+
+#: Every table of the database but Alembic's own; of a library's tables too. A partition is its parent.
+HOLDINGS: Mapping[str, Held] = {
+    "admissions": nobody("agency_id call_id client_id admitted_at"),
+    "agencies": tenants("name", other="agency_id status created_at updated_at version"),
+    "api_keys": tenants("name", other="agency_id id client_id role secret_hash created_at last_used_at expires_at revoked_at"),
+    "blocks": people("pattern note", by="blocks", other="agency_id id client_id scope_id kind created_at"),
+    "call_limits": nobody("agency_id scope_id client_id max_calls max_calls_per_s updated_at"),
+    "caller_patterns": people("caller_key", by="habits", other="hour_began calls short_calls clients calls_before short_calls_before clients_before score rules updated_at"),
+    "caller_secret": nobody("id inner_key outer_key"),
+    "calls": people("caller caller_raw caller_name sip_call_id facts digest", by="calls", other="agency_id id started_at client_id number_id number node core_uuid flow_id flow_version decided_by fallback_reason outcome ringing_at answered_at connected_at ended_at duration_ms ring_ms talk_ms billed_ms target_id hangup_cause cause_q850 sip_status hangup_side codec should_record legs_expected revision created_at updated_at is_test"),
+    "clients": tenants("name", other="agency_id id time_zone status created_at updated_at version backup_target_id"),
+    "decisions": people("body answer url fault", by="decisions", other="agency_id id client_id call_id node step choices asked_at deadline_at state settled_at woken_at"),
+    "destinations": nobody("agency_id prefix"),
+    "directory": nobody("e164 agency_id client_id number_id status tenant_status kind flow_id version changed_xid"),
+    "event_sequences": nobody("agency_id last_position"),
+    "events": nobody("agency_id id client_id type call_id revision occurred_at position data recorded_at"),
+    "export_objects": people("sha256", by="copies", other="agency_id id client_id kind format content place object_name state from_at until_at row_count size_bytes made_at rewritten_at expires_at deleted_at"),
+    "flows": tenants("name document", other="agency_id id client_id created_at updated_at version"),
+    "hook_secrets": nobody("agency_id id client_id secret made_at expires_at"),
+    "idempotency_keys": people("key answer body_digest request", by="answers", other="agency_id key_id status created_at"),
+    "legs": people("address sip_call_id facts digest", by="calls", other="agency_id id call_started_at call_id client_id target_id outcome started_at ringing_at answered_at connected_at ended_at ring_ms talk_ms hangup_cause cause_q850 sip_status codec revision created_at updated_at"),
+    "live_calls": people("caller source", by="live", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at"),
+    "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
+    "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
+    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version"),
+    "prompts": tenants("wav name text_sha256 sha256", other="agency_id kind language voice duration_ms created_at"),
+    "published_flows": tenants("compiled", other="flow_id agency_id version telephones changed_xid"),
+    "queue_entries": nobody("agency_id call_id client_id flow_id step node targets reserve_s joined_at state target_id reserved_until woken_at held_until offers"),
+    "queue_targets": nobody("agency_id target_id offered_at rest_until"),
+    "recordings": people("sha256", by="recordings", other="agency_id id client_id call_id call_started_at segment state absence_reason node node_path object_name size_bytes duration_ms channels attempts last_error created_at updated_at stored_at"),
+    "rotations": nobody("agency_id flow_id step turn"),
+    "targets": tenants("name address", other="agency_id id client_id ring_timeout_s created_at updated_at version"),
+    "trunks": tenants("name host", other="agency_id id port authentication dial_prefix number_form priority max_calls currency costs enabled created_at updated_at version"),
+    "welcome_callers": people("caller_key", by="habits", other="agency_id call_id said_at"),
+}  # fmt: skip
+
+#: Tables of the SQLite files beside a node (docs/architecture.md): file and table, as above.
+NODE_HOLDINGS: Mapping[str, Held] = {
+    "journal.db/started": people("dialled caller caller_name ended_event", by="spool", other="call_id core_uuid started_us recorded_at_us"),
+    "journal.db/core": nobody("id core_uuid seen_at_us state"),
+    "routes.db/routes": tenants("body", other="e164 digest"),
+    "routes.db/synced": nobody("id at_s"),
+}  # fmt: skip
+
+
+def faults(found: Mapping[str, frozenset[str]], declared: Mapping[str, Held]) -> list[str]:
+    """What the catalogue has and nobody has declared, or the other way round; each says how to mend it."""
+    told = []
+    for table in sorted(set(found) | set(declared)):
+        columns = found.get(table)
+        held = declared.get(table)
+        if held is None:
+            told.append(f"table {table} ({' '.join(sorted(columns or ()))}): nobody has said what it holds of people")
+        elif columns is None:
+            told.append(f"table {table} is declared, but there is none")
+        elif twice := held.personal & held.other:
+            told.append(f"table {table}: {' '.join(sorted(twice))} is declared personal and not personal")
+        else:
+            new, gone = sorted(columns - held.columns), sorted(held.columns - columns)
+            told += [f"column {table}.{name}: nobody has said whether it is personal" for name in new]
+            told += [f"column {table}.{name} is declared, but there is none" for name in gone]
+    return told
+
+
+#: What the test says when there are faults.
+MEND = (
+    "Mend it in platform/privacy/holdings.py, one entry a table: nobody(columns) where no column tells who a caller or "
+    "visitor is; people(personal columns, by=eraser, other=columns) where one may (a number, a name, digits pressed, a "
+    "hash of these, free text), with an eraser of that name registered in services.py that clears them by "
+    "erase(subject) and gives them out by export(subject); tenants(...) for what a tenant has written down itself. "
+    "Ids are not personal. Store ids instead of personal values where you can (DESIGN, Data)."
+)

@@ -195,6 +195,13 @@ SETTINGS: tuple[Setting, ...] = (
         "(docs/architecture.md). Empty: `nodes.json` under the data folder, which `dialtrace up` writes.",
     ),
     Setting("DIALTRACE_API_LISTEN", _listen, "127.0.0.1:8080", "Address of the API."),
+    Setting(
+        "DIALTRACE_API_PROXIES",
+        _networks,
+        "",
+        "Networks of the proxies in front of the API, with commas between. Their word (X-Forwarded-For) is taken for "
+        "the address that the audit log notes; nobody else's is.",
+    ),
     Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
     Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),
     Setting(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .admission.service import AdmissionService
 from .api.app import ApiServices
+from .audit.service import AuditService
 from .calls.nodes import NodeDirectory
 from .calls.service import CallFlowService
 from .calls.target_hosts import TargetHosts, parse_hosts
@@ -105,8 +106,10 @@ def build_api_services(settings: Settings) -> ApiServices:
         cdr=CdrService(database),
         live=LiveService(database),
         recordings=RecordingService(database, build_store(settings)),
+        audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
+        proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
     )
 
 

@@ -13,6 +13,7 @@ from .. import metrics
 from ..ids import new_id
 from . import (
     agencies,
+    audit,
     blocks,
     calls,
     clients,
@@ -86,6 +87,7 @@ def create_app(services: ApiServices) -> APIFlask:
         explanations,
         recordings,
         keys,
+        audit,
         nodes,
         reference,
         health,

@@ -60,6 +60,12 @@ def need_role(principal: Principal, roles: Collection[str]) -> None:
         raise Problem("role_insufficient", f"This needs a key of the role {allowed}; yours is {principal.role}.")
 
 
+def need_listening(principal: Principal) -> None:
+    """Raises Problem (403) unless the key may hear recordings."""
+    if not principal.may_listen:
+        raise Problem("listening_not_allowed", "This key was made with `may_listen` false.")
+
+
 def tenant_of(services: ApiServices, principal: Principal, agency_id: UUID | None, client_id: UUID | None) -> Asked:
     """The tenant that a request acts for: ``agency_id`` and ``client_id`` are what it names itself, if anything.
 

@@ -29,6 +29,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "credential_missing": Kind(401, "Key is missing", "Send `Authorization: Bearer <key>`."),
     "credential_invalid": Kind(401, "Key is not valid", "It is unknown, revoked or has expired."),
     "role_insufficient": Kind(403, "Key may not do this", "Its role does not reach; each endpoint names its roles."),
+    "listening_not_allowed": Kind(403, "Key may not hear recordings", "Such a key sees all but the sound of calls."),
     "not_found": Kind(404, "Not found", "No such thing, or not one that this key may see."),
     "recording_absent": Kind(404, "There is no recording", "`reason` says why the call has none."),
     "recording_pending": Kind(404, "Recording is not stored yet", "It is on its way from the node. Ask again later."),

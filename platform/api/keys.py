@@ -7,7 +7,7 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from ..tenancy.model import ApiKey
 from .auth import AGENCY, Asked
@@ -34,6 +34,9 @@ class NewKey(Body):
     client_id: Annotated[UUID | None, Field(default=None, description="With the role client: the one client it sees.")]
     name: Name
     expires_at: Annotated[MomentIn | None, Field(default=None, description="After this moment it opens nothing.")]
+    may_listen: Annotated[
+        StrictBool, Field(default=True, description="Whether it may hear recordings, and make links to them.")
+    ]
 
 
 class KeyAnswer(Answer):
@@ -48,6 +51,7 @@ class KeyAnswer(Answer):
     last_used_at: Moment | None
     expires_at: Moment | None
     revoked_at: Moment | None
+    may_listen: bool
 
 
 class MadeKey(KeyAnswer):
@@ -86,9 +90,13 @@ def create_key(asked: Asked, body: NewKey) -> tuple[MadeKey, int, dict[str, str]
     if (body.role == "client") != (body.client_id is not None):
         detail = "is required with the role client, and has no place with any other"
         raise validation_problem([Fault(code="contradiction", detail=detail, pointer="#/client_id")])
+    if body.may_listen and not asked.principal.may_listen:
+        detail = "must be false: a key that may not hear recordings makes none that may"
+        raise validation_problem([Fault(code="contradiction", detail=detail, pointer="#/may_listen")])
     key, token = asked.services.tenancy.create_key(
-        asked.agency_id, role=body.role, name=body.name, client_id=body.client_id, expires_at=body.expires_at
-    )
+        asked.agency_id, role=body.role, name=body.name, client_id=body.client_id, expires_at=body.expires_at,
+        may_listen=body.may_listen,
+    )  # fmt: skip
     made = MadeKey(**show(key).model_dump(), token=token)
     return made, 201, {"Location": f"/v1/keys/{made.id}"}
 

@@ -50,6 +50,7 @@ TAGS = [
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Keys", "description": "API keys."},
+    {"name": "Audit", "description": "Who did what, when and from where. Entries are added and never changed."},
     {"name": "Nodes", "description": "The operator's switches: how they are, and taking them out of service."},
     {"name": "Operation", "description": "For those who run the platform; not to be passed on to the public."},
 ]

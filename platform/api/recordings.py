@@ -9,9 +9,12 @@ from apiflask import APIBlueprint
 from flask import Request, Response, request
 from pydantic import Field
 
+from ..audit.service import NewEntry
 from ..recording.errors import RecordingUnknown
+from ..recording.model import Recording
 from ..recording.service import Audio
-from .auth import EVERYBODY, Asked
+from .auditing import actor_of
+from .auth import EVERYBODY, Asked, need_listening
 from .endpoint import TenantQuery, endpoint
 from .errors import Problem
 from .preconditions import is_known
@@ -28,6 +31,9 @@ class RecordingQuery(TenantQuery):
             default=None, ge=1, le=9999, description="Of a call that was recorded in several parts. Default: the first."
         ),
     ]
+    download: Annotated[
+        bool, Field(default=False, description="true: to be kept as a file, and noted so in the audit log.")
+    ]
 
 
 @endpoint(
@@ -37,31 +43,54 @@ class RecordingQuery(TenantQuery):
     roles=EVERYBODY,
     query=RecordingQuery,
     media_type="audio/wav",
-    problems=("recording_absent", "recording_pending", "range_not_satisfiable"),
+    problems=("listening_not_allowed", "recording_absent", "recording_pending", "range_not_satisfiable"),
 )
 def get_recording(asked: Asked, call_id: UUID, query: RecordingQuery) -> Response:
     """Hear a call's recording
 
     Stereo WAV: the caller is on the left, the target on the right. `Range` asks for a part (one range), `HEAD` for the
-    headers alone; `ETag` is the SHA-256 of the whole file.
+    headers alone; `ETag` is the SHA-256 of the whole file. Every answer with sound is noted in the audit log first.
     """
+    need_listening(asked.principal)
     audio = _open(asked, call_id, query.segment)
     row = audio.recording
     assert row.sha256 is not None
     tag = f'"{row.sha256.hex()}"'
     if is_known(request.headers, tag):
-        return _headed(Response(status=304), tag, row.call_id, row.segment)
+        return _headed(Response(status=304), tag, row, query)
     span = asked_span(request, audio.size_bytes, tag)
     first, last = span or (0, audio.size_bytes - 1)
     # Opened here and now, so that a store that is away is an answer and not a broken body.
     stream = audio.stream(first=first, last=last) if request.method == "GET" and last >= first else None
+    if stream is not None:
+        try:
+            note_listening(
+                asked, row, action="recording.downloaded" if query.download else "recording.listened", span=span
+            )
+        except BaseException:
+            stream.close()
+            raise
     response = Response(stream, status=206 if span else 200, mimetype="audio/wav")
     if stream is not None:
         response.call_on_close(stream.close)
     response.content_length = last - first + 1
     if span:
         response.headers["Content-Range"] = f"bytes {first}-{last}/{audio.size_bytes}"
-    return _headed(response, tag, row.call_id, row.segment)
+    return _headed(response, tag, row, query)
+
+
+def note_listening(asked: Asked, row: Recording, *, action: str, span: tuple[int, int] | None = None) -> None:
+    """Before any sound leaves: who cannot be noted hears nothing."""
+    details: dict[str, object] = {"call_id": str(row.call_id), "segment": row.segment}
+    if span is not None:
+        details["bytes"] = f"{span[0]}-{span[1]}"
+    asked.services.audit.record(
+        asked.agency_id,
+        NewEntry(
+            actor=actor_of(asked), action=action, object_kind="recording", object_id=row.id, client_id=row.client_id,
+            details=details,
+        ),
+    )  # fmt: skip
 
 
 def _open(asked: Asked, call_id: UUID, segment: int | None) -> Audio:
@@ -92,8 +121,9 @@ def asked_span(request: Request, size_bytes: int, tag: str) -> tuple[int, int] |
     return found[0], found[1] - 1
 
 
-def _headed(response: Response, tag: str, call_id: UUID, segment: int) -> Response:
+def _headed(response: Response, tag: str, row: Recording, query: RecordingQuery) -> Response:
     response.headers["ETag"] = tag
     response.headers["Accept-Ranges"] = "bytes"
-    response.headers["Content-Disposition"] = f'attachment; filename="{call_id}-{segment}.wav"'
+    how = "attachment" if query.download else "inline"
+    response.headers["Content-Disposition"] = f'{how}; filename="{row.call_id}-{row.segment}.wav"'
     return response

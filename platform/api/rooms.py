@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 
 from ..admission.service import AdmissionService
+from ..audit.service import AuditService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
@@ -16,6 +18,8 @@ from ..numbers.service import NumberService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,9 @@ class ApiServices:
     cdr: CdrService
     live: LiveService
     recordings: RecordingService
+    audit: AuditService
     hook_secrets: HookSecrets
     secret_key: str
+    #: Whose word about where a request came from is taken.
+    proxies: tuple[Network, ...] = ()
     clock: Clock = field(default_factory=SystemClock)

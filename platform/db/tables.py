@@ -84,6 +84,8 @@ api_keys = Table(
     stamp("last_used_at"),
     stamp("expires_at"),
     stamp("revoked_at"),
+    # Whether it may hear recordings.
+    Column("may_listen", Boolean, nullable=False, server_default=text("true")),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
@@ -790,6 +792,34 @@ caller_secret = Table(
     CheckConstraint("id = 1", name="only_one"),
 )
 
+#: Who did what to which thing. The application adds and reads, and may change nothing.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    stamp("at", default_now=True),
+    # Whose thing it was, if a client's.
+    Column("client_id", Uuid),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_id", Uuid),
+    Column("actor_name", Text),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("action", Text, nullable=False),
+    Column("object_kind", Text, nullable=False),
+    Column("object_id", Uuid),
+    # Ids and words only, no personal values: nobody can erase them.
+    Column("details", JSONB, nullable=False, server_default="{}"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    Index("ix_audit_log_agency_id_at_id", "agency_id", "at", "id"),
+    Index("ix_audit_log_agency_id_client_id_at_id", "agency_id", "client_id", "at", "id"),
+    Index("ix_audit_log_agency_id_object_id_at", "agency_id", "object_id", "at"),
+    Index("ix_audit_log_agency_id_actor_id_at", "agency_id", "actor_id", "at"),
+    CheckConstraint("actor_kind IN ('key', 'link', 'user', 'platform')", name="actor_kind"),
+    CheckConstraint("actor_id IS NOT NULL OR actor_name IS NOT NULL", name="somebody"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -819,6 +849,7 @@ TENANT: dict[str, str | None] = {
     "trunks": None,
     "welcome_callers": None,
     "export_objects": "client_id",
+    "audit_log": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).

@@ -55,7 +55,8 @@ def tenants(personal: str, *, other: str) -> Held:
 HOLDINGS: Mapping[str, Held] = {
     "admissions": nobody("agency_id call_id client_id admitted_at"),
     "agencies": tenants("name", other="agency_id status created_at updated_at version"),
-    "api_keys": tenants("name", other="agency_id id client_id role secret_hash created_at last_used_at expires_at revoked_at"),
+    "api_keys": tenants("name", other="agency_id id client_id role secret_hash created_at last_used_at expires_at revoked_at may_listen"),
+    "audit_log": tenants("address", other="agency_id id at client_id actor_kind actor_id actor_name request_id action object_kind object_id details"),
     "blocks": people("pattern note", by="blocks", other="agency_id id client_id scope_id kind created_at"),
     "call_limits": nobody("agency_id scope_id client_id max_calls max_calls_per_s updated_at"),
     "caller_patterns": people("caller_key", by="habits", other="hour_began calls short_calls clients calls_before short_calls_before clients_before score rules updated_at"),

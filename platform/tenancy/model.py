@@ -67,6 +67,8 @@ class ApiKey:
     last_used_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    #: Whether it may hear recordings.
+    may_listen: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Principal:
     client_id: UUID | None
     role: str
     key_id: UUID
+    may_listen: bool = True
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,7 @@ class TenancyService:
         name: str,
         client_id: UUID | str | None = None,
         expires_at: datetime | None = None,
+        may_listen: bool = True,
     ) -> tuple[ApiKey, str]:
         """A new key and its text, which nobody can ask for again. Raises AgencyUnknown, ClientUnknown, ValueRefused."""
         agency_id, client_id = UUID(str(agency_id)), UUID(str(client_id)) if client_id is not None else None
@@ -164,7 +165,9 @@ class TenancyService:
         if role == "operator" and agency_id != UUID(OPERATOR_AGENCY):
             raise ValueRefused("role", "only the operator's own agency has keys of the role operator")
         token = Token(agency_id, new_id(), secret_of(secrets.token_bytes(SECRET_BYTES)))
-        key = ApiKey(agency_id, token.key_id, client_id, check_name(name), role, now, None, expires_at, None)
+        key = ApiKey(
+            agency_id, token.key_id, client_id, check_name(name), role, now, None, expires_at, None, may_listen
+        )
         try:
             with self._database.tenant(agency_id) as connection:
                 store.insert_key(connection, key, hash_secret(token.secret))
@@ -185,7 +188,9 @@ class TenancyService:
             key = found[0]
             if key.last_used_at is None or key.last_used_at <= now - TOUCH_EVERY:
                 store.touch_key(connection, key, now=now, unless_after=now - TOUCH_EVERY)
-        return Principal(agency_id=key.agency_id, client_id=key.client_id, role=key.role, key_id=key.id)
+        return Principal(
+            agency_id=key.agency_id, client_id=key.client_id, role=key.role, key_id=key.id, may_listen=key.may_listen
+        )
 
     def get_key(self, agency_id: UUID | str, key_id: UUID | str) -> ApiKey:
         """Raises KeyUnknown."""

@@ -120,6 +120,7 @@ def insert_key(connection: Connection, key: ApiKey, secret_hash: bytes) -> None:
             secret_hash=secret_hash,
             created_at=key.created_at,
             expires_at=key.expires_at,
+            may_listen=key.may_listen,
         )
     )
 

@@ -8,7 +8,7 @@ LEVELS = {
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4,
     "recording": 3, "prompts": 3,
-    "tenancy": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
+    "tenancy": 2, "audit": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "apiclient": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
+from dialtrace.audit.service import AuditService
 from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.service import CallFlowService
 from dialtrace.cdr.service import CdrService
@@ -44,6 +45,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         cdr=CdrService(database),
         live=LiveService(database),
         recordings=RecordingService(database, open_store(str(tmp_path / "objects"))),
+        audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         secret_key="only for tests",
     )

@@ -123,7 +123,7 @@ def test_given_a_stored_recording_when_fetched_then_whole_or_in_parts_it_is_the_
     assert (whole.status_code, whole.mimetype, whole.data == audio) == (200, "audio/wav", True)
     assert whole.headers["ETag"] == f'"{sha256}"'
     assert whole.headers["Accept-Ranges"] == "bytes"
-    assert whole.headers["Content-Disposition"] == f'attachment; filename="{call_id}-1.wav"'
+    assert whole.headers["Content-Disposition"] == f'inline; filename="{call_id}-1.wav"'
     detail = tenant.client_key.get(f"/v1/calls/{call_id}").get_json()
     assert detail["recordings"][0] | {"stored_at": None} == {
         "segment": 1, "state": "stored", "absence_reason": None, "size_bytes": len(audio), "sha256": sha256,

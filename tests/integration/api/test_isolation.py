@@ -66,7 +66,7 @@ IDS = {
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
-    "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list",
+    "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list", "GET /v1/audit-log": "list",
     "GET /v1/calls/live": "list",
     "GET /v1/agencies/<uuid:agency_id>": "one", "GET /v1/clients/<uuid:client_id>": "one",
     "GET /v1/clients/<uuid:client_id>/hook-secret": "one", "POST /v1/clients/<uuid:client_id>/hook-secret": "one",

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .cli_demo import demo
+from .cli_events import events_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
 from .cli_prompt import prompt_group
-from .cli_proofs import call_group, number_group, proofs_command
+from .cli_proofs import api_client, call_group, number_group, proofs_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
@@ -318,6 +319,7 @@ def opened_prompts() -> Iterator[PromptService]:
 cli.add_command(prompt_group(opened_prompts))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
+cli.add_command(events_group(begin, api_client))
 work.add_command(proofs_command(begin, need_database))
 
 

@@ -51,3 +51,10 @@ def to_microseconds(moment: datetime) -> int:
     """The inverse of :func:`from_microseconds`, without a float in between."""
     delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def moment_text(moment: datetime) -> str:
+    """RFC 3339 in UTC: with microseconds where there are any, with milliseconds otherwise."""
+    utc = moment.astimezone(UTC)
+    precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
+    return utc.isoformat(timespec=precision).replace("+00:00", "Z")

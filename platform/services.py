@@ -17,6 +17,7 @@ from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
 from .decisions.service import DecisionService, HookSecrets
 from .live.service import LiveService
+from .messages.service import MessageService
 from .numbers.service import NumberService
 from .objectstore.model import ObjectStore
 from .objectstore.service import open_store
@@ -105,6 +106,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         ),
         cdr=CdrService(database),
         live=LiveService(database),
+        messages=MessageService(database),
         recordings=RecordingService(database, build_store(settings)),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),

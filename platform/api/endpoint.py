@@ -200,8 +200,8 @@ def public(
         }
 
         @wraps(handler)
-        def view() -> Any:
-            return handler()
+        def view(**values: Any) -> Any:
+            return handler(**values)
 
         shown = blueprint.doc(
             summary=summary, tags=[str(blueprint.tag)], operation_id=handler.__name__, responses=responses

@@ -21,15 +21,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ..clock import moment_text
+
 EXAMPLE_ID = "0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47"
-
-
-def moment_text(moment: datetime) -> str:
-    """RFC 3339 in UTC: with microseconds where there are any, with milliseconds otherwise."""
-    utc = moment.astimezone(UTC)
-    precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
-    return utc.isoformat(timespec=precision).replace("+00:00", "Z")
-
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 

@@ -30,7 +30,7 @@ money are decimal strings beside their currency. Within `/v1` members are only e
 know.
 
 **Lists** answer `data`, `next_cursor` and `has_more`. Ask again with `cursor` until `next_cursor` is null, and leave
-the filters as they are meanwhile.
+the filters as they are meanwhile. `GET /v1/events` is a log instead: its `next_cursor` is always there and never ends.
 
 **Repeating safely.** Send an `Idempotency-Key` with every POST: the same key with the same request is answered the
 same way for 72 hours, marked `Idempotent-Replayed: true`, and done once.
@@ -47,6 +47,7 @@ TAGS = [
     {"name": "Flows", "description": "What happens to a call to a number, step by step."},
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
+    {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Keys", "description": "API keys."},
@@ -184,8 +185,9 @@ def _add_examples(operation: Document, schemas: Document) -> None:
 def _describe_path_ids(parameters: list[Document]) -> None:
     for parameter in parameters:
         if parameter["in"] == "path":
-            parameter["schema"] = {"type": "string", "format": "uuid"}
-            parameter.setdefault("description", "Its id.")
+            is_id = parameter["name"].endswith("_id")
+            parameter["schema"] = {"type": "string"} | ({"format": "uuid"} if is_id else {})
+            parameter.setdefault("description", "Its id." if is_id else "Its name.")
 
 
 def _lift_descriptions(parameters: list[Document]) -> None:

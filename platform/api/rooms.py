@@ -14,6 +14,7 @@ from ..clock import Clock, SystemClock
 from ..db.engine import Database
 from ..decisions.service import HookSecrets
 from ..live.service import LiveService
+from ..messages.service import MessageService
 from ..numbers.service import NumberService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
@@ -35,6 +36,7 @@ class ApiServices:
     flows: CallFlowService
     cdr: CdrService
     live: LiveService
+    messages: MessageService
     recordings: RecordingService
     audit: AuditService
     hook_secrets: HookSecrets

@@ -20,6 +20,7 @@ from ..calls.errors import (
 )
 from ..cdr.errors import CallUnknown
 from ..errors import DialtraceError
+from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
@@ -99,6 +100,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     FlowNotFound: _not_there("flow"),
     NodeUnknown: _not_there("node"),
     CallUnknown: _not_there("call"),
+    EventUnknown: _not_there("event"),
     RecordingUnknown: _not_there("recording"),
     RecordingAbsent: _absent,
     RecordingPending: _pending,

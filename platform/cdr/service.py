@@ -132,12 +132,13 @@ class CdrService:
             changed_calls = [call for call in calls if call.id in revisions]
             store.add_to_ledger(connection, [row for call in changed_calls for row in ledger_rows(call)])
             late = [leg for leg in legs if leg.id in changed_legs and leg.call_id not in revisions]
-            events = [_ended(call, revisions[call.id]) for call in changed_calls]
+            events = [
+                _told(call.id, call.client_id, call.started_at, call.ended_at, revisions[call.id])
+                for call in changed_calls
+            ]
             for row in store.revise_for_late_legs(connection, agency_id, late):
                 revisions[row["id"]] = row["revision"]
-                events.append(
-                    _revised(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"])
-                )
+                events.append(_told(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"]))
             append(connection, agency_id, events)
         return [
             Stored(
@@ -218,16 +219,13 @@ def ledger_rows(call: CallFacts) -> list[dict[str, object]]:
     return rows
 
 
-def _ended(call: CallFacts, revision: int) -> NewEvent:
-    return _revised(call.id, call.client_id, call.started_at, call.ended_at, revision)
-
-
-def _revised(
+def _told(
     call_id: uuid.UUID, client_id: uuid.UUID | None, started_at: datetime, ended_at: datetime | None, revision: int
 ) -> NewEvent:
-    """`call.ended` tells of the record's latest revision; ids only, its body is read when it is sent (DESIGN, Data)."""
+    """The record's first revision is `call.ended`, each further one `call.revised`; ids only, the body is read when it
+    is sent (DESIGN, Data)."""
     return NewEvent(
-        type="call.ended",
+        type="call.ended" if revision == 1 else "call.revised",
         occurred_at=ended_at or started_at,
         client_id=client_id,
         call_id=call_id,

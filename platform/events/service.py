@@ -7,19 +7,22 @@ agency. Must not know who listens, nor what an event is about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from ..db.engine import Database
 from . import store
-from .model import Event, NewEvent
+from .model import Event, LogPage, NewEvent, types_of
 
-__all__ = ["Event", "NewEvent", "append", "read_after", "sequence"]
+__all__ = [
+    "Event", "LogPage", "NewEvent", "append", "find_event", "last_position", "read_after", "read_page", "sequence",
+]  # fmt: skip
 
 MAX_READ = 1_000
-MAX_AGENCIES = 1_000
+#: Positions that one page looks at: what is filtered out costs time too.
+MOST_LOOKED_AT = 20_000
 
 
 def append(connection: Connection, agency_id: UUID | str, events: Sequence[NewEvent]) -> int:
@@ -31,21 +34,45 @@ def append(connection: Connection, agency_id: UUID | str, events: Sequence[NewEv
 
 
 def sequence(database: Database, agency_id: UUID | str | None = None, limit: int = 1_000) -> int:
-    """Give positions to committed events that have none, at most ``limit`` for each agency (None: every agency that
-    waits). Returns how many got one; ask again while it is not 0. A second sequencer waits for the first."""
+    """Give positions to committed events that have none, at most ``limit`` for each agency. Returns how many got one;
+    ask again while it is not 0. ``agency_id`` None: every agency that waits, in one exchange with the database; an
+    agency that another sequencer has in hand is passed by. With an agency named, a second sequencer waits."""
     if agency_id is None:
-        with database.system() as connection:
-            waiting = store.agencies_waiting(connection, MAX_AGENCIES)
-    else:
-        waiting = [UUID(str(agency_id))]
-    given = 0
-    for agency in waiting:
-        with database.tenant(agency) as connection:
-            given += store.give_positions(connection, agency, limit)
-    return given
+        return store.give_all_positions(database, limit)
+    agency = UUID(str(agency_id))
+    with database.tenant(agency) as connection:
+        return store.give_positions(connection, agency, limit)
 
 
 def read_after(connection: Connection, position: int, limit: int = 100) -> list[Event]:
     """The tenant's events after ``position`` (0: from the start), in order. A client sees its own only: for it there
     may be gaps."""
     return store.find_after(connection, position, max(1, min(limit, MAX_READ)))
+
+
+def last_position(connection: Connection, agency_id: UUID) -> int:
+    """The position given last; 0: none yet."""
+    return store.last_position(connection, agency_id)
+
+
+def read_page(
+    connection: Connection, agency_id: UUID, after: int, *, types: Collection[str] = (), limit: int = 100
+) -> LogPage:
+    """The tenant's events after a position, of these types (`model.matches`). Looks at a bounded stretch of the log: a
+    page may be empty and have more behind it. Nothing is skipped: the end of the log is read before the events are, and
+    whatever has a position by then is committed."""
+    last = store.last_position(connection, agency_id)
+    if after >= last:
+        return LogPage([], after, has_more=False)
+    # Old events may be gone: an agency's reader begins where the log does, one of a client's at the next stretch.
+    first = store.first_after(connection, after, last, MOST_LOOKED_AT)
+    until = min(last, max(after, first - 1) + MOST_LOOKED_AT)
+    events = store.find_between(connection, after, until, types_of(types) if types else None, limit)
+    if len(events) == limit:
+        until = events[-1].position
+    return LogPage(events, until, has_more=until < last)
+
+
+def find_event(connection: Connection, agency_id: UUID, event_id: UUID) -> Event | None:
+    """One event of the tenant that has its position."""
+    return store.find_event(connection, agency_id, event_id)

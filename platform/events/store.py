@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import ARRAY, Connection, Text, any_, literal, select, text
 
-from ..db.tables import events
+from ..db.engine import Database
+from ..db.tables import event_sequences, events
 from ..ids import new_id
 from .model import Event, NewEvent
 
@@ -51,12 +52,43 @@ def give_positions(connection: Connection, agency_id: UUID, limit: int) -> int:
     return given
 
 
-def agencies_waiting(connection: Connection, limit: int) -> list[UUID]:
-    """Agencies that have events without a position. Needs the system role."""
-    statement = select(events.c.agency_id).where(events.c.position.is_(None)).distinct().limit(limit)
-    return list(connection.execute(statement).scalars())
+def give_all_positions(database: Database, limit: int) -> int:
+    """For every agency that waits; how many got one."""
+    return int(database.look_up("SELECT dialtrace_sequence_waiting(%s)", (limit,))[0][0])
 
 
 def find_after(connection: Connection, position: int, limit: int) -> list[Event]:
     statement = select(*events.c).where(events.c.position > position).order_by(events.c.position).limit(limit)
     return [Event(**row._mapping) for row in connection.execute(statement)]
+
+
+def last_position(connection: Connection, agency_id: UUID) -> int:
+    query = select(event_sequences.c.last_position).where(event_sequences.c.agency_id == agency_id)
+    return connection.execute(query).scalar() or 0
+
+
+def first_after(connection: Connection, position: int, last: int, most: int) -> int:
+    """The first position that is still there, looked for in one stretch; behind it where there is none."""
+    inside = events.c.position.between(position + 1, position + most)
+    first = connection.execute(select(events.c.position).where(inside).order_by(events.c.position).limit(1)).scalar()
+    if first is not None or position + most >= last:
+        return first or position + 1
+    beyond = select(events.c.position).where(events.c.position > position + most).order_by(events.c.position).limit(1)
+    return connection.execute(beyond).scalar() or last
+
+
+def find_between(
+    connection: Connection, after: int, until: int, types: Sequence[str] | None, limit: int
+) -> list[Event]:
+    query = select(*events.c).where(events.c.position > after, events.c.position <= until)
+    if types is not None:
+        query = query.where(events.c.type == any_(literal(list(types), ARRAY(Text))))
+    return [Event(**row._mapping) for row in connection.execute(query.order_by(events.c.position).limit(limit))]
+
+
+def find_event(connection: Connection, agency_id: UUID, event_id: UUID) -> Event | None:
+    query = select(*events.c).where(
+        events.c.agency_id == agency_id, events.c.id == event_id, events.c.position.is_not(None)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Event(**row._mapping)

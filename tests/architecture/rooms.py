@@ -4,6 +4,7 @@
 LEVELS = {
     "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
+    "cli_events": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4,
@@ -12,6 +13,7 @@ LEVELS = {
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "apiclient": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
+    "messages": 3,
     "readiness": 0, "secrets_box": 0,
     "node": 2,
 }  # fmt: skip
@@ -30,8 +32,8 @@ ALSO = {
 
 #: Who may read the settings and set up logging: nobody else sees the config object.
 READ_CONFIG = {
-    "__main__", "cli", "cli_demo", "cli_options", "cli_proofs", "up", "launch", "preflight", "demo", "wsgi", "services",
-    "config",
+    "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_proofs", "up", "launch", "preflight", "demo",
+    "wsgi", "services", "config",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
@@ -61,6 +63,7 @@ OFFERED = {
     "numbers": {"errors", "model", "schedule", "service", "store"},
     "live": {"model", "service", "stream"},
     "privacy": {"errors", "holdings", "model", "service"},
+    "messages": {"errors", "model", "page", "service"},
     "node": {"main", "model", "phones", "phones_plan", "proving"},
     "workers": {"agent", "call", "hooks", "live_server", "monitor", "proofs", "route_copy"},
     "demo": {"kills", "run", "stage"},
@@ -83,7 +86,7 @@ LIBRARIES = {
     "greenswitch": {"esl"},
     "psycopg2": {"db", "*/store"},
     "lupa": {"node"},
-    "click": {"cli", "cli_demo", "cli_node", "cli_options", "cli_prompt", "cli_proofs", "up"},
+    "click": {"cli", "cli_demo", "cli_events", "cli_node", "cli_options", "cli_prompt", "cli_proofs", "up"},
     "alembic": {"db"},
     "cryptography": {"secrets_box"},
 }

@@ -24,6 +24,7 @@ from dialtrace.db.engine import Database
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.decisions.service import HookSecrets
 from dialtrace.live.service import LiveService
+from dialtrace.messages.service import MessageService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.recording.service import RecordingService
@@ -44,6 +45,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),
         live=LiveService(database),
+        messages=MessageService(database),
         recordings=RecordingService(database, open_store(str(tmp_path / "objects"))),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),

@@ -17,6 +17,7 @@ from apiflask import APIFlask
 from dialtrace.admission.model import NewBlock
 from dialtrace.api.app import ApiServices
 from dialtrace.api.endpoint import PUBLIC, Endpoint
+from dialtrace.events.service import sequence
 from dialtrace.trunks.model import TrunkValues
 
 from .conftest import Asker, Tenant, document
@@ -61,7 +62,7 @@ BODIES: dict[str, list[Body]] = {
 #: Endpoints for one thing: which of the other tenant's ids stands in the path.
 IDS = {
     "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
-    "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk",
+    "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk", "event_id": "event",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -79,11 +80,20 @@ ROWS = {
     "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
     "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",
     "GET /v1/trunks": "list",
+    "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
     "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",
     "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
     **dict.fromkeys(BODIES, "body"),
 }  # fmt: skip
-PUBLIC_ROWS = {"/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/reference"}
+PUBLIC_ROWS = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/v1/openapi.json",
+    "/v1/reference",
+    "/v1/event-schemas",
+    "/v1/event-schemas/<event_type>",
+}
 
 
 def endpoints_of(app: APIFlask) -> dict[str, Endpoint]:
@@ -123,10 +133,12 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     key = services.tenancy.list_keys(UUID(agency)).items[0]
     block = services.admission.add_blocks(UUID(agency), UUID(client), [NewBlock("number", "+442079467777")])[0]
     trunk = services.trunks.create_trunk(TrunkValues(name="victimname", host="victimname.example", costs={"+": "1"}))
+    assert sequence(services.database) > 0
+    event = victim.client_key.get("/v1/events?types=call.ended").get_json()["data"][0]["id"]
     ids = {
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
-        "block": str(block.id), "trunk": str(trunk.id),
+        "block": str(block.id), "trunk": str(trunk.id), "event": event,
     }  # fmt: skip
     return victim, ids
 

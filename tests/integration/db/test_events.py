@@ -1,6 +1,7 @@
 """The log: nothing twice, nothing lost behind a cursor, no gap."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,9 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import text
 
-from dialtrace.events.service import NewEvent, append, read_after, sequence
+from dialtrace.db.errors import DatabaseError
+from dialtrace.events.model import RANKS
+from dialtrace.events.service import NewEvent, append, last_position, read_after, read_page, sequence
 from dialtrace.ids import new_id
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -152,3 +155,127 @@ def test_given_old_events_that_were_removed_then_no_position_comes_twice(databas
     write(database, agency.id, ended())
     sequence(database, agency.id)
     assert [event.position for event in read(database, agency.id)] == [3]
+
+
+def test_given_two_sequencers_of_all_then_an_agency_that_one_has_in_hand_is_passed_by(database, agency, stranger):
+    write(database, agency.id, ended())
+    assert sequence(database) == 1
+    write(database, agency.id, ended())
+    write(database, stranger.agency_id, ended())
+    with database.tenant(agency.id) as connection:
+        connection.execute(text("SELECT dialtrace_sequence_events(:a, 10)"), {"a": agency.id})
+        write(database, agency.id, ended())
+        assert sequence(database) == 1, "the stranger's only, and without waiting"
+    assert [event.position for event in read(database, stranger.agency_id)] == [1]
+    assert sequence(database) == 1
+    assert [event.position for event in read(database, agency.id)] == [1, 2, 3]
+
+
+def test_given_a_sequencer_that_dies_in_the_middle_then_the_next_one_leaves_no_gap(database, agency, owner_engine):
+    write(database, agency.id, *(ended() for _ in range(5)))
+
+    def die_in_the_middle():
+        with database.tenant(agency.id) as connection, owner_engine.begin() as killer:
+            pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            connection.execute(text("SELECT dialtrace_sequence_events(:a, 3)"), {"a": agency.id})
+            killer.execute(text("SELECT pg_terminate_backend(:p, 5000)"), {"p": pid})
+
+    with pytest.raises(DatabaseError):
+        die_in_the_middle()
+    assert read(database, agency.id) == []
+    assert sequence(database) == 5
+    assert [event.position for event in read(database, agency.id)] == [1, 2, 3, 4, 5]
+
+
+def test_given_slow_commits_all_the_time_and_two_sequencers_then_a_cursor_sees_every_event_once(database, agency):
+    """Real transactions are held open while others overtake them; both sequencers and the reader go on meanwhile."""
+    writers, each, hold_s = 6, 8, (0.0, 0.01, 0.04, 0.09)
+    written, seen, done = set(), [], threading.Event()
+
+    def produce(which):
+        for index in range(each):
+            event = ended(at=NOW + timedelta(seconds=index))
+            with database.tenant(agency.id) as connection:
+                append(connection, agency.id, [event])
+                time.sleep(hold_s[(which + index) % len(hold_s)])
+            written.add(event.call_id)
+
+    def number():
+        while not done.is_set():
+            sequence(database, limit=3)
+
+    def follow():
+        after = 0
+        while True:
+            last_round = done.is_set()
+            with database.tenant(agency.id) as connection:
+                page = read_page(connection, agency.id, after, limit=4)
+            seen.extend(page.events)
+            after = page.until
+            if last_round and not page.has_more:
+                return
+
+    others = [threading.Thread(target=work) for work in (number, number, follow)]
+    for one in others:
+        one.start()
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(produce, range(writers)))
+    while sequence(database):
+        pass
+    done.set()
+    for one in others:
+        one.join(30)
+    assert [event.position for event in seen] == list(range(1, writers * each + 1))
+    assert {event.call_id for event in seen} == written
+
+
+def page(database, agency_id, after=0, client_id=None, **asked):
+    with database.tenant(agency_id, client_id) as connection:
+        return read_page(connection, agency_id, after, **asked)
+
+
+def test_given_filters_that_little_passes_then_pages_go_on_over_what_was_left_out(database, agency, monkeypatch):
+    monkeypatch.setattr("dialtrace.events.service.MOST_LOOKED_AT", 3)
+    paused = NewEvent("webhook.paused", NOW, data={"webhook_id": str(new_id()), "reason": "asked"})
+    write(database, agency.id, *(ended(at=NOW) for _ in range(7)))
+    sequence(database)
+    write(database, agency.id, paused)
+    sequence(database)
+    seen, after, pages = [], 0, 0
+    while True:
+        found = page(database, agency.id, after, types=["webhook.*"])
+        seen, after, pages = [*seen, *found.events], found.until, pages + 1
+        if not found.has_more:
+            break
+    assert ([event.position for event in seen], after, pages) == ([8], 8, 3)
+    full = page(database, agency.id, 0, limit=2)
+    assert ([event.position for event in full.events], full.until, full.has_more) == ([1, 2], 2, True)
+    assert page(database, agency.id, 8).until == page(database, agency.id, 99).until - 91 == 8
+
+
+def test_given_a_log_whose_beginning_was_removed_then_a_page_begins_where_it_does(
+    database, agency, owner_engine, monkeypatch
+):
+    monkeypatch.setattr("dialtrace.events.service.MOST_LOOKED_AT", 2)
+    write(database, agency.id, *(ended() for _ in range(9)))
+    sequence(database)
+    with owner_engine.begin() as connection:
+        connection.execute(text("DELETE FROM events WHERE position < 7"))
+    found = page(database, agency.id)
+    assert [event.position for event in found.events] == [7, 8]
+    with owner_engine.begin() as connection:
+        connection.execute(text("DELETE FROM events"))
+    assert page(database, agency.id, 8).until == 9
+    assert not page(database, agency.id, 0).events
+
+
+def test_given_no_event_yet_then_the_log_ends_at_nothing(database, agency, client):
+    with database.tenant(agency.id, client.id) as connection:
+        assert last_position(connection, agency.id) == 0
+    assert page(database, agency.id) == page(database, agency.id, client_id=client.id)
+
+
+def test_given_the_ranks_of_the_database_then_they_are_those_of_the_code(database, agency):
+    with database.tenant(agency.id) as connection:
+        for type_, rank in RANKS.items():
+            assert connection.execute(text("SELECT dialtrace_event_rank(:t)"), {"t": type_}).scalar_one() == rank

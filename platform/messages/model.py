@@ -1,0 +1,204 @@
+"""What events say when they leave: one body for each type, as values that know their own JSON schema. No I/O.
+
+A body's members are only ever added to; whatever else would change makes a new ``version`` of its type. Every member is
+always there: null means that it is not known (any more), never that somebody forgot it. Must not know who is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from ..clock import moment_text
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(moment_text, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-01T09:30:00.125Z"]}),
+]
+Ms = Annotated[int | None, Field(description="Milliseconds.", examples=[16_480])]
+Id = Annotated[UUID, Field(examples=["0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47"])]
+Phone = Annotated[str | None, Field(examples=["+442079460999"])]
+
+
+class Body(BaseModel):
+    """A part of a message."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class OfCall(Body):
+    """What every event of a call says."""
+
+    call_id: Annotated[Id, Field(description="The call; `GET /v1/calls/{id}` once it has ended.")]
+    revision: Annotated[int, Field(ge=1, description="Counts what is told again under this type.", examples=[1])]
+    rank: Annotated[
+        int,
+        Field(ge=1, description="Place of the type within a call: with `revision` it orders a call's events."),
+    ]
+
+
+class CallProgress(OfCall):
+    """A call that stands. Number, caller and target are as they are known at the moment of reading."""
+
+    number_id: UUID | None
+    number: Annotated[str | None, Field(description="What was dialled.", examples=["+442079460123"])]
+    caller: Annotated[Phone, Field(description="null where it is withheld, or erased meanwhile.")]
+    flow_id: UUID | None
+    target_id: Annotated[UUID | None, Field(description="Whom the caller talks with, once that is known.")]
+    node: str | None
+    source: Annotated[dict[str, str], Field(description="What the route knew of where the caller came from.")]
+
+
+class CallRecord(Body):
+    """The call's record as it is at the moment of reading."""
+
+    id: Id
+    revision: Annotated[int, Field(ge=1, description="Of the record now: not below that of the event.", examples=[1])]
+    number_id: UUID | None
+    number: Annotated[str, Field(description="What was dialled.", examples=["+442079460123"])]
+    caller: Annotated[Phone, Field(description="E.164; null where it is withheld, or erased meanwhile.")]
+    caller_name: Annotated[str | None, Field(examples=["Jane Doe"])]
+    outcome: Annotated[str, Field(examples=["answered"])]
+    started_at: Moment
+    ringing_at: Moment | None
+    answered_at: Moment | None
+    connected_at: Moment | None
+    ended_at: Moment | None
+    duration_ms: Ms
+    ring_ms: Ms
+    talk_ms: Ms
+    billed_ms: Ms
+    target_id: UUID | None
+    hangup_side: Annotated[str, Field(examples=["caller"])]
+    hangup_cause: Annotated[str | None, Field(examples=["NORMAL_CLEARING"])]
+    cause_q850: Annotated[int | None, Field(examples=[16])]
+    sip_status: Annotated[int | None, Field(examples=[200])]
+    flow_id: UUID | None
+    flow_version: int | None
+    decided_by: Annotated[str, Field(examples=["worker"])]
+    fallback_reason: str | None
+    node: Annotated[str, Field(examples=["node-1"])]
+    codec: str | None
+    sip_call_id: str | None
+    should_record: Annotated[bool, Field(description="Whether the rule wanted a recording; `recording.ready` follows.")]
+    consent: Literal["given", "refused"] | None
+    tags: list[str]
+    variables: dict[str, str]
+    is_test: Annotated[bool, Field(description="Placed by the installation itself, to prove a number.")]
+
+
+class CallOver(OfCall):
+    """A call that has ended, with its record."""
+
+    call: Annotated[CallRecord | None, Field(description="null once the record is removed.")]
+
+
+class RecordingTold(Body):
+    """One segment of a call's recording."""
+
+    id: Id
+    segment: int
+    size_bytes: int | None
+    sha256: Annotated[str | None, Field(description="In hexadecimal; also the `ETag` of the audio.")]
+    duration_ms: Ms
+    channels: int | None
+    stored_at: Moment | None
+    href: Annotated[str, Field(examples=["/v1/calls/0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47/recording?segment=1"])]
+
+
+class RecordingReady(OfCall):
+    """A recording that the store holds and has confirmed."""
+
+    recording: Annotated[RecordingTold | None, Field(description="null once the recording is removed.")]
+
+
+class AttributionRevised(OfCall):
+    """To which visit a call belongs, as it is known from now on."""
+
+    visit_id: Annotated[UUID | None, Field(description="null: to none that is known.")]
+    probability: Annotated[float | None, Field(ge=0, le=1, examples=[0.97])]
+    model: Annotated[str | None, Field(description="The attribution model that says so.", examples=["last_touch"])]
+
+
+class PersonErased(Body):
+    """A person's data was erased here; whoever keeps copies of these calls is to do the same."""
+
+    request_id: Annotated[Id, Field(description="The request for erasure.")]
+    call_ids: Annotated[list[UUID], Field(description="Calls that lost their personal values; at most 1,000.")]
+    call_count: Annotated[int, Field(ge=0, description="How many there are in all; the receipt names the rest.")]
+    objects: Annotated[list[str], Field(description="Names of objects in your own bucket that are to go.")]
+
+
+class WebhookChanged(Body):
+    """A webhook endpoint that stopped, or that goes on."""
+
+    webhook_id: Id
+    reason: Annotated[
+        Literal["failing", "gone", "asked"],
+        Field(description="failing: nothing but failures for too long; gone: it answered 410; asked: by somebody."),
+    ]
+    failing_since: Moment | None
+
+
+class WebhookTest(Body):
+    """Sent when somebody presses the test button; is in no log."""
+
+    webhook_id: Id
+
+
+#: What each type says. Issue 6 fires `attribution.revised`, the room of privacy `person.erased`.
+BODIES: Mapping[str, tuple[int, type[Body], str]] = {
+    "call.started": (1, CallProgress, "A call came in."),
+    "call.ringing": (1, CallProgress, "The caller hears ringing."),
+    "call.answered": (1, CallProgress, "The caller was answered, if only by an announcement."),
+    "call.ended": (1, CallOver, "A call has ended and its record is kept. Told once for each call."),
+    "call.revised": (1, CallOver, "A record changed: a fact came late, or a better one was found."),
+    "recording.ready": (1, RecordingReady, "A recording is in the store and was verified there."),
+    "attribution.revised": (1, AttributionRevised, "A call's attribution was found, or changed."),
+    "person.erased": (1, PersonErased, "A person's data was erased on request or by law."),
+    "webhook.paused": (1, WebhookChanged, "A webhook endpoint is not tried any more; what it misses is kept."),
+    "webhook.disabled": (1, WebhookChanged, "A webhook endpoint answered 410 Gone and is not used any more."),
+    "webhook.resumed": (1, WebhookChanged, "A webhook endpoint goes on, and is sent what it missed."),
+    "webhook.test": (1, WebhookTest, "The test button was pressed. Sent to that endpoint only; not in the log."),
+}
+
+
+class Envelope(Body):
+    """What every message begins with (Standard Webhooks: `type`, `timestamp`, `data`)."""
+
+    id: Annotated[Id, Field(description="The event's id; also `webhook-id`: the same however often it is sent.")]
+    type: str
+    version: Annotated[int, Field(ge=1, description="Of the schema.")]
+    timestamp: Annotated[Moment, Field(description="When it happened.")]
+    position: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="In the agency's log, which has no gaps. null for a client's reader, who sees a part only.",
+            examples=[1042],
+        ),
+    ]
+    agency_id: Id
+    client_id: UUID | None
+    data: dict[str, Any]
+
+
+def schema_of(type_: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a type's messages. Raises KeyError."""
+    version, body, told = BODIES[type_]
+    schema = Envelope.model_json_schema(mode="serialization")
+    data = body.model_json_schema(mode="serialization", ref_template="#/$defs/{model}")
+    definitions = data.pop("$defs", {})
+    schema["properties"] |= {"data": data, "type": {"const": type_}, "version": {"const": version}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"/v1/event-schemas/{type_}",
+        **schema,
+        "title": type_,
+        "description": told,
+    } | ({"$defs": definitions} if definitions else {})

@@ -1,17 +1,18 @@
 """Entry point. Patches the process for gevent before anything else is imported, but only for the processes that live on
 gevent: the call worker, the node monitor, the agent, the embedded node, its telephones and those that prove numbers.
-The API (Granian refuses a patched parent) and the supervisors stay unpatched (STYLE 8).
+The API (Granian refuses a patched parent), the jobs (asyncio) and the supervisors stay unpatched (STYLE 8).
 """
 
 import sys
 
 GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",), ("phones",), ("live",), ("number",)})
+ASYNCIO_COMMANDS = frozenset({("work", "jobs")})
 
 
 def lives_on_gevent(arguments: list[str]) -> bool:
     """Whether the command named by these arguments must run patched."""
     words = [word for word in arguments if not word.startswith("-")]
-    return tuple(words[:1]) in GEVENT_COMMANDS
+    return tuple(words[:1]) in GEVENT_COMMANDS and tuple(words[:2]) not in ASYNCIO_COMMANDS
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import click
 
 from .cli_demo import demo
 from .cli_events import events_group
+from .cli_jobs import jobs_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
 from .cli_prompt import prompt_group
@@ -24,6 +25,7 @@ from .logs import configure_logs
 
 if TYPE_CHECKING:
     from .calls.nodes import NodeDirectory
+    from .jobs.service import JobQueue
     from .prompts.service import PromptService
 
 
@@ -102,7 +104,7 @@ def restart(timeout: float) -> None:
 
 @cli.group()
 def work() -> None:
-    """The processes on the call path."""
+    """The processes on the call path, and the one beside it that runs jobs."""
 
 
 @work.command("calls")
@@ -156,6 +158,24 @@ def work_hooks(metrics: tuple[str, int] | None) -> None:
     from .workers.hooks import MOST_OF_A_CLIENT, run_hook_worker
 
     run_hook_worker(build_decisions(settings, most_per_host=MOST_OF_A_CLIENT))
+
+
+@work.command("jobs")
+@metrics_option
+def work_jobs(metrics: tuple[str, int] | None) -> None:
+    """Run what can wait: exports, tidying, whatever comes by schedule."""
+    settings = begin("jobs", metrics=metrics)
+    database_url = need_database(settings)
+    from .jobs.runner import Runner
+    from .jobs.service import JobQueue
+    from .priority import step_back
+    from .services import SCHEDULES, build_database, build_jobs
+    from .workers.jobs import run_job_process
+
+    step_back()
+    queue = JobQueue(build_database(settings, pool_size=4))
+    runner = Runner(queue, build_jobs(settings, queue), SCHEDULES)
+    run_job_process(runner=runner, queue=queue, database_url=database_url)
 
 
 @cli.command()
@@ -316,7 +336,22 @@ def opened_prompts() -> Iterator[PromptService]:
             database.dispose()
 
 
+@contextmanager
+def opened_queue() -> Iterator[JobQueue]:
+    """For `dialtrace jobs`."""
+    from .db.engine import Database
+    from .jobs.service import JobQueue
+
+    with any_database(begin("jobs")) as url:
+        database = Database(url, pool_size=1)
+        try:
+            yield JobQueue(database)
+        finally:
+            database.dispose()
+
+
 cli.add_command(prompt_group(opened_prompts))
+cli.add_command(jobs_group(opened_queue))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
 cli.add_command(events_group(begin, api_client))

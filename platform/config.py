@@ -228,7 +228,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Address for Prometheus of the process that is started (worker, monitor, agent, up). Empty: none. The API has "
         "/metrics of its own. What `dialtrace up` starts follows on the next ports: agent, monitor, then each worker, "
-        "then the asker of web hooks.",
+        "then the asker of web hooks, the prover of numbers, the stream of live calls and the jobs.",
     ),
     Setting(
         "DIALTRACE_SECRET_KEY",

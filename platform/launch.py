@@ -226,7 +226,7 @@ def node_spec(
 
 
 def control_specs(settings: Settings, environment: dict[str, str]) -> list[ChildSpec]:
-    """API, agent, workers, monitor and the asker of web hooks."""
+    """API, agent, workers, monitor, the asker of web hooks, the stream of live calls and the jobs."""
     api_host, api_port = settings.api_listen
     workers = [
         ChildSpec(
@@ -276,6 +276,14 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             kind="live",
             argv=[*PROGRAM, "live"],
             environment={**environment, **metrics_of(settings, 5 + len(workers))},
+            notifies=True,
+        ),
+        ChildSpec(
+            name="jobs",
+            kind="jobs",
+            argv=[*PROGRAM, "work", "jobs"],
+            environment={**environment, **metrics_of(settings, 6 + len(workers))},
+            stop_timeout_s=30,
             notifies=True,
         ),
         *([proofs_spec(settings, environment)] if settings["DIALTRACE_PROOFS_PER_DAY"] else []),

@@ -201,3 +201,26 @@ NUMBER_PROOF_OLDEST_SECONDS = Gauge(
     "dialtrace_number_proof_oldest_seconds", "Age of the oldest last proof among numbers that were ever proven."
 )
 NUMBERS_NEVER_PROVEN = Gauge("dialtrace_numbers_never_proven", "Numbers in service that no test call has proven.")
+
+# --- jobs ---
+JOBS_ENDED = Counter(
+    "dialtrace_jobs_ended_total",
+    "Runs of jobs, by name and what they came to: done, to be tried again, put off, given up.",
+    ["job", "outcome"],
+)
+JOB_SECONDS = Histogram(
+    "dialtrace_job_seconds",
+    "One run of a job.",
+    ["job"],
+    buckets=(0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 1800, 7200),
+)
+JOBS_WAITING = Gauge("dialtrace_jobs_waiting", "Jobs in the queue that are due, as each job process sees it.", ["job"])
+JOBS_OLDEST_SECONDS = Gauge("dialtrace_jobs_oldest_seconds", "Age of the oldest job that is due.", ["job"])
+JOBS_RUNNING = Gauge("dialtrace_jobs_running", "Jobs that run, in whichever process.", ["job"])
+JOBS_FAILED = Gauge("dialtrace_jobs_failed", "Jobs that were given up and that somebody must look at.", ["job"])
+JOBS_RESCUED = Counter(
+    "dialtrace_jobs_rescued_total", "Jobs whose process was killed, so that they wait again.", ["job"]
+)
+JOB_PASSES_FAILED = Counter(
+    "dialtrace_job_passes_failed_total", "Times that the queue could not be read or looked after.", ["what"]
+)

@@ -16,6 +16,8 @@ from .config import Settings
 from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
 from .decisions.service import DecisionService, HookSecrets
+from .jobs.model import Kind, Schedule
+from .jobs.service import JobQueue
 from .live.service import LiveService
 from .messages.service import MessageService
 from .numbers.service import NumberService
@@ -113,6 +115,15 @@ def build_api_services(settings: Settings) -> ApiServices:
         secret_key=settings["DIALTRACE_SECRET_KEY"],
         proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
     )
+
+
+#: What comes by itself. Never two of one schedule at a time; times are UTC.
+SCHEDULES: tuple[Schedule, ...] = (Schedule(name="tidy-jobs", cron="17 3 * * *", job="jobs.tidy"),)
+
+
+def build_jobs(_settings: Settings, queue: JobQueue) -> tuple[Kind, ...]:
+    """Every job by name, with what runs for it (docs/howto/jobs.md)."""
+    return (Kind(name="jobs.tidy", handler=queue.tidy),)
 
 
 def operator_key(database_url: str, data_dir: Path) -> str:

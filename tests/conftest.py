@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from dialtrace.db.embedded import start_embedded
 from dialtrace.db.engine import Database, driver_url
+from dialtrace.db.job_schema import TABLES as JOB_TABLES
 from dialtrace.db.migrate import upgrade
 from dialtrace.db.tables import OPERATOR_AGENCY, metadata
 
@@ -151,6 +152,8 @@ def _empty(engine: Engine) -> None:
                 continue  # its one row is made with the database
             kept = f" WHERE agency_id <> '{OPERATOR_AGENCY}'" if table.name in {"agencies", "clients"} else ""
             connection.exec_driver_sql(f"DELETE FROM {table.name}{kept}")
+        for name in JOB_TABLES:
+            connection.exec_driver_sql(f"DELETE FROM {name}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -29,6 +29,23 @@ def driver_url(url: str | URL) -> URL:
     return make_url(url).set(drivername="postgresql+psycopg2")
 
 
+def libpq_url(url: str) -> str:
+    """The address as the server's own library reads it, for a driver other than ours."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def session_options(role: str, *, statement_timeout_ms: int) -> dict[str, Any]:
+    """How every connection is made, by any driver over libpq: in a role, and bounded in every way."""
+    return {
+        "options": f"-c role={role} -c statement_timeout={statement_timeout_ms}"
+        f" -c lock_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+        # The server cannot cancel what it never received: a silent network is noticed on our side.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+    }
+
+
 def tenant_settings(agency_id: UUID | str, client_id: UUID | str | None) -> str:
     """The literal that opens a tenant's transaction. Both are parsed as UUIDs first, so nothing else can get in;
     raises ValueError."""
@@ -62,12 +79,7 @@ class Database:
             "connect_args": {
                 "application_name": "dialtrace",
                 "connect_timeout": connect_timeout_s,
-                "options": f"-c role={role} -c statement_timeout={statement_timeout_ms}"
-                f" -c lock_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
-                # The server cannot cancel what it never received: a silent network is noticed on our side.
-                "keepalives_idle": 5,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
+                **session_options(role, statement_timeout_ms=statement_timeout_ms),
                 "tcp_user_timeout": statement_timeout_ms + 1_000 * connect_timeout_s,
             },
         }

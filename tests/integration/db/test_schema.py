@@ -54,12 +54,14 @@ def empty_url(database_server):
 def shape_of(url):
     engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
-        return {tuple(row) for row in connection.exec_driver_sql(SHAPE) if row[1] != "alembic_version"}
+        rows = [tuple(row) for row in connection.exec_driver_sql(SHAPE)]
+        return {row for row in rows if row[1] != "alembic_version" and not row[1].startswith("procrastinate_")}
 
 
 def is_ours(object_, name, type_, reflected, compare_to):
-    """Partitions are made by a function, and Alembic's own table is its own."""
-    return not (type_ == "table" and (name == "alembic_version" or name.startswith(("calls_", "legs_"))))
+    """Partitions are made by a function, and the tables of Alembic and of procrastinate are theirs."""
+    others = ("calls_", "legs_", "procrastinate_")
+    return not (type_ == "table" and (name == "alembic_version" or name.startswith(others)))
 
 
 def test_given_a_migrated_database_then_alembic_finds_no_difference_to_the_tables(owner_engine):

@@ -77,6 +77,13 @@ HOLDINGS: Mapping[str, Held] = {
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
     "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version"),
+    # A job's arguments are ids, dates and short words; jobs.model refuses what looks like a person's.
+    "procrastinate_events": nobody("at id job_id type"),
+    "procrastinate_jobs": nobody(
+        "abort_requested args attempts id lock priority queue_name queueing_lock scheduled_at status task_name worker_id"
+    ),
+    "procrastinate_periodic_defers": nobody("defer_timestamp id job_id periodic_id task_name"),
+    "procrastinate_workers": nobody("id last_heartbeat"),
     "prompts": tenants("wav name text_sha256 sha256", other="agency_id kind language voice duration_ms created_at"),
     "published_flows": tenants("compiled", other="flow_id agency_id version telephones changed_xid"),
     "queue_entries": nobody("agency_id call_id client_id flow_id step node targets reserve_s joined_at state target_id reserved_until woken_at held_until offers"),

@@ -80,6 +80,7 @@ test-postgres15: setup ## the tests on Debian's PostgreSQL 15
 docs: setup ## make the pages that come from the code
 	$(BIN)/dialtrace settings --markdown > docs/settings.md
 	$(BIN)/dialtrace events schemas --markdown > docs/events.md
+	$(BIN)/python -m dialtrace.cdr.field_list > docs/cdr-fields.md
 
 .PHONY: lock
 lock: setup ## resolve the ranges of setup.py anew into requirements.lock, with hashes

@@ -81,6 +81,7 @@ def run_embedded(
             event_socket_port=event_socket[1], event_socket_password=password, spool=spool.absolute(), worker=worker,
             rtp_first=int(first), rtp_last=int(last), max_calls=max_calls,
             test_token=os.environ.get("DIALTRACE_NODE_TEST_TOKEN", ""),
+            edges=os.environ.get("DIALTRACE_NODE_EDGES", "") or "none",
         )
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from importlib.resources import files
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -54,21 +54,23 @@ def freeswitch_spec(
     rtp: tuple[int, int],
     max_calls: int,
     carriers: Sequence[str] = LOOPBACK_ONLY,
+    edges: Sequence[str] = (),
     test_token: str = "",
 ) -> ChildSpec:
     """The process of one FreeSWITCH. Makes ``run_folder`` (readable by its owner only) and the spool's folders.
 
     ``rtp`` is the first and the last RTP port, ``worker`` the HOST:PORT of the call workers, ``carriers`` the networks
-    that may send calls, ``test_token`` the secret of test calls. Raises NodeNotLaunchable with what to mend.
+    that may send calls, ``edges`` the addresses whose word on a caller's signature counts, ``test_token`` the secret of
+    test calls. Raises NodeNotLaunchable with what to mend.
     """
-    _check(node, binary, rtp, max_calls, carriers)
+    _check(node, binary, rtp, max_calls, carriers, edges)
     prepare_folders(run_folder, node.spool)
     return ChildSpec(
         name=node.name,
         kind="node",
         argv=command(binary, run_folder, node.spool),
         environment=environment(node, worker=worker, rtp=rtp, max_calls=max_calls, carriers=carriers)
-        | {"DIALTRACE_NODE_TEST_TOKEN": test_token or NO_TEST_TOKEN},
+        | {"DIALTRACE_NODE_TEST_TOKEN": test_token or NO_TEST_TOKEN, "DIALTRACE_NODE_EDGES": "|".join(edges) or "none"},
         ready=lambda: (
             logs_in(node.event_socket_address, node.event_socket_password) and options_status(node.sip_address) == 200
         ),
@@ -125,7 +127,14 @@ def environment(
     }
 
 
-def _check(node: NodeSettings, binary: Path, rtp: tuple[int, int], max_calls: int, carriers: Sequence[str]) -> None:
+def _check(
+    node: NodeSettings,
+    binary: Path,
+    rtp: tuple[int, int],
+    max_calls: int,
+    carriers: Sequence[str],
+    edges: Sequence[str],
+) -> None:
     if not (binary.is_file() and os.access(binary, os.X_OK)):
         raise NodeNotLaunchable(f"{binary} is no program; name the freeswitch binary")
     if node.event_socket_address[0] not in ("127.0.0.1", "localhost"):
@@ -144,6 +153,11 @@ def _check(node: NodeSettings, binary: Path, rtp: tuple[int, int], max_calls: in
             ip_network(network)
         except ValueError as fault:
             raise NodeNotLaunchable(f"{node.name}: carrier {network!r}: {fault}") from fault
+    for edge in edges:
+        try:
+            ip_address(edge)
+        except ValueError as fault:
+            raise NodeNotLaunchable(f"{node.name}: edge {edge!r}: {fault}") from fault
 
 
 def logs_in(address: tuple[str, int], password: str) -> bool:

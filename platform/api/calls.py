@@ -12,6 +12,7 @@ from pydantic import Field
 from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
 from ..recording.model import Recording
 from .auth import EVERYBODY, Asked
+from .call_parts import AttestationAnswer, CostAnswer, MediaAnswer, show_attestation, show_cost, show_media
 from .endpoint import endpoint
 from .fields import Answer, Id, Moment, MomentIn, PhoneFilter
 from .owners import OwnedQuery
@@ -32,6 +33,10 @@ Cause = Annotated[str | None, Field(description="The switch's name for why it en
 Q850 = Annotated[int | None, Field(description="The same as a number of ITU-T Q.850.", examples=[16])]
 SipStatus = Annotated[int | None, Field(description="The final SIP status.", examples=[200])]
 Codec = Annotated[str | None, Field(examples=["PCMA"])]
+Q850Name = Annotated[
+    str | None, Field(description="That number's name in ITU-T Q.850.", examples=["normal call clearing"])
+]
+HangupSide = Literal["caller", "target", "platform", "unknown"]
 SipCallId = Annotated[
     str | None, Field(description="`Call-ID` of the SIP dialog.", examples=["3848276298220188511@edge"])
 ]
@@ -78,11 +83,23 @@ class CallAnswer(Answer):
     duration_ms: Ms
     ring_ms: Ms
     talk_ms: Ms
-    billed_ms: Ms
+    billed_ms: Annotated[
+        int | None,
+        Field(description="From the platform's answer to the end, from microsecond stamps.", examples=[16_480]),
+    ]
+    pdd_ms: Annotated[
+        int | None, Field(description="From the INVITE to ringing, early media or answer.", examples=[182])
+    ]
+    hold_ms: Annotated[int | None, Field(description="Held by the caller's telephone; null: never.", examples=[None])]
+    queue_ms: Annotated[
+        int | None,
+        Field(description="In queues, until connected, gone on or given up; null: in none.", examples=[None]),
+    ]
     target_id: Annotated[UUID | None, Field(description="The target that answered.")]
-    hangup_side: Literal["caller", "target", "platform", "unknown"]
+    hangup_side: HangupSide
     hangup_cause: Cause
     cause_q850: Q850
+    q850_name: Q850Name
     sip_status: SipStatus
     flow_id: UUID | None
     flow_version: int | None
@@ -95,6 +112,24 @@ class CallAnswer(Answer):
     node: Node
     codec: Codec
     sip_call_id: SipCallId
+    mos: Annotated[
+        float | None, Field(description="Of what came from the caller; the details are in `media`.", examples=[4.35])
+    ]
+    attestation: AttestationAnswer | None
+    diversion: Annotated[
+        str | None,
+        Field(
+            description="The Diversion header as it came: who had been called before.",
+            examples=["<sip:+442079460124@carrier.example>;reason=unconditional"],
+        ),
+    ]
+    diverted_from: Annotated[
+        str | None, Field(description="Its number, where it is written in E.164.", examples=["+442079460124"])
+    ]
+    spam_score: Annotated[
+        int | None, Field(description="0 (none) to 100, as the flow saw it; null: nobody scored it.", examples=[0])
+    ]
+    cost: Annotated[CostAnswer | None, Field(description="null until the call was priced.", examples=[None])]
     recording: Annotated[
         RecordingState,
         Field(
@@ -142,11 +177,23 @@ class LegAnswer(Answer):
     ended_at: Moment | None
     ring_ms: Ms
     talk_ms: Ms
+    pdd_ms: Annotated[int | None, Field(description="From our INVITE to a sign of life.", examples=[96])]
+    hold_ms: Annotated[int | None, Field(description="Held by the target; null: never.", examples=[None])]
+    hangup_side: Annotated[HangupSide | None, Field(description="Who ended this leg.", examples=["target"])]
     hangup_cause: Cause
     cause_q850: Q850
+    q850_name: Q850Name
     sip_status: SipStatus
+    trunk: Annotated[str | None, Field(description="Of a telephone number: the trunk it went by.", examples=[None])]
     codec: Codec
     sip_call_id: SipCallId
+    media: MediaAnswer | None
+
+
+class MoveAnswer(Answer):
+    """A caller who was connected was moved on to another target."""
+
+    at: Moment
 
 
 class RecordingAnswer(Answer):
@@ -177,6 +224,9 @@ class CallDetailAnswer(CallAnswer):
     """A call's record with its legs and recordings."""
 
     caller_raw: Annotated[str | None, Field(description="The caller as the carrier sent it.", examples=["02079460999"])]
+    media: Annotated[MediaAnswer | None, Field(description="What came from the caller; null: there never was sound.")]
+    moves: Annotated[list[MoveAnswer], Field(description="When a caller who was talking was moved on.", examples=[[]])]
+    core_uuid: Annotated[UUID | None, Field(description="Which run of the node's switch had the call.")]
     trail: Annotated[list[StepAnswer], Field(description="The steps of the flow that ran, in their order.")]
     legs: list[LegAnswer]
     recordings: list[RecordingAnswer]
@@ -189,11 +239,17 @@ class CallList(Listed[CallAnswer]):
     """A page of calls."""
 
 
+#: Members of an answer that are no fields of the record.
+_MADE_HERE = {"recording", "consent", "tags", "variables", "attestation", "cost"}
+
+
 def _call_members(call: Call, recording: RecordingState) -> dict[str, Any]:
-    names = CallAnswer.model_fields.keys() - {"recording", "consent", "tags", "variables"}
+    names = CallAnswer.model_fields.keys() - _MADE_HERE
     facts = call.facts
     return {name: getattr(call, name) for name in names} | {
         "recording": recording,
+        "attestation": show_attestation(call),
+        "cost": show_cost(call),
         "consent": facts.get("consent"),
         "tags": facts.get("tags", []),
         "variables": facts.get("variables", {}),
@@ -210,6 +266,9 @@ def show_detail(detail: CallDetail) -> CallDetailAnswer:
     return CallDetailAnswer(
         **_call_members(call, state_of([row.state for row in detail.recordings])),
         caller_raw=call.caller_raw,
+        core_uuid=call.core_uuid,
+        media=show_media(call),
+        moves=[MoveAnswer(**move) for move in call.facts.get("moves", [])],
         trail=[StepAnswer(**step) for step in call.facts.get("trail", [])],
         legs=[_show_leg(leg) for leg in detail.legs],
         recordings=[_show_recording(row) for row in detail.recordings],
@@ -218,7 +277,8 @@ def show_detail(detail: CallDetail) -> CallDetailAnswer:
 
 
 def _show_leg(leg: Leg) -> LegAnswer:
-    return LegAnswer.model_validate(leg)
+    told = {name: getattr(leg, name) for name in LegAnswer.model_fields.keys() - {"media"}}
+    return LegAnswer.model_validate(told | {"media": show_media(leg)})
 
 
 def _show_recording(row: Recording) -> RecordingAnswer:

@@ -17,7 +17,7 @@ MOST_ACTIONS = 100
 MOST_BYTES = 14_000
 
 _APPLICATION = re.compile(r"[a-z_]{1,40}")
-_VARIABLE = re.compile(r"[a-z_]{1,60}", re.IGNORECASE)
+_VARIABLE = re.compile(r"[a-z_][a-z0-9_.-]{0,79}", re.IGNORECASE)
 _FACT = re.compile(r"[A-Za-z0-9_.,@:*#-]{1,2000}")
 # Printable ASCII without quotes, dollar, backslash and the separator: nothing to expand, quote, unescape or split on.
 _DATA = re.compile(r"[ !#%&(-\[\]-}]*")

@@ -224,11 +224,13 @@ class Program:
 
     # --- how it ends ---
 
-    def wait_for(self, name: str, result: str) -> None:
-        """Before an action that may bring a result: where the call then stands. An empty result is none."""
+    def wait_for(self, name: str, result: str, *, queue: bool = False) -> None:
+        """Before an action that may bring a result: where the call then stands. An empty result is none. ``queue``: the
+        record is to count the time at this step as one of a queue."""
         self._write_trail()
         self.arm()
-        self.set_variables([("dialtrace_step", name), ("dialtrace_result", result)])
+        more = [(f"dialtrace_q_{name}", "yes")] if queue else []
+        self.set_variables([("dialtrace_step", name), ("dialtrace_result", result), *more])
 
     def resume(self) -> None:
         """Asks a worker what follows."""

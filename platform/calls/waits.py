@@ -85,7 +85,7 @@ def _queue(program: Program, name: str, step: CompiledQueue) -> str | None:
 def _hold(program: Program, name: str, step: CompiledQueue, place: QueuePlace, left_s: int) -> None:
     wait_s = min(left_s, step.announce_every_s or left_s)
     program.answer()
-    _wait_at_most(program, name, wait_s, TIMEOUT if wait_s == left_s else STILL)
+    _wait_at_most(program, name, wait_s, TIMEOUT if wait_s == left_s else STILL, queue=True)
     if step.announcements:
         told = place.position if step.announce_position and place.position is not None else 0
         program.act("playback", program.sound(step.announcements[told if told < len(step.announcements) else 0]))
@@ -101,7 +101,7 @@ def _ring_kept(program: Program, name: str, step: CompiledQueue, target_id: UUID
         ring_with_music(program, step)
         return step.otherwise
     program.ring(kept, dialled_by(program, step), tone=program.ringing_sound(step.music))
-    program.wait_for(name, MISSED)
+    program.wait_for(name, MISSED, queue=True)
     program.resume()
     return OVER
 
@@ -117,9 +117,9 @@ def _webhook(program: Program, name: str, step: CompiledWebhook) -> str | None:
     return OVER
 
 
-def _wait_at_most(program: Program, name: str, seconds: int, result: str) -> None:
+def _wait_at_most(program: Program, name: str, seconds: int, result: str, *, queue: bool = False) -> None:
     """Whoever ends the wait sets another result before (uuid_transfer by the node's monitor)."""
-    program.wait_for(name, result)
+    program.wait_for(name, result, queue=queue)
     program.act("sched_transfer", f"+{seconds} {RESUME}")
 
 

@@ -13,13 +13,25 @@ from datetime import datetime
 from typing import Any, cast
 
 from ..recording.model import parse_file_name
+from .attestation import Attested, read_attestation
 from .causes import outcome_of, sip_status_of
 from .fields import Fields, as_uuid
-from .flow_facts import is_test, read_flow_facts
-from .media import read_media
+from .flow_facts import is_test, queue_ms, read_flow_facts
+from .media import Heard, read_media
 from .model import CallFacts, DecidedBy, HangupSide, Outcome
-from .moments import bridged_of, codec_of, milliseconds, q850_of, ring_end, ringing_of, started_of
-from .numbering import caller_e164, dialled_e164
+from .moments import (
+    bridged_of,
+    bridged_spans,
+    codec_of,
+    first_of,
+    hold_ms_of,
+    milliseconds,
+    q850_of,
+    ring_end,
+    ringing_of,
+    started_of,
+)
+from .numbering import caller_e164, dialled_e164, diverted_number
 from .text import clean_text
 
 MAX_LEGS = 200
@@ -53,6 +65,9 @@ def read_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
     caller_name = fields.caller_profile("caller_id_name") or fields.text("sip_from_display")
     withheld = _is_withheld(fields)
     caller_raw = clean_text(raw_caller, limit=128) if raw_caller else None
+    codec = codec_of(fields)
+    heard, attested, diversion = read_media(fields, codec), read_attestation(fields), _diversion(fields)
+    flow = read_flow_facts(fields)
     return CallFacts(
         id=call_id,
         agency_id=fields.uuid("dialtrace_agency"),
@@ -76,20 +91,33 @@ def read_call(fields: Fields, call_id: uuid.UUID, node: str) -> CallFacts:
         ended_at=ended,
         duration_ms=milliseconds(started, ended),
         ring_ms=milliseconds(ringing, ring_end(ringing, connected, answered, ended)),
-        talk_ms=milliseconds(connected, ended),
+        talk_ms=_talk_ms(fields, connected, ended),
         billed_ms=milliseconds(answered, ended),
         hangup_cause=cause,
         cause_q850=q850_of(fields, cause),
         sip_status=200 if answered else sip_status_of(cause),
         hangup_side=_call_hangup_side(fields, connected),
-        codec=codec_of(fields),
+        codec=codec,
         sip_call_id=fields.text("sip_call_id", limit=256),
+        pdd_ms=milliseconds(started, first_of(ringing, answered)),
+        hold_ms=hold_ms_of(fields),
+        queue_ms=queue_ms(fields, flow.get("trail", []), connected=connected, ended=ended),
+        loss_percent=heard.loss_percent,
+        jitter_ms=heard.jitter_ms,
+        r_factor=heard.r_factor,
+        mos=heard.mos,
+        verstat=attested.verstat,
+        attestation=attested.attestation,
+        attested_by=attested.by,
+        diversion=diversion,
+        diverted_from=diverted_number(diversion),
+        spam_score=fields.integer("dialtrace_spam"),
         should_record=fields.word("dialtrace_record") == "yes",
         legs_expected=len(_originated(fields)),
         connected_leg_id=_connected_leg(fields) if connected else None,
         segments=_segments(fields, call_id),
         is_test=is_test(fields),
-        facts=_call_facts(fields) | read_flow_facts(fields),
+        facts=_call_facts(fields, heard, attested) | flow,
     )
 
 
@@ -118,6 +146,26 @@ def _connected(fields: Fields, answered: datetime | None) -> datetime | None:
     if causes and not {"NONE", "SUCCESS"} & set(causes):
         return None
     return max(bridged, answered)
+
+
+def _talk_ms(fields: Fields, connected: datetime | None, ended: datetime | None) -> int | None:
+    """From the connection to the end; of a caller who was moved to another target, the time with either."""
+    if connected is None:
+        return None
+    spans = bridged_spans(fields)
+    if len(spans) < 2:
+        return milliseconds(connected, ended)
+    return sum(milliseconds(max(begun, connected), max(until, connected)) or 0 for begun, until in spans)
+
+
+def _moves(fields: Fields) -> list[dict[str, str]]:
+    """When a caller who was connected was moved on (`uuid_transfer`): every bridge but the last ended so."""
+    return [{"at": until.isoformat()} for _, until in bridged_spans(fields)[:-1]]
+
+
+def _diversion(fields: Fields) -> str | None:
+    """The switch keeps the last `Diversion` header of several (sofia.c, sofia_handle_sip_i_invite)."""
+    return fields.text("sip_h_Diversion", limit=512)
 
 
 def _decided_by(fields: Fields) -> DecidedBy:
@@ -206,7 +254,7 @@ def _segments(fields: Fields, call_id: uuid.UUID) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _call_facts(fields: Fields) -> dict[str, Any]:
+def _call_facts(fields: Fields, heard: Heard, attested: Attested) -> dict[str, Any]:
     attempts = [as_uuid(item.strip()) for item in (fields.text("dialtrace_attempts", limit=8192) or "").split(",")]
     facts: dict[str, Any] = {
         "source": "event" if fields.cdr.get("source") == "event" else None,
@@ -220,12 +268,12 @@ def _call_facts(fields: Fields) -> dict[str, Any]:
         "hangup_disposition": fields.word("sip_hangup_disposition"),
         "target_cause": _last_target_cause(fields),
         "reason": fields.text("sip_reason", limit=256),
-        "diversion": fields.text("sip_h_Diversion", limit=512),
-        "attestation": fields.word("sip_verstat") or fields.word("sip_h_P-Attestation-Indicator"),
-        "hold_ms": (fields.number("hold_accum_usec") or 0) // 1000 or None,
+        "attestation_claimed": attested.claimed,
+        "origid": attested.origid,
+        "moves": _moves(fields),
         "record_ms": fields.integer("record_ms"),
         "record_completion": fields.word("record_completion_cause"),
         "network_address": fields.text("sip_network_ip", limit=64),
-        "media": read_media(fields),
+        "media": heard.counts,
     }
     return {name: value for name, value in facts.items() if value not in (None, [], {})}

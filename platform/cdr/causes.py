@@ -25,6 +25,33 @@ Q850: Final[dict[str, int]] = {
     "INTERWORKING": 127,
 }  # fmt: skip
 
+#: What ITU-T Q.850 calls these numbers.
+Q850_NAMES: Final[dict[int, str]] = {
+    1: "unallocated number", 2: "no route to transit network", 3: "no route to destination", 6: "channel unacceptable",
+    7: "call awarded and delivered", 16: "normal call clearing", 17: "user busy", 18: "no user responding",
+    19: "no answer from user", 20: "subscriber absent", 21: "call rejected", 22: "number changed",
+    23: "redirection to new destination", 25: "exchange routing error", 27: "destination out of order",
+    28: "invalid number format", 29: "facility rejected", 30: "response to status enquiry", 31: "normal, unspecified",
+    34: "no circuit available", 38: "network out of order", 41: "temporary failure",
+    42: "switching equipment congestion", 43: "access information discarded", 44: "requested circuit not available",
+    45: "pre-empted", 50: "facility not subscribed", 52: "outgoing calls barred", 54: "incoming calls barred",
+    57: "bearer capability not authorized", 58: "bearer capability not available",
+    63: "service or option not available", 65: "bearer capability not implemented", 66: "channel type not implemented",
+    69: "facility not implemented", 79: "service or option not implemented", 81: "invalid call reference",
+    88: "incompatible destination", 95: "invalid message, unspecified",
+    96: "mandatory information element is missing", 97: "message type non-existent or not implemented",
+    98: "message not compatible with call state or message type non-existent",
+    99: "information element non-existent or not implemented", 100: "invalid information element contents",
+    101: "message not compatible with call state", 102: "recovery on timer expiry",
+    103: "parameter non-existent or not implemented, passed on", 111: "protocol error", 127: "interworking",
+}  # fmt: skip
+
+
+def q850_name(number: int | None) -> str | None:
+    """The name of a cause in ITU-T Q.850; None for the switch's own causes, which have no number there."""
+    return Q850_NAMES.get(number or 0)
+
+
 #: What FreeSWITCH sends to the caller for a cause (reference/contracts/10 §3); everything else is 480.
 SIP_STATUS: Final[dict[str, int]] = {
     "UNALLOCATED_NUMBER": 404, "NO_ROUTE_TRANSIT_NET": 404, "NO_ROUTE_DESTINATION": 404, "USER_BUSY": 486,

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from ..recording.model import Recording
-from .explain_texts import Q850_NAMES, TEXTS
-from .model import CallDetail, Leg
+from .causes import q850_name
+from .explain_texts import TEXTS
+from .model import Call, CallDetail, Leg
 
 LANGUAGES = tuple(TEXTS)
 
@@ -116,8 +117,11 @@ class _Teller:
         yield from self._steps()
         yield from self._answer()
         yield from self._legs()
+        yield from self._waits()
         yield from self._flow_words()
+        yield from self._sound()
         yield from self._end()
+        yield from self._cost()
         yield from self._recordings()
         yield from self._events()
 
@@ -133,6 +137,7 @@ class _Teller:
         )
         if call.is_test:
             yield self._told("test_call", call.started_at, {})
+        yield from self._provenance()
         number, client = self._around.number, self._around.client_name or str(call.client_id)
         owner: dict[str, Any] = {"client_id": str(call.client_id), "client": self._around.client_name}
         if call.number_id is None:
@@ -150,6 +155,20 @@ class _Teller:
                 "since": number.created_at.date().isoformat(),
             }
             yield self._told("number_found", call.started_at, data, kind="number", words=words)
+
+    def _provenance(self) -> Told:
+        """What the INVITE told of the way that the call had come."""
+        call, claimed = self._call, self._facts.get("attestation_claimed")
+        if call.diversion:
+            data = {"diversion": call.diversion, "diverted_from": call.diverted_from}
+            words = {"number": call.diverted_from or call.diversion}
+            yield self._told("diverted", call.started_at, data, words=words)
+        if call.verstat or claimed:
+            data = {"verstat": call.verstat, "level": call.attestation, "verified_by": call.attested_by}
+            words = {"by": self._word("by", call.attested_by or "other"), "level": call.attestation or "–"}
+            words |= {"claimed": claimed or "–"}
+            code = f"verstat.{call.verstat or 'claimed'}"
+            yield self._told(code, call.started_at, data | {"claimed": claimed}, kind="attestation", words=words)
 
     def _decision(self) -> Told:
         call = self._call
@@ -185,11 +204,11 @@ class _Teller:
         if not over and not blocked and not refused and decided != "none":
             code = "limits_passed" if decided == "worker" else "limits_not_asked"
             yield self._told(code, at, {"held": False}, kind="limits")
-        if "spam_score" in facts:
+        if self._call.spam_score is not None:
             rules = facts.get("spam_rules", [])
             listed = ", ".join(f"{rule['rule']} {rule['weight']:+d}" for rule in rules)
             made_of = self._texts["spam.rules"].format(rules=listed) if rules else ""
-            data = {"score": facts["spam_score"], "rules": rules}
+            data = {"score": self._call.spam_score, "rules": rules}
             yield self._told("spam", at, data, kind="spam", words={"rules": made_of})
         if refused:
             reason = self._word("refused", refused, reason=refused)
@@ -207,6 +226,34 @@ class _Teller:
         call = self._call
         if call.answered_at:
             yield self._told("answered", call.answered_at, {"after_ms": self._since_start(call.answered_at)})
+
+    def _waits(self) -> Told:
+        """Times that have no moment of their own stand where they were over at the latest."""
+        call = self._call
+        if call.queue_ms is not None:
+            when = call.connected_at or call.ended_at
+            yield when, self._told("queued", None, {"queue_ms": call.queue_ms}, kind="queue")[1]
+        for side, hold_ms in (("caller", call.hold_ms), *(("target", leg.hold_ms) for leg in self._detail.legs)):
+            if hold_ms is not None:
+                data = {"side": side, "hold_ms": hold_ms}
+                words = {"side": self._texts[f"side.{side}"]}
+                yield call.ended_at, self._told("held", None, data, kind="hold", words=words)[1]
+        for move in self._facts.get("moves", []):
+            yield self._told("moved", datetime.fromisoformat(move["at"]), {"at": move["at"]}, kind="move")
+
+    def _sound(self) -> Told:
+        """How either side could be heard; nothing where there was too little to judge."""
+        sides: list[tuple[str, Call | Leg]] = [("caller", self._call)]
+        sides += [("target", leg) for leg in self._detail.legs]
+        for side, one in sides:
+            media = one.facts.get("media", {})
+            data: dict[str, Any] = {"side": side, "mos": one.mos, "r_factor": one.r_factor}
+            data |= {"loss_percent": one.loss_percent, "jitter_ms": one.jitter_ms}
+            words = {"side": self._texts[f"side.{side}"]}
+            if media.get("no_audio_in"):
+                yield one.ended_at, self._told("silent", None, data, kind="sound", words=words)[1]
+            elif one.mos is not None:
+                yield one.ended_at, self._told("sound", None, data, words=words)[1]
 
     def _legs(self) -> Told:
         last = self._call.started_at
@@ -227,9 +274,9 @@ class _Teller:
             "target_id": str(leg.target_id) if leg.target_id else None,
             "target": self._around.targets.get(leg.target_id) if leg.target_id else None,
             "left_because": why,
-            "q850_name": Q850_NAMES.get(leg.cause_q850 or 0),
+            "q850_name": q850_name(leg.cause_q850),
         }
-        names = ("address", "outcome", "ring_ms", "talk_ms", "sip_status", "cause_q850", "hangup_cause")
+        names = ("address", "outcome", "ring_ms", "talk_ms", "sip_status", "cause_q850", "hangup_cause", "hangup_side")
         data |= {name: getattr(leg, name) for name in names}
         rang = "leg.silent" if leg.ring_ms is None else "leg.rang"
         words = {
@@ -268,7 +315,7 @@ class _Teller:
             return
         data = {"outcome": call.outcome, "side": call.hangup_side, "duration_ms": call.duration_ms}
         data |= {"talk_ms": call.talk_ms, "hangup_cause": call.hangup_cause, "cause_q850": call.cause_q850}
-        data |= {"q850_name": Q850_NAMES.get(call.cause_q850 or 0), "sip_status": call.sip_status}
+        data |= {"q850_name": q850_name(call.cause_q850), "sip_status": call.sip_status}
         talked = self._texts["talked"].format(talk_ms=call.talk_ms) if call.connected_at else ""
         words = {
             "side": self._texts[f"side.{call.hangup_side}"],
@@ -278,6 +325,12 @@ class _Teller:
             "sip": _bracketed(_sip(call.sip_status)),
         }
         yield self._told("ended", call.ended_at, data, kind="end", words=words)
+
+    def _cost(self) -> Told:
+        call = self._call
+        if call.cost is not None:
+            data = {"amount": str(call.cost), "currency": call.cost_currency, "revision": call.cost_revision}
+            yield call.ended_at, self._told("cost", None, data)[1]
 
     def _recordings(self) -> Told:
         end = self._call.ended_at or self._call.started_at
@@ -337,7 +390,7 @@ def _q850(number: int | None, cause: str | None) -> list[str]:
     """The number of Q.850 with its name, and the switch's own word."""
     if number is None:
         return [cause] if cause else []
-    name = Q850_NAMES.get(number)
+    name = q850_name(number)
     return [f"Q.850 {number}" + (f" {name}" if name else "") + (f", {cause}" if cause else "")]
 
 

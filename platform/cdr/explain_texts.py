@@ -12,6 +12,11 @@ ENGLISH: Final[Mapping[str, str]] = {
     # --- whole sentences ---
     "arrived": "{caller} called {number}; node {node} took the call.",
     "test_call": "This was a test call that the installation placed itself: it counts in no report and no bill.",
+    "diverted": "The call had been forwarded here from {number}.",
+    "verstat.TN-Validation-Passed": "{by} verified the caller's signature: good, attestation {level}.",
+    "verstat.TN-Validation-Failed": "{by} verified the caller's signature: it does not hold.",
+    "verstat.No-TN-Validation": "{by} found no signature of the caller that it could verify.",
+    "verstat.claimed": "The carrier claims attestation {claimed}; nobody verified it.",
     "number_found": "The number is {label}of client {client}: {kind}, in the platform since {since}.",
     "number_unknown": "Nobody has the number, so the call is the operator's.",
     "number_gone": "The number was {client}'s; it is not in the platform any more.",
@@ -34,6 +39,12 @@ ENGLISH: Final[Mapping[str, str]] = {
     "variables": "The flow's own variables at the end: {variables}.",
     "leg": "{target} was called{address}: {rang}; {why}{signals}.",
     "attempt_without_leg": "{target} was to be called, but no leg came to be: {cause}.",
+    "queued": "The caller waited {queue_ms} ms in a queue.",
+    "held": "{side} held the call for {hold_ms} ms.",
+    "moved": "The caller was moved on to another target.",
+    "silent": "{side} sent no sound at all.",
+    "sound": "{side} could be heard with a MOS of {mos} (E-model: R {r_factor}; loss {loss_percent} %).",
+    "cost": "The call costs {amount} {currency} (revision {revision}).",
     "connected": "Caller and {target} heard each other, {after_ms} ms after the call began.",
     "recording_stored": "Recording, segment {segment}: stored, {duration_ms} ms, {size_bytes} bytes.",
     "recording_on_node": "Recording, segment {segment}: still on node {node}, on its way to the store.",
@@ -43,6 +54,9 @@ ENGLISH: Final[Mapping[str, str]] = {
     "end_unknown": "Nobody knows how the call ended: its node took it with it.",
     "event": "Event {type} was written to the event log (revision {revision}).",
     # --- words ---
+    "by.switch": "The node",
+    "by.edge": "The edge",
+    "by.other": "Somebody",
     "caller.withheld": "A caller who withheld the number",
     "kind.static": "static",
     "kind.dynamic": "dynamic (leased to one visit at a time)",
@@ -110,17 +124,3 @@ ENGLISH: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 TEXTS: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH}
-
-#: What ITU-T Q.850 calls the numbers that calls come to; the switch's own names stand beside them.
-Q850_NAMES: Final[Mapping[int, str]] = {
-    1: "unallocated number", 2: "no route to transit network", 3: "no route to destination", 6: "channel unacceptable",
-    16: "normal call clearing", 17: "user busy", 18: "no user responding", 19: "no answer from user",
-    20: "subscriber absent", 21: "call rejected", 22: "number changed", 23: "redirection to new destination",
-    25: "exchange routing error", 27: "destination out of order", 28: "invalid number format",
-    29: "facility rejected", 31: "normal, unspecified", 34: "no circuit available", 38: "network out of order",
-    41: "temporary failure", 42: "switching equipment congestion", 44: "requested circuit not available",
-    50: "facility not subscribed", 52: "outgoing calls barred", 54: "incoming calls barred",
-    57: "bearer capability not authorized", 58: "bearer capability not available", 63: "service unavailable",
-    65: "bearer capability not implemented", 79: "service not implemented", 88: "incompatible destination",
-    102: "recovery on timer expiry", 111: "protocol error", 127: "interworking",
-}  # fmt: skip

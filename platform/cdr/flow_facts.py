@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from .fields import Fields, as_list, as_mapping, as_stamp
+from .moments import first_of, milliseconds
 from .text import clean_text
 
 MAX_STEPS = 200
@@ -26,6 +27,9 @@ _STEP = re.compile(
 #: A wait's result until it has another.
 _ASSUMED = frozenset(("timeout", "wait"))
 _RESULT = re.compile(r"[A-Za-z0-9_:.*#+-]{1,64}")
+#: The applications by which a plan adds to the trail; the name under which it says that a step is a queue.
+_SAYING = frozenset(("push", "multiset"))
+_QUEUE = "dialtrace_q_"
 _WORD = re.compile(r"[\w.:-]{1,64}")
 _VARIABLE = re.compile(r"dialtrace_v_([a-z][a-z0-9_]{0,31})")
 _RULE = re.compile(r"([a-z][a-z0-9_]{0,31})[:=](-?[0-9]{1,4})")
@@ -41,7 +45,6 @@ def read_flow_facts(fields: Fields) -> dict[str, Any]:
         "segments_started": fields.integer("dialtrace_segments"),
         "over_limit": fields.word("dialtrace_over"),
         "blocked_by": fields.word("dialtrace_blocked"),
-        "spam_score": fields.integer("dialtrace_spam"),
         "spam_rules": _rules(fields),
     }
     return {name: value for name, value in found.items() if value not in (None, [], {})}
@@ -69,15 +72,51 @@ def _trail(fields: Fields) -> list[dict[str, str]]:
 
 
 def _said(fields: Fields) -> dict[str, datetime]:
-    """What was added to the trail → when."""
+    """What was added to the trail → when: by `push`, or with the other variables that open a plan."""
     ran = as_mapping(fields.cdr.get("app_log")).get("applications")
     found = {}
     for entry in map(as_mapping, ran if isinstance(ran, list) else []):
-        name, _, value = str(entry.get("app_data")).partition("=")
-        moment = as_stamp(entry.get("app_stamp")) if name == "dialtrace_trail" else None
-        if moment is not None and entry.get("app_name") == "push":
-            found[value] = moment
+        moment, data = as_stamp(entry.get("app_stamp")), str(entry.get("app_data"))
+        if moment is None or entry.get("app_name") not in _SAYING:
+            continue
+        for part in data.removeprefix("^^;").split(";"):
+            name, _, value = part.partition("=")
+            if name == "dialtrace_trail":
+                found[value] = moment
     return found
+
+
+def queue_ms(
+    fields: Fields, trail: list[dict[str, str]], *, connected: datetime | None, ended: datetime | None
+) -> int | None:
+    """Milliseconds in queues, the ringing of targets that were kept for the caller among them; None: in none.
+
+    A plan that holds a caller in a queue says so (`dialtrace_q_<step>`). The wait ends when the call goes on to another
+    step, is connected, or ends, whichever is first.
+    """
+    queues = {
+        name.removeprefix(_QUEUE) for name in fields.variables if isinstance(name, str) and name.startswith(_QUEUE)
+    }
+    waits: list[tuple[datetime, datetime | None]] = []
+    begun: datetime | None = None
+    for step in trail:
+        moment = datetime.fromisoformat(step["at"])
+        if step["step"] in queues:
+            begun = begun or moment
+        elif begun is not None:
+            waits.append((begun, moment))
+            begun = None
+    if begun is not None:
+        waits.append((begun, ended))
+    if not waits:
+        return None
+    lengths = [milliseconds(start, first_of(_after(connected, start), end)) for start, end in waits]
+    return sum(length or 0 for length in lengths)
+
+
+def _after(moment: datetime | None, start: datetime) -> datetime | None:
+    """None for what was before: a caller may be connected first and queue after."""
+    return moment if moment is not None and moment >= start else None
 
 
 def _with_last_result(steps: list[dict[str, str]], fields: Fields) -> list[dict[str, str]]:

@@ -14,9 +14,18 @@ from typing import Any, cast
 from .causes import outcome_of
 from .errors import CdrUnreadable
 from .fields import Fields
-from .media import read_media
-from .model import LegFacts, Outcome
-from .moments import bridged_of, codec_of, milliseconds, q850_of, ring_end, ringing_of
+from .media import Heard, read_media
+from .model import HangupSide, LegFacts, Outcome
+from .moments import (
+    bridged_of,
+    codec_of,
+    first_of,
+    hold_ms_of,
+    milliseconds,
+    q850_of,
+    ring_end,
+    ringing_of,
+)
 
 
 def read_leg(fields: Fields, leg_id: uuid.UUID, call_id: uuid.UUID | None) -> LegFacts:
@@ -25,7 +34,8 @@ def read_leg(fields: Fields, leg_id: uuid.UUID, call_id: uuid.UUID | None) -> Le
         raise CdrUnreadable("a leg's CDR does not say which call it belongs to (dialtrace_call, dialtrace_started)")
     answered, bridged, ended = fields.stamp("answer_uepoch"), bridged_of(fields), fields.stamp("end_uepoch")
     connected = max(answered, bridged) if answered and bridged else None
-    ringing, cause = ringing_of(fields), fields.word("hangup_cause")
+    ringing, cause, codec = ringing_of(fields), fields.word("hangup_cause"), codec_of(fields)
+    started, heard = fields.stamp("start_uepoch"), read_media(fields, codec)
     return LegFacts(
         id=leg_id,
         call_id=call_id,
@@ -35,7 +45,7 @@ def read_leg(fields: Fields, leg_id: uuid.UUID, call_id: uuid.UUID | None) -> Le
         target_id=fields.uuid("dialtrace_target"),
         address=_leg_address(fields),
         outcome=_leg_outcome(cause, answered, connected),
-        started_at=fields.stamp("start_uepoch"),
+        started_at=started,
         ringing_at=ringing,
         answered_at=answered,
         connected_at=connected,
@@ -45,9 +55,17 @@ def read_leg(fields: Fields, leg_id: uuid.UUID, call_id: uuid.UUID | None) -> Le
         hangup_cause=cause,
         cause_q850=q850_of(fields, cause),
         sip_status=200 if answered else _leg_sip_status(fields),
-        codec=codec_of(fields),
+        hangup_side=_leg_hangup_side(fields, cause),
+        codec=codec,
         sip_call_id=fields.text("sip_call_id", limit=256),
-        facts=_leg_facts(fields),
+        trunk=fields.word("dialtrace_trunk"),
+        pdd_ms=milliseconds(started, first_of(ringing, answered)),
+        hold_ms=hold_ms_of(fields),
+        loss_percent=heard.loss_percent,
+        jitter_ms=heard.jitter_ms,
+        r_factor=heard.r_factor,
+        mos=heard.mos,
+        facts=_leg_facts(fields, heard),
     )
 
 
@@ -58,6 +76,19 @@ def _leg_outcome(cause: str | None, answered: datetime | None, connected: dateti
     if answered or cause == "LOSE_RACE":
         return "no_answer"
     return cast(Outcome, outcome_of(cause))
+
+
+def _leg_hangup_side(fields: Fields, cause: str | None) -> HangupSide:
+    """Who ended this leg. What the caller does reaches the leg through the bridge, with the caller's own cause; every
+    other end that we sent is the platform's: a timer, another leg that was faster, the plan."""
+    disposition = fields.word("sip_hangup_disposition")
+    if disposition in {"recv_bye", "recv_refuse", "recv_cancel"}:
+        return "target"
+    if cause == "ORIGINATOR_CANCEL":
+        return "caller"
+    if disposition == "send_bye":
+        return "caller" if cause == "NORMAL_CLEARING" and bridged_of(fields) else "platform"
+    return "unknown" if cause is None else "platform"
 
 
 def _leg_sip_status(fields: Fields) -> int | None:
@@ -76,15 +107,13 @@ def _leg_address(fields: Fields) -> str | None:
     return f"sip:{address}" if address and not address.startswith(("sip:", "sips:")) else address
 
 
-def _leg_facts(fields: Fields) -> dict[str, Any]:
+def _leg_facts(fields: Fields, heard: Heard) -> dict[str, Any]:
     answered, bridged = fields.stamp("answer_uepoch"), bridged_of(fields)
     facts: dict[str, Any] = {
-        "trunk": fields.word("dialtrace_trunk"),
         "answered_not_connected": True if answered and not bridged else None,
         "hangup_disposition": fields.word("sip_hangup_disposition"),
         "reason": fields.text("sip_reason", limit=256),
         "failure_phrase": fields.text("sip_invite_failure_phrase", limit=128),
-        "hold_ms": (fields.number("hold_accum_usec") or 0) // 1000 or None,
-        "media": read_media(fields),
+        "media": heard.counts,
     }
     return {name: value for name, value in facts.items() if value not in (None, [], {})}

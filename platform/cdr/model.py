@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
 from ..recording.model import Recording
+from .attestation import Attestation, AttestedBy
+from .causes import q850_name
 
 Outcome = Literal[
     "answered", "no_answer", "busy", "rejected", "caller_cancelled", "unallocated", "unreachable", "congestion",
@@ -65,6 +69,23 @@ class CallFacts:
     hangup_side: HangupSide = "unknown"
     codec: str | None = None
     sip_call_id: str | None = None
+    #: From the INVITE to the first sign of life that the caller got: ringing, early media or an answer.
+    pdd_ms: int | None = None
+    hold_ms: int | None = None
+    #: In queues, until the caller was connected, went on or gave up; None: the call was in none.
+    queue_ms: int | None = None
+    #: What came from the caller's side (media.py).
+    loss_percent: float | None = None
+    jitter_ms: float | None = None
+    r_factor: float | None = None
+    mos: float | None = None
+    verstat: str | None = None
+    attestation: Attestation | None = None
+    attested_by: AttestedBy | None = None
+    #: The `Diversion` header as it came, and its number in E.164.
+    diversion: str | None = None
+    diverted_from: str | None = None
+    spam_score: int | None = None
     should_record: bool = False
     legs_expected: int = 0
     #: Channel UUID of the leg that was connected; its target is known from that leg's own file.
@@ -103,8 +124,17 @@ class LegFacts:
     hangup_cause: str | None = None
     cause_q850: int | None = None
     sip_status: int | None = None
+    hangup_side: HangupSide = "unknown"
     codec: str | None = None
     sip_call_id: str | None = None
+    trunk: str | None = None
+    pdd_ms: int | None = None
+    hold_ms: int | None = None
+    #: What came from the target's side (media.py).
+    loss_percent: float | None = None
+    jitter_ms: float | None = None
+    r_factor: float | None = None
+    mos: float | None = None
     facts: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
 
@@ -152,10 +182,23 @@ class Leg:
     hangup_cause: str | None
     cause_q850: int | None
     sip_status: int | None
+    hangup_side: str
     codec: str | None
     sip_call_id: str | None
+    trunk: str | None
+    pdd_ms: int | None
+    hold_ms: int | None
+    loss_percent: float | None
+    jitter_ms: float | None
+    r_factor: float | None
+    mos: float | None
     facts: Mapping[str, Any]
     revision: int
+
+    @property
+    def q850_name(self) -> str | None:
+        """What ITU-T Q.850 calls ``cause_q850``."""
+        return q850_name(self.cause_q850)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +215,7 @@ class Call:
     caller_raw: str | None
     caller_name: str | None
     node: str
+    core_uuid: uuid.UUID | None
     flow_id: uuid.UUID | None
     flow_version: int | None
     decided_by: str
@@ -192,6 +236,23 @@ class Call:
     hangup_side: str
     codec: str | None
     sip_call_id: str | None
+    pdd_ms: int | None
+    hold_ms: int | None
+    queue_ms: int | None
+    loss_percent: float | None
+    jitter_ms: float | None
+    r_factor: float | None
+    mos: float | None
+    verstat: str | None
+    attestation: str | None
+    attested_by: str | None
+    diversion: str | None
+    diverted_from: str | None
+    spam_score: int | None
+    #: None until the call was priced; ``cost_revision`` is the revision of the record that was priced.
+    cost: Decimal | None
+    cost_currency: str | None
+    cost_revision: int | None
     should_record: bool
     legs_expected: int
     is_test: bool
@@ -199,6 +260,11 @@ class Call:
     revision: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def q850_name(self) -> str | None:
+        """What ITU-T Q.850 calls ``cause_q850``."""
+        return q850_name(self.cause_q850)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +309,23 @@ class CallFilters:
     min_talk_ms: int | None = None
     #: None: with test calls; False: without them; True: nothing else.
     is_test: bool | None = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCost:
+    """What one revision of a call costs its client."""
+
+    call_id: uuid.UUID
+    started_at: datetime
+    revision: int
+    amount: Decimal
+    #: ISO 4217, three capital letters.
+    currency: str
+
+    def __post_init__(self) -> None:
+        assert re.fullmatch("[A-Z]{3}", self.currency), self.currency
+        assert self.amount.is_finite(), self.amount
+        assert self.amount >= 0, self.amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from .causes import Q850
 from .errors import CdrUnreadable
-from .fields import Fields
+from .fields import Fields, as_mapping, as_stamp
 
 #: Two stamps of one answer are never further apart, and nobody hears a ringing so short.
 ONE_ACT = timedelta(milliseconds=100)
@@ -52,4 +52,29 @@ def codec_of(fields: Fields) -> str | None:
 
 
 def q850_of(fields: Fields, cause: str | None) -> int | None:
-    return Q850.get(cause or "") or fields.integer("hangup_cause_q850")
+    """The switch's own causes have numbers above 127, which are none of Q.850 (contracts/10, 1)."""
+    told = fields.integer("hangup_cause_q850")
+    return Q850.get(cause or "") or (told if told is not None and 0 < told < 128 else None)
+
+
+def hold_ms_of(fields: Fields) -> int | None:
+    """How long this side had the other on hold; None: never."""
+    return milliseconds_of(fields.number("hold_accum_usec")) or None
+
+
+def milliseconds_of(length_us: float | None) -> int:
+    """Whole milliseconds of a length in microseconds, never negative."""
+    return max(0, int(length_us or 0) // 1000)
+
+
+def bridged_spans(fields: Fields) -> list[tuple[datetime, datetime]]:
+    """From when to when the channel was bridged, in order. A transfer gives a channel a new profile: the old one keeps
+    the bridge's moment and that of the transfer, which ended the bridge (callflow[].times)."""
+    ended, spans = fields.stamp("end_uepoch"), []
+    for profile in reversed(fields.profiles):
+        times = as_mapping(profile.get("times"))
+        begun, moved = as_stamp(times.get("bridged_time")), as_stamp(times.get("transfer_time"))
+        until = moved or ended
+        if begun and until and until >= begun:
+            spans.append((begun, until))
+    return spans

@@ -21,3 +21,12 @@ def dialled_e164(raw: str) -> str:
     """The dialled number in E.164 where it can be read so (the dialplan's own rule), the text as received otherwise."""
     match = re.fullmatch(r"\+?([1-9][0-9]{4,14})", raw, re.ASCII)
     return "+" + match[1] if match else clean_text(raw, limit=64)
+
+
+_DIVERTED = re.compile(r"<?(?:sips?:|tel:)([^@;>\s]{1,64})")
+
+
+def diverted_number(header: str | None) -> str | None:
+    """The number that a `Diversion` header names (RFC 5806), in E.164 where it is written internationally."""
+    found = _DIVERTED.search(header or "")
+    return caller_e164(found[1]) if found else None

@@ -30,7 +30,7 @@ from . import store
 from .errors import CallUnknown, CdrRefused
 from .explain import Explanation, explain
 from .habits import calls_to_note, scores_of
-from .model import Call, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
+from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
 
 log = structlog.get_logger("cdr")
 
@@ -149,6 +149,13 @@ class CdrService:
             )
             for fact in facts
         ]
+
+    def record_cost(self, agency_id: uuid.UUID, cost: CallCost) -> bool:
+        """The one place where a call gets its cost; whoever prices calls hands it in. False: the record was revised
+        since the revision that was priced, or there is none; then it wants pricing anew. Nothing of a file ever changes
+        a cost, and a later revision keeps it: ``cost_revision`` tells which one it is of."""
+        with self._database.tenant(agency_id) as connection:
+            return store.write_cost(connection, agency_id, cost)
 
     # --- Reading. ---
 

@@ -14,13 +14,25 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy.exc
-from sqlalchemy import Connection, RowMapping, Select, Table, and_, literal, select, text, tuple_
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    literal,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
 from ..recording.model import Recording
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
-from .model import Call, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
+from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
 
 _CALL_COLUMNS = tuple(
     name
@@ -171,6 +183,26 @@ def revise_for_late_legs(connection: Connection, agency_id: uuid.UUID, late: Seq
     rows = [as_columns(leg) for leg in late]
     found = connection.execute(_REVISE_FOR_LATE_LEGS, {"rows": _document(rows), "agency": agency_id})
     return list(found.mappings())
+
+
+def write_cost(connection: Connection, agency_id: uuid.UUID, cost: CallCost) -> bool:
+    """Writes what this revision of the call costs; False if there is no such revision (any more)."""
+    found = connection.execute(
+        update(calls)
+        .where(
+            calls.c.agency_id == agency_id,
+            calls.c.id == cost.call_id,
+            calls.c.started_at == cost.started_at,
+            calls.c.revision == cost.revision,
+        )
+        .values(
+            cost=cost.amount,
+            cost_currency=cost.currency,
+            cost_revision=cost.revision,
+            updated_at=literal_column("now()"),
+        )
+    )
+    return found.rowcount == 1
 
 
 _LEDGER_COLUMNS = (

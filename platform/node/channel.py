@@ -59,6 +59,8 @@ class Channel:
         self.players: set[Player] = set()
         self.partner: Channel | None = None
         self.answered_at = 0.0
+        self._held_since = 0
+        self._holds: list[str] = []
         self.app_log: list[tuple[str, str, int]] = []
         self.reported = False
         self.waiters: list[Channel] = []
@@ -156,6 +158,7 @@ class Channel:
         if self.down:
             return
         self.hangup_cause = cause
+        self._end_hold()
         self.profile.times.hungup = now_us()
         self.state, self.call_state = "CS_HANGUP", "HANGUP"
         self._tell_partner(cause)
@@ -225,6 +228,26 @@ class Channel:
         extra = (("DTMF-Digit", digit), ("DTMF-Duration", str(samples)), ("DTMF-Source", "RTP"))
         self.fire("DTMF", *extra)
         self.wake()
+
+    def leg_held(self, *, held: bool) -> None:
+        """The leg's own side holds the call, or comes back (switch_core_media.c, switch_core_media_toggle_hold)."""
+        times = self.profile.times
+        if self.down or held == bool(self._held_since):
+            return
+        if held:
+            self._held_since = times.last_hold = now_us()
+            self.fire("CHANNEL_HOLD")
+        else:
+            self._end_hold()
+            self.fire("CHANNEL_UNHOLD")
+
+    def _end_hold(self) -> None:
+        if self._held_since:
+            now = now_us()
+            self.profile.times.held += now - self._held_since
+            self._holds.append(f"{{{self._held_since},{now}}}")
+            self.set("hold_events", f"{{{','.join(self._holds)}}}")
+            self._held_since = 0
 
     def leg_ended(self, ending: Ending) -> None:
         if ending.status:

@@ -41,6 +41,8 @@ class NodeConfig:
     dialplan: Path | None = None
     #: Marks the installation's own test calls; empty: none is marked.
     test_token: str = ""
+    #: Addresses of edges, `|` between: their word on a caller's signature counts (dialplan/inbound.xml).
+    edges: str = "none"
 
     def __post_init__(self) -> None:
         faults = list(_config_faults(self))
@@ -103,6 +105,9 @@ class Times:
     hungup: int = 0
     transferred: int = 0
     bridged: int = 0
+    #: When the channel's own side held the call last, and for how long altogether.
+    last_hold: int = 0
+    held: int = 0
 
 
 @dataclass(slots=True)

@@ -59,6 +59,7 @@ class Node:
             "dialtrace_max_calls": str(config.max_calls),
             "dialtrace_max_rate": config.max_rate,
             "dialtrace_test_token": config.test_token,
+            "dialtrace_edges": config.edges,
         }
         path = config.dialplan or Path(str(files("dialtrace.freeswitch"))) / "dialplan" / "inbound.xml"
         plan = dialplan.load(path, globals_)

@@ -71,6 +71,9 @@ class Ear:
     def leg_digit(self, digit: str, samples: int) -> None:
         """Nobody here asks for digits."""
 
+    def leg_held(self, *, held: bool) -> None:
+        """Held or not, it stays."""
+
     def leg_ended(self, ending: Ending) -> None:
         words = {"recv_bye": "BYE received", "recv_cancel": "CANCEL received", "send_bye": "answer without audio"}
         self.conclude(words.get(ending.disposition) or str(ending.status))

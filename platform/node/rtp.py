@@ -68,13 +68,26 @@ class PortPool:
         self._free.append(port)
 
 
+#: Sequence numbers that are further apart belong to different streams: half a minute of sound.
+_OTHER_STREAM = 1500
+
+
 class Counts:
     """What a leg received and sent, for ``rtp_audio_*``."""
 
-    __slots__ = ("digits", "packets", "size_bytes")
+    __slots__ = ("digits", "last", "missing", "packets", "size_bytes")
 
     def __init__(self) -> None:
-        self.packets = self.size_bytes = self.digits = 0
+        self.packets = self.size_bytes = self.digits = self.missing = 0
+        #: Sequence number of the last packet.
+        self.last = -1
+
+    def follow(self, sequence: int) -> None:
+        """Counts the packets that are missing before this one; a jump of more is another stream."""
+        gap = (sequence - self.last - 1) & 0xFFFF if self.last >= 0 else 0
+        if 0 < gap < _OTHER_STREAM:
+            self.missing += gap
+        self.last = sequence
 
 
 class RtpLeg:
@@ -144,11 +157,13 @@ class RtpLeg:
         kind = data[1] & 0x7F
         payload = data[start:]
         if kind == self.event_type:
+            self.received.last = data[2] << 8 | data[3]
             self._event(data, payload)
         elif kind == self.codec.payload_type and payload:
             received = self.received
             received.packets += 1
             received.size_bytes += len(data)
+            received.follow(data[2] << 8 | data[3])
             for tap in self.taps:
                 tap.push(0, payload)
             if self.peer is not None:

@@ -55,6 +55,12 @@ def read(text: str) -> Media:
     return Media(host, port, codecs, event_type)
 
 
+def is_hold(text: str) -> bool:
+    """Whether a peer says that it will not listen for a while (RFC 3264, 8.4; the address 0.0.0.0 is the old way)."""
+    lines = [line.strip() for line in text.split("\n")]
+    return any(line in ("a=sendonly", "a=inactive") or line.startswith("c=IN IP4 0.0.0.0") for line in lines)
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5):
         raise BadSessionDescription(f"{text!r:.20} is no number")

@@ -69,6 +69,8 @@ def invite_variables(request: Any, leg: Leg, *, host: str, port: int, display: s
     found |= {"sip_via_host": via_host, "sip_via_port": str(via_port), "max_forwards": hops}
     if request.countHFs("privacy"):
         found["sip_Privacy"] = str(request.getHFBody("privacy"))
+    if request.countHFs("identity"):
+        found["sip_identity"] = found["sip_h_identity"] = str(request.getHFBody("identity"))
     body = request.getBody()
     if body is not None:
         found["switch_r_sdp"] = str(body)

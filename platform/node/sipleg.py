@@ -57,6 +57,8 @@ class LegListener(Protocol):
 
     def leg_digit(self, digit: str, samples: int) -> None: ...
 
+    def leg_held(self, *, held: bool) -> None: ...
+
     def leg_ended(self, ending: Ending) -> None: ...
 
 
@@ -89,11 +91,11 @@ class _Agent(UA):
 
     def recvRequest(self, req: Any, sip_t: Any) -> Any:
         """Within a dialog nothing but what this node understands: sippy takes a REFER for a hang-up, and leaves what it
-        does not know without an answer. A real node refuses transfers too (disable-transfer).
+        does not know without an answer. A real node allows no REFER either (disable-transfer).
         """
         method = req.getMethod()
         if self.state is not None and method not in _UNDERSTOOD:
-            refusal = (403, "Forbidden") if method == "REFER" else (501, "Not Implemented")
+            refusal = (405, "Method Not Allowed") if method == "REFER" else (501, "Not Implemented")
             return (req.genResponse(*refusal), None, None)
         return super().recvRequest(req, sip_t)
 
@@ -116,6 +118,7 @@ class Leg:
         self.local_sdp = ""
         self.ended = False
         self.answered = False
+        self.held = False
         self._session = int.from_bytes(self.rtp.ssrc.to_bytes(4, "big"), "big")
         self.ua: Any = None
 
@@ -169,9 +172,17 @@ class Leg:
             self.listener.leg_ended(ending)
 
     def _update(self, event: Any) -> None:
-        """A re-INVITE is answered with the same description; a new address for audio is followed."""
-        self._take_media(event.getData())
-        self.ua.recvEvent(CCEventConnect((200, "OK", MsgBody(self.local_sdp))))
+        """A re-INVITE is answered with the same description; a new address for audio is followed. Who sends only, or
+        nothing, has put the other side on hold."""
+        body = event.getData()
+        self._take_media(body)
+        held = sdp.is_hold(str(body)) if body is not None else self.held
+        if held != self.held:
+            self.held = held
+            if self.listener is not None:
+                self.listener.leg_held(held=held)
+        answer = self.local_sdp.replace("a=sendrecv", "a=recvonly") if held else self.local_sdp
+        self.ua.recvEvent(CCEventConnect((200, "OK", MsgBody(answer))))
 
     def _response(self, response: Any) -> None:
         """A response to our INVITE, before sippy turns it into an event."""

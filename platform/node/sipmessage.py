@@ -23,6 +23,10 @@ class Headers:
     extra: dict[str, str] = field(default_factory=dict)
 
 
+#: P- headers that the switch reads itself, under names of their own.
+_OWN_VARIABLES = frozenset(("p-asserted-identity", "p-preferred-identity"))
+
+
 def _header_text(message: Any, name: str) -> str:
     found = message.getHFs(name)
     return str(found[0].getBody()) if found else ""
@@ -33,7 +37,7 @@ def read_headers(message: Any) -> Headers:
     own = {name: _header_text(message, name) for name in ("call-id", "from", "to", "via", "cseq")}
     extra = {}
     for header in message.headers:
-        if header.name.startswith("x-"):
+        if (header.name.startswith(("x-", "p-")) and header.name not in _OWN_VARIABLES) or header.name == "diversion":
             extra[_title(header.name)] = str(header.getBody())
     from_tag = message.getHFBody("from").getTag() or ""
     to_tag = message.getHFBody("to").getTag() or ""

@@ -9,7 +9,11 @@ CAPTURED = (
     "name-encoded-newlines", "name-quotes", "name-u2028", "menu-digit-resume", "menu-timeout", "whisper",
     "press-one-simultaneous", "press-one-not-pressed", "simultaneous", "early-media-then-busy", "unknown-gateway",
     "recording-through-resume-and-voicemail", "recording-segments", "sched-hangup-survives-resume", "worker-refuses",
-    "worker-hangs", "fallback-without-plan", "resume-worker-dies",
+    "worker-hangs", "fallback-without-plan", "resume-worker-dies", "flow-queue-paired", "flow-queue-missed",
+    "flow-queue-timeout", "lost-in-a-queue", "flow-voicemail", "flow-consent-given", "flow-consent-refused",
+    "flow-webhook-answered", "flow-ring-accept-voicemail", "trunk-failover", "held-by-target",
+    "held-by-caller", "moved-by-target", "moved-by-operator", "refer-refused", "silent-target", "lossy-caller",
+    "attested-and-diverted",
 )  # fmt: skip
 #: Event streams are long; these hold every kind of event.
 WITH_EVENTS = ("answered", "busy", "cancelled-ringing", "menu-digit-resume", "name-encoded-newlines")

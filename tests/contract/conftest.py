@@ -14,10 +14,28 @@ from typing import Any
 
 import pytest
 
-from . import cases_calls, cases_flows, cases_limits, cases_pieces, cases_trunks, cases_waits, cases_worker
+from . import (
+    cases_calls,
+    cases_flows,
+    cases_limits,
+    cases_pieces,
+    cases_records,
+    cases_trunks,
+    cases_waits,
+    cases_worker,
+)
 from .case import CASES
 
-BODIES = (cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits, cases_trunks)
+BODIES = (
+    cases_calls,
+    cases_pieces,
+    cases_worker,
+    cases_limits,
+    cases_flows,
+    cases_waits,
+    cases_trunks,
+    cases_records,
+)
 TESTS = Path(__file__).parents[1]
 #: All waits of a rehearsal are bounded; this is only for one that broke.
 LONGEST_S = 280.0

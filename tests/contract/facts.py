@@ -16,7 +16,7 @@ from dialtrace.cdr.interpret import interpret
 from dialtrace.cdr.model import as_columns
 
 #: Statistics, and the kinds of id that only say that there is one.
-_LEFT_OUT = frozenset(("media", "record_ms", "hold_ms", "record_completion"))
+_LEFT_OUT = frozenset(("media", "record_ms", "record_completion", "loss_percent", "jitter_ms", "r_factor", "mos"))
 #: `at`: of a step in the trail.
 _ONLY_THAT_IT_IS = frozenset(("core_uuid", "sip_call_id", "at"))
 

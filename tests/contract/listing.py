@@ -6,10 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import cases_calls, cases_flows, cases_limits, cases_pieces, cases_trunks, cases_waits, cases_worker
+from . import (
+    cases_calls,
+    cases_flows,
+    cases_limits,
+    cases_pieces,
+    cases_records,
+    cases_trunks,
+    cases_waits,
+    cases_worker,
+)
 from .case import CASES, Case
 
-BODIES = (cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits, cases_trunks)
+BODIES = (
+    cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits, cases_trunks, cases_records,
+)  # fmt: skip
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "contract.md"
 DIFFERENCES = ROOT / "tests" / "data" / "contract" / "differences.json"

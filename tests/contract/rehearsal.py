@@ -21,13 +21,31 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 from gevent.pool import Pool  # noqa: E402
 
-from . import cases_calls, cases_flows, cases_limits, cases_pieces, cases_trunks, cases_waits, cases_worker  # noqa: E402
+from . import (  # noqa: E402
+    cases_calls,
+    cases_flows,
+    cases_limits,
+    cases_pieces,
+    cases_records,
+    cases_trunks,
+    cases_waits,
+    cases_worker,
+)
 from .case import CASES, Case, only_times_differ  # noqa: E402
 from .stage import Stage  # noqa: E402
 from .switches import Switch, running  # noqa: E402
 from .worker import ScriptedWorker  # noqa: E402
 
-BODIES = (cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits, cases_trunks)
+BODIES = (
+    cases_calls,
+    cases_pieces,
+    cases_worker,
+    cases_limits,
+    cases_flows,
+    cases_waits,
+    cases_trunks,
+    cases_records,
+)
 #: Calls of the ordinary cases that are played at a time.
 AT_A_TIME = 4
 LONGEST_S = 100.0

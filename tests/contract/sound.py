@@ -75,6 +75,8 @@ class Media:
         self._sequence = self._position = 0
         self._source = struct.pack("!I", id(self) & 0xFFFFFFFF)
         self._ear: Any = None
+        #: Every so many of its packets is lost on the way.
+        self.loses_every = 0
 
     def start(self, peer: tuple[str, int]) -> None:
         self._peer = peer
@@ -90,7 +92,20 @@ class Media:
             self._ear.kill(block=False)
         self.sock.close()
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Where it sends."""
+        assert self._peer
+        return self._peer
+
+    def silence(self) -> None:
+        """Sends nothing any more, still listens."""
+        _talking.discard(self)
+
     def send_frame(self) -> None:
+        if self.loses_every and (self._sequence + 1) % self.loses_every == 0:
+            self._sequence, self._position = self._sequence + 1 & 0xFFFF, self._position + FRAME_BYTES
+            return
         at = self._position % len(self._tone)
         frame = (self._tone + self._tone[:FRAME_BYTES])[at : at + FRAME_BYTES]
         self._send(PCMU, self._position, frame)

@@ -18,6 +18,7 @@ import gevent
 from dialtrace.calls.model import Route
 from dialtrace.calls.plan import Plan, make_plan, point_of
 from dialtrace.calls.plan_file import plan_file, plan_path
+from dialtrace.cdr.interpret import interpret
 from dialtrace.esl.events import ConnectReply
 from dialtrace.workers.call_facts import read_facts
 
@@ -120,10 +121,11 @@ class Stage:
         caller: str = "+74955550123",
         number: str | None = None,
         tone_hz: int = CALLER_TONE_HZ,
+        more: str = "",
     ) -> Dialog:
         line = Line(tone_hz=tone_hz)
         self.callers.append(line)
-        dialog = line.call(self.switch.sip, number or self.number, caller=caller, name=name)
+        dialog = line.call(self.switch.sip, number or self.number, caller=caller, name=name, more=more)
         self.dialogs.append(dialog)
         return dialog
 
@@ -168,6 +170,10 @@ class Stage:
             comparable(self.switch.records(self.call_id(one)), number=self.number, names=self.names())
             for one in self.dialogs
         ]
+
+    def facts(self, dialog: Dialog) -> list[Any]:
+        """What the interpreter reads of a call that has ended: the call, then its legs."""
+        return [interpret(record, node="node-1") for record in self.switch.records(self.call_id(dialog))]
 
     def headers(self) -> dict[str, list[str]]:
         """Which headers the switch's words had: of each kind of event by the leg's direction, of the connect reply, of

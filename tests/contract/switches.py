@@ -177,8 +177,9 @@ def _spec(settings: NodeSettings, folder: Path, worker: str) -> ChildSpec:
         binary = freeswitch_binary()
         assert binary is not None, "no FreeSWITCH here"
         return freeswitch_spec(
-            settings, binary=binary, run_folder=folder / "run", worker=worker, rtp=rtp, max_calls=MAX_CALLS
-        )
+            settings, binary=binary, run_folder=folder / "run", worker=worker, rtp=rtp, max_calls=MAX_CALLS,
+            edges=[HOST],
+        )  # fmt: skip
     settings.spool.mkdir(parents=True, exist_ok=True)
     return ChildSpec(
         name=settings.name,
@@ -188,7 +189,7 @@ def _spec(settings: NodeSettings, folder: Path, worker: str) -> ChildSpec:
             "--event-socket", settings.event_socket, "--worker", worker, "--spool", str(settings.spool),
             "--rtp", f"{rtp[0]}-{rtp[1]}", "--max-calls", str(MAX_CALLS),
         ],
-        environment={"DIALTRACE_NODE_PASSWORD": settings.event_socket_password},
+        environment={"DIALTRACE_NODE_PASSWORD": settings.event_socket_password, "DIALTRACE_NODE_EDGES": HOST},
         ready=lambda: (
             logs_in(settings.event_socket_address, settings.event_socket_password)
             and options_status(settings.sip_address) == 200

@@ -105,15 +105,34 @@ class Dialog:
 
     # --- what both sides say ---
 
-    def request(self, method: str, *, sequence: int | None = None, branch: str = "", to: str = "") -> None:
+    def request(
+        self,
+        method: str,
+        *,
+        sequence: int | None = None,
+        branch: str = "",
+        to: str = "",
+        more: str = "",
+        body: str = "",
+    ) -> None:
         if sequence is None:
             self._sequence = sequence = self._sequence + 1
         self._send(
             f"{method} {self.uri} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {HOST}:{self.line.port};branch={branch or f'z9hG4bK{uuid.uuid4().hex}'}\r\n"
             f"Max-Forwards: 70\r\nFrom: {self.local}\r\nTo: {to or self.remote}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {sequence} {method}\r\nContact: <sip:{HOST}:{self.line.port}>\r\n"
+            f"CSeq: {sequence} {method}\r\nContact: <sip:{HOST}:{self.line.port}>\r\n{more}",
+            body,
         )
+
+    def offer_again(self, direction: str = "sendrecv", *, media: Media | None = None) -> None:
+        """A re-INVITE: to hold, to come back, or to go on with another telephone's sound, as a branch exchange does."""
+        before = self._answers()
+        self.request("INVITE", body=_sdp((media or self.media).port, direction))
+        self.wait(lambda: self._answers() > before, "the answer to a re-INVITE")
+
+    def _answers(self) -> int:
+        return sum(what == "200 INVITE" for what, _ in self.seen)
 
     def respond(self, status: int, reason: str, *, to: Message | None = None, sdp: bool = False) -> None:
         request = to or self.invite
@@ -210,7 +229,8 @@ class Dialog:
         contact = re.search(r"<([^>]+)>", message.get("contact"))
         if message.status < 300 and contact:
             self.uri = contact[1]
-        self.request("ACK", sequence=1, branch="" if message.status < 300 else self.branch)
+        sequence = int(message.get("cseq").split()[0])
+        self.request("ACK", sequence=sequence, branch="" if message.status < 300 else self.branch)
         self.final = self.final or message
         if message.status >= 300:
             self.end()
@@ -221,10 +241,11 @@ class Dialog:
             self.media.start((HOST, int(port[1])))
 
 
-def _sdp(port: int) -> str:
+def _sdp(port: int, direction: str = "sendrecv") -> str:
     return (
         f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n"
         "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n"
+        f"a={direction}\r\n"
     )
 
 
@@ -250,9 +271,16 @@ class Line:
         self.sock.close()
 
     def call(
-        self, switch: tuple[str, int], number: str, *, caller: str = "+74955550123", name: str = '"Caller"'
+        self,
+        switch: tuple[str, int],
+        number: str,
+        *,
+        caller: str = "+74955550123",
+        name: str = '"Caller"',
+        more: str = "",
     ) -> Dialog:
-        """Send an INVITE. ``name`` is the display name as it stands in the header, quotes included."""
+        """Send an INVITE. ``name`` is the display name as it stands in the header, quotes included; ``more`` are
+        header lines besides."""
         uri = f"sip:{number}@{switch[0]}:{switch[1]}"
         tag = uuid.uuid4().hex[:10]
         local = f"{name} <sip:{caller}@{HOST}:{self.port}>;tag={tag}".strip()
@@ -261,7 +289,7 @@ class Line:
         dialog._send(
             f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch={dialog.branch}\r\n"
             f"Max-Forwards: 70\r\nFrom: {local}\r\nTo: <{uri}>\r\nCall-ID: {dialog.call_id}\r\nCSeq: 1 INVITE\r\n"
-            f"Contact: <sip:{caller}@{HOST}:{self.port}>\r\n",
+            f"Contact: <sip:{caller}@{HOST}:{self.port}>\r\n{more}",
             _sdp(dialog.media.port),
         )
         return dialog

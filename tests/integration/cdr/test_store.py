@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from dialtrace.cdr.errors import CallUnknown
 from dialtrace.cdr.interpret import interpret, lost_document
-from dialtrace.cdr.model import CallFacts, CallFilters, Facts, LegFacts
+from dialtrace.cdr.model import CallCost, CallFacts, CallFilters, Facts, LegFacts
 from dialtrace.cdr.service import CdrService
 from dialtrace.db.engine import Database
 from dialtrace.db.errors import DatabaseUnavailable
@@ -217,6 +218,40 @@ def test_given_an_attempt_without_a_channel_when_reading_then_it_is_named(servic
     service.store_batch([call])
 
     assert service.get_call(AGENCY, None, call.id).attempts_without_leg == [TARGET_1]
+
+
+def test_given_all_that_a_record_may_tell_when_storing_then_it_is_read_back_as_it_was(service):
+    told = {
+        "pdd_ms": 120, "hold_ms": 900, "queue_ms": 4_000, "loss_percent": 1.25, "jitter_ms": 3.1, "r_factor": 87.9,
+        "mos": 4.27, "verstat": "TN-Validation-Passed", "attestation": "A", "attested_by": "edge",
+        "diversion": "<sip:+14155550111@carrier.example>;reason=unconditional", "diverted_from": "+14155550111",
+        "spam_score": 35,
+    }  # fmt: skip
+    of_leg = {"hangup_side": "target", "trunk": "north", "pdd_ms": 80, "hold_ms": 700, "loss_percent": 0.0, "mos": 4.4}
+    call = replace(call_of("01-answered"), **told)
+    leg = replace(legs_of("01-answered")[0], **of_leg)
+
+    service.store_batch([call, leg])
+
+    detail = service.get_call(AGENCY, None, call.id)
+    assert {name: getattr(detail.call, name) for name in told} == told
+    assert {name: getattr(detail.legs[0], name) for name in of_leg} == of_leg
+    assert (detail.call.cost, detail.call.cost_currency, detail.call.cost_revision) == (None, None, None)
+
+
+def test_given_a_cost_when_recording_it_then_only_of_the_revision_that_was_priced_and_no_file_takes_it_away(service):
+    call = call_of("01-answered")
+    service.store_batch([call])
+    priced = CallCost(call_id=call.id, started_at=call.started_at, revision=1, amount=Decimal("0.0423"), currency="USD")
+
+    assert service.record_cost(AGENCY, priced)
+    assert not service.record_cost(AGENCY, replace(priced, revision=2))
+    assert not service.record_cost(UUID(int=7), priced)
+
+    service.store_batch([replace(call, ended_at=call.started_at + timedelta(hours=1))])
+    assert not service.record_cost(AGENCY, priced)
+    kept = service.get_call(AGENCY, None, call.id).call
+    assert (kept.cost, kept.cost_currency, kept.cost_revision, kept.revision) == (Decimal("0.0423"), "USD", 1, 2)
 
 
 def test_given_another_tenant_when_reading_then_there_is_no_such_call(service):

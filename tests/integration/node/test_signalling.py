@@ -277,7 +277,7 @@ def test_given_sipp_when_it_places_calls_with_audio_then_every_one_is_answered_a
     assert len([path for path in folder.glob("sipp-*.wav") if path.stat().st_size > 16_000]) == 20
 
 
-@pytest.mark.parametrize(("method", "status"), [("REFER", 403), ("UPDATE", 501), ("OPTIONS", 200)])
+@pytest.mark.parametrize(("method", "status"), [("REFER", 405), ("UPDATE", 501), ("OPTIONS", 200)])
 def test_given_a_standing_call_when_a_side_asks_for_what_the_node_does_not_do_then_it_is_refused_and_the_call_stands(
     method: str, status: int, switch: Switch, worker: Worker, phone: Phone, target: Make
 ) -> None:

@@ -43,7 +43,9 @@ def captured() -> dict[str, list[Path]]:
     }
     folders = (DATA / "contract" / "captures").iterdir()
     return plain | {
-        f"contract-{one.name}": [*one.glob("a_*.cdr.json"), *sorted(one.glob("[!a]*.cdr.json"), key=str)]
+        f"contract-{one.name}": sorted(
+            one.glob("*.cdr.json"), key=lambda path: (not path.name.startswith("a_"), path.name)
+        )
         for one in folders
         if one.is_dir()
     }
@@ -58,6 +60,7 @@ def kept(facts: CallFacts) -> Call:
     columns |= {"target_id": next(iter(TARGETS)) if facts.connected_at else None, "revision": 1}
     columns |= {"created_at": MADE, "updated_at": MADE, "client_id": facts.client_id or UUID(int=2)}
     columns |= {"agency_id": facts.agency_id or UUID(int=1)}
+    columns |= dict.fromkeys(("cost", "cost_currency", "cost_revision"))
     return Call(**{name: columns[name] for name in Call.__dataclass_fields__})
 
 

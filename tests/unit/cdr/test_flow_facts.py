@@ -1,11 +1,12 @@
 """A call's path through its flow, read from variables that anybody may have filled with anything."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from dialtrace.cdr.fields import Fields
-from dialtrace.cdr.flow_facts import MAX_STEPS, MAX_TAGS, MAX_VARIABLES, is_test, read_flow_facts
+from dialtrace.cdr.flow_facts import MAX_STEPS, MAX_TAGS, MAX_VARIABLES, is_test, queue_ms, read_flow_facts
 
 
 def read(**variables: Any) -> dict[str, Any]:
@@ -95,7 +96,6 @@ def test_given_limits_and_spam_when_read_then_score_rules_and_the_limit_are_ther
     assert found == {
         "over_limit": "client_calls",
         "blocked_by": "caller_id",
-        "spam_score": 70,
         "spam_rules": [{"rule": "rate", "weight": 40}, {"rule": "anonymous", "weight": 30}],
     }
 
@@ -113,3 +113,44 @@ def test_given_more_than_any_flow_writes_when_read_then_every_list_is_bounded() 
 @pytest.mark.parametrize(("mark", "test"), [("true", True), ("false", False), ("", False), (None, False)])
 def test_given_the_dialplans_mark_then_only_its_own_word_makes_a_test_call(mark: str | None, test: bool) -> None:
     assert is_test(Fields({"variables": {"dialtrace_test": mark}})) is test
+
+
+def at(second: float) -> datetime:
+    return datetime.fromtimestamp(1_795_325_700 + second, UTC)
+
+
+def waited(trail: list[tuple[str, float]], *, connected: float | None, ended: float = 100, **queues: str) -> int | None:
+    told = [{"step": step, "at": at(second).isoformat()} for step, second in trail]
+    variables = {f"dialtrace_q_{name.replace('_', '-')}": value for name, value in queues.items()}
+    return queue_ms(
+        Fields({"variables": variables}), told, connected=None if connected is None else at(connected), ended=at(ended)
+    )
+
+
+def test_given_a_queue_when_its_end_comes_then_the_wait_is_over_with_whatever_came_first() -> None:
+    offered = [("menu", 1), ("wait-1", 5), ("wait-1", 20), ("wait-1", 26)]
+
+    assert waited(offered, connected=30.5, wait_1="yes") == 25_500
+    assert waited(offered, connected=None, ended=40, wait_1="yes") == 35_000
+    assert waited([*offered, ("sorry", 33)], connected=None, ended=40, wait_1="yes") == 28_000
+    assert waited([*offered, ("desk", 33)], connected=60, wait_1="yes") == 28_000
+
+
+def test_given_several_queues_when_counting_then_their_waits_are_added_and_other_waits_are_not() -> None:
+    trail = [("first", 0), ("ask", 10), ("second", 12), ("second", 20)]
+
+    assert waited(trail, connected=22, first="yes", second="yes") == 20_000
+    assert waited(trail, connected=22, second="yes") == 10_000
+    assert waited(trail, connected=22) is None
+
+
+def test_given_a_caller_who_queues_again_after_talking_then_the_talk_is_no_wait() -> None:
+    assert waited([("first", 0), ("desk", 5), ("second", 60)], connected=7, ended=70, first="y", second="y") == 15_000
+
+
+def test_given_a_step_that_opens_a_plan_when_the_switch_logged_it_then_its_moment_is_the_switchs() -> None:
+    told = "^^;dialtrace_agency=x;dialtrace_trail=wait@1795325719;dialtrace_attempts=y"
+    ran = [{"app_name": "multiset", "app_data": told, "app_stamp": "1795325719512345"}]
+    fields = Fields({"variables": {"dialtrace_trail": "wait@1795325719"}, "app_log": {"applications": ran}})
+
+    assert read_flow_facts(fields)["trail"] == [{"step": "wait", "at": "2026-11-22T05:35:19.512345+00:00"}]

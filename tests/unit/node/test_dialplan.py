@@ -12,6 +12,7 @@ from dialtrace.node.model import Action, Profile, Times
 GLOBALS = {
     "dialtrace_worker": "127.0.0.1:8040", "dialtrace_node": "n1", "dialtrace_spool": "/spool",
     "dialtrace_max_calls": "500", "dialtrace_max_rate": "200/1", "dialtrace_test_token": "none",
+    "dialtrace_edges": "192.0.2.1|192.0.2.2",
 }  # fmt: skip
 
 
@@ -42,6 +43,28 @@ def test_given_the_shipped_dialplan_when_a_number_is_hunted_then_its_digits_and_
     assert Action("set", "dialtrace_dialled=74951234567") in extension.actions
     assert Action("socket", "127.0.0.1:8040 async full") in extension.actions
     assert Action("export", "dialtrace_call=${uuid}") in extension.actions
+
+
+@pytest.mark.parametrize(
+    ("source", "told", "taken"),
+    [
+        ("192.0.2.2", "TN-Validation-Passed-A", True),
+        ("192.0.2.2", "No-TN-Validation", True),
+        ("192.0.2.3", "TN-Validation-Passed-A", False),
+        ("192.0.2.20", "TN-Validation-Passed-A", False),
+        ("192.0.2.2", "TN-Validation-Passed-A;dialtrace_agency=x", False),
+        ("192.0.2.2", "", False),
+    ],
+)
+def test_given_an_edges_word_on_the_caller_when_a_number_is_hunted_then_only_a_named_edge_is_believed(
+    source: str, told: str, taken: bool
+) -> None:
+    said = {"sip_network_ip": source, "sip_h_X-Dialtrace-Verstat": told}
+    extension, _ = shipped().hunt(profile("74951234567"), said.get)
+
+    assert extension is not None
+    assert (Action("set", f"dialtrace_verstat={told}") in extension.actions) is taken
+    assert any("dialtrace_verstat" in (action.data or "") for action in extension.actions) is taken
 
 
 @pytest.mark.parametrize("dialled", ["sales", "123", "+0123456789", "749512345671234567"])

@@ -102,6 +102,12 @@ def _store_url(text: str) -> str:
     return text
 
 
+def _encryption(text: str) -> str:
+    if not re.fullmatch(r"none|s3|kms(:.+)?", text):
+        raise ValueError("must be none, s3, kms or kms:<key>")
+    return text
+
+
 def _http_url(text: str) -> str:
     if text and urlsplit(text).scheme not in {"http", "https"}:
         raise ValueError("must begin with http:// or https://")
@@ -186,6 +192,13 @@ SETTINGS: tuple[Setting, ...] = (
         _http_url,
         "",
         "Address of an S3 service other than Amazon's. Credentials come from the usual AWS variables and files.",
+    ),
+    Setting(
+        "DIALTRACE_S3_ENCRYPTION",
+        _encryption,
+        "none",
+        "How the store is asked to encrypt what it keeps, and must say that it did: none, s3 (its own keys), kms, or "
+        "kms:<key>.",
     ),
     Setting(
         "DIALTRACE_NODES_FILE",

@@ -22,7 +22,7 @@ from .live.service import LiveService
 from .messages.service import MessageService
 from .numbers.service import NumberService
 from .objectstore.model import ObjectStore
-from .objectstore.service import open_store
+from .objectstore.service import open_store, parse_encryption
 from .outgoing.model import Rules, parse_networks, parse_ports
 from .outgoing.service import OutgoingClient
 from .prompts.service import PromptService
@@ -37,7 +37,11 @@ from .trunks.service import TrunkService
 
 def build_store(settings: Settings) -> ObjectStore:
     """The object store for recordings that the settings name."""
-    return open_store(settings.recordings_url, endpoint_url=settings.s3_endpoint_url)
+    return open_store(
+        settings.recordings_url,
+        endpoint_url=settings.s3_endpoint_url,
+        encryption=parse_encryption(settings["DIALTRACE_S3_ENCRYPTION"]),
+    )
 
 
 def build_database(settings: Settings, *, pool_size: int = 5, statement_timeout_ms: int = 10_000) -> Database:
@@ -109,7 +113,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         cdr=CdrService(database),
         live=LiveService(database),
         messages=MessageService(database),
-        recordings=RecordingService(database, build_store(settings)),
+        recordings=RecordingService(database, build_store(settings), box=build_secrets_box(settings), clock=clock),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],

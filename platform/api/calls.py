@@ -22,7 +22,12 @@ from .store import recording_states
 blueprint = APIBlueprint("calls", __name__, tag="Calls")
 
 RecordingState = Literal["none", "pending", "stored", "absent"]
-_STATES: Mapping[str, RecordingState] = {"on_node": "pending", "stored": "stored", "absent": "absent"}
+_STATES: Mapping[str, RecordingState] = {
+    **dict.fromkeys(("expected", "writing", "on_node", "uploading"), "pending"),
+    "stored": "stored",
+    "verified": "stored",
+    "absent": "absent",
+}
 #: Of several segments the least settled one speaks for the call.
 _RANK: Sequence[RecordingState] = ("none", "absent", "stored", "pending")
 
@@ -282,7 +287,7 @@ def _show_leg(leg: Leg) -> LegAnswer:
 
 
 def _show_recording(row: Recording) -> RecordingAnswer:
-    stored = row.state == "stored"
+    stored = row.is_there
     return RecordingAnswer(
         segment=row.segment,
         state=_STATES[row.state],

@@ -24,7 +24,7 @@ from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
-from ..recording.errors import RecordingAbsent, RecordingPending, RecordingUnknown
+from ..recording.errors import KeyDestroyed, RecordingAbsent, RecordingPending, RecordingUnknown
 from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
 from ..trunks.errors import TrunkNameTaken, TrunkUnknown
 from ..trunks.errors import ValueRefused as TrunkValueRefused
@@ -104,6 +104,9 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     RecordingUnknown: _not_there("recording"),
     RecordingAbsent: _absent,
     RecordingPending: _pending,
+    KeyDestroyed: lambda _: Problem(
+        "recording_absent", "The key of this recording was destroyed.", members={"reason": "key_destroyed"}
+    ),
     FlowFaulty: _faulty("/document"),
     TargetFaulty: _faulty(""),
     ValueRefused: _refused,

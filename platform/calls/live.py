@@ -58,6 +58,8 @@ class Heard:
     dialled: str | None = None
     caller: str | None = None
     owner: Owner | None = None
+    #: Segments that the plan has named so far: what is to be recorded, once the call is answered.
+    segments: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class LiveCall:
     dialled: str | None = None
     caller: str | None = None
     owner: Owner | None = None
+    segments: tuple[int, ...] = ()
     #: Events that were made of it.
     told: set[str] = field(default_factory=set)
 
@@ -115,6 +118,9 @@ class LiveCall:
             self.bridged_to, self.target_id = heard.bridged_to, None
         if heard.held is not None:
             self.held = heard.held
+        # A plan that comes later names those before it too.
+        if len(heard.segments) > len(self.segments):
+            self.segments = heard.segments
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,13 +49,16 @@ class LiveRows:
     def put(self, node: str, batch: Batch) -> None:
         """Writes a batch; the same once more changes nothing."""
         self._database.look_up(
-            "SELECT dialtrace_live_put(%s, %s::jsonb, %s::jsonb, %s::jsonb, %s::uuid[])",
+            "SELECT dialtrace_live_put(%s, %s::jsonb, %s::jsonb, %s::jsonb, %s::uuid[]),"
+            " dialtrace_recordings_expect(%s, %s::jsonb)",
             (
                 node,
                 json.dumps([_row(call) for call in batch.rows]),
                 json.dumps([{"agency_id": str(agency), "call_id": call_id} for agency, call_id in batch.ended]),
                 json.dumps([_event(event) for event in batch.events]),
                 batch.standing,
+                node,
+                json.dumps([row for call in batch.rows for row in _recordings(call)]),
             ),
         )
 
@@ -120,6 +123,26 @@ def _row(call: LiveCall) -> dict[str, Any]:
         "target_id": _text(call.target_id),
         "source": dict(owner.source),
     }
+
+
+def _recordings(call: LiveCall) -> list[dict[str, Any]]:
+    """What the ledger is told of a call that stands: the segments that its plan has named."""
+    owner = call.owner
+    assert owner is not None, "a call without an owner has no row"
+    # The call's start is part of its key: without it nothing can be told.
+    if call.started_us is None:
+        return []
+    return [
+        {
+            "agency_id": str(owner.agency_id),
+            "client_id": str(owner.client_id),
+            "call_id": call.call_id,
+            "started_at": _moment(call.started_us),
+            "answered_at": _moment(call.answered_us),
+            "segment": segment,
+        }
+        for segment in call.segments
+    ]
 
 
 def _event(event: LiveEvent) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
-from ..recording.model import Recording
+from ..recording.model import BY_THE_RECORD, Recording
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
 from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
@@ -211,12 +211,16 @@ _LEDGER_COLUMNS = (
 _ADD_TO_LEDGER = text(
     f"INSERT INTO recordings ({_LEDGER_COLUMNS}) SELECT {_LEDGER_COLUMNS} FROM "  # noqa: S608
     "json_populate_recordset(NULL::recordings, CAST(:rows AS json))"
-    " ON CONFLICT (agency_id, call_id, segment) DO NOTHING"
+    " ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET state = excluded.state,"
+    " absence_reason = excluded.absence_reason, node = excluded.node, node_path = excluded.node_path,"
+    " object_name = excluded.object_name, updated_at = now()"
+    f" WHERE recordings.state IN ({', '.join(repr(state) for state in BY_THE_RECORD)})"
 )
 
 
 def add_to_ledger(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Adds recordings that are expected, or whose absence is known; a row that is there stays as it is."""
+    """Adds recordings that are on the node, or whose absence is known. A row that is there moves on from what its
+    monitor knew of the call (recording.life); any other stays as it is."""
     if rows:
         connection.execute(_ADD_TO_LEDGER, {"rows": _document(rows)})
 

@@ -437,10 +437,97 @@ recordings = Table(
     stamp("created_at", default_now=True),
     stamp("updated_at", default_now=True),
     stamp("stored_at"),
+    # Empty: the platform's own store.
+    Column("store_id", Uuid),
+    Column("format", Text, nullable=False, server_default="wav"),
+    Column("sample_rate", Integer),
+    # Least and greatest sample of each channel for every so many frames, one byte each (recording/peaks.py).
+    Column("peaks", LargeBinary),
+    Column("peak_frames", Integer),
+    # What the store must say of the object; of one that is encrypted by us, other than of the recording.
+    Column("object_bytes", BigInteger),
+    Column("object_checksum", Text),
+    # The object's own key, wrapped under one of the agency's; without it the object cannot be read.
+    Column("key_id", Uuid),
+    Column("data_key", LargeBinary),
+    # What it is yet to be made into, and what it was before.
+    Column("convert_to", Text),
+    Column("original_name", Text),
+    Column("original_bytes", BigInteger),
+    Column("original_sha256", LargeBinary),
+    Column("original_key", LargeBinary),
     PrimaryKeyConstraint("agency_id", "id"),
     UniqueConstraint("agency_id", "call_id", "segment"),
-    CheckConstraint("state IN ('on_node', 'stored', 'absent')", name="state"),
+    Index(
+        "ix_recordings_open",
+        "node",
+        "created_at",
+        postgresql_where=text("state IN ('expected', 'writing', 'on_node', 'uploading', 'stored')"),
+    ),
+    Index("ix_recordings_agency_id_client_id_call_started_at", "agency_id", "client_id", "call_started_at", "id"),
+    CheckConstraint(
+        "state IN ('expected', 'writing', 'on_node', 'uploading', 'stored', 'verified', 'absent')", name="state"
+    ),
     CheckConstraint("(state = 'absent') = (absence_reason IS NOT NULL)", name="absence_has_reason"),
+    CheckConstraint("format IN ('wav', 'opus', 'mp3')", name="format"),
+    CheckConstraint("convert_to IN ('opus', 'mp3')", name="convert_to"),
+    CheckConstraint("data_key IS NULL OR key_id IS NOT NULL", name="data_key_has_key"),
+)
+
+#: Buckets of agencies' own; the secret is sealed. One takes new recordings, the others keep what they have.
+recording_stores = Table(
+    "recording_stores",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("prefix", Text, nullable=False, server_default=""),
+    Column("region", Text, nullable=False),
+    Column("endpoint_url", Text),
+    Column("access_key_id", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("encryption", Text, nullable=False, server_default="none"),
+    Column("is_current", Boolean, nullable=False, server_default=text("true")),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    Index("ix_recording_stores_current", "agency_id", unique=True, postgresql_where=text("is_current")),
+)
+
+#: Keys that wrap the keys of recordings, sealed under the master keys; destroyed ones open nothing any more.
+recording_keys = Table(
+    "recording_keys",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("is_current", Boolean, nullable=False, server_default=text("true")),
+    stamp("made_at", default_now=True),
+    stamp("destroyed_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    Index("ix_recording_keys_current", "agency_id", unique=True, postgresql_where=text("is_current")),
+    CheckConstraint("(sealed IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
+    CheckConstraint("NOT is_current OR sealed IS NOT NULL", name="current_is_there"),
+)
+
+#: In which form recordings are kept: of a client, or of an agency for clients that say nothing.
+recording_settings = Table(
+    "recording_settings",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    # The client's id or, for a whole agency, the agency's.
+    Column("scope_id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("format", Text, nullable=False, server_default="wav"),
+    Column("keep_original", Boolean, nullable=False, server_default=text("false")),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "scope_id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("format IN ('wav', 'opus', 'mp3')", name="format"),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
 )
 
 #: The event log. `position` is given after commit by the sequencer, gapless per agency.
@@ -879,6 +966,9 @@ TENANT: dict[str, str | None] = {
     "welcome_callers": None,
     "export_objects": "client_id",
     "audit_log": "client_id",
+    "recording_stores": None,
+    "recording_keys": None,
+    "recording_settings": None,
 }
 
 #: Tables outside row-level security (see the module's text).

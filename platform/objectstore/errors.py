@@ -41,3 +41,7 @@ class NotConfirmed(ObjectStoreError):
     """What the store holds is not what was sent."""
 
     retry_helps = True
+
+
+class SealedObjectBroken(ObjectStoreError):
+    """An encrypted object was changed or cut short in the store, or its key is another one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import uuid
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import NotConfirmed, ObjectMissing, StoreRefuses, StoreUnavailable
-from .model import CHUNK_BYTES, ObjectFacts, ObjectStream, checked_name, resolve_range
+from .model import CHUNK_BYTES, FileSource, ObjectFacts, ObjectStream, Receipt, Source, checked_name, resolve_range
 
 #: People speak in these files: they are no business of the machine's other users. The group may read, so that an API of
 #: another user can be let in.
@@ -46,16 +47,44 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put_file(self, name: str, path: Path, *, sha256: bytes) -> None:
+    def put(self, name: str, source: Source, *, sha256: bytes | None = None) -> Receipt:
         target = self.root / checked_name(name)
         try:
             self._make_folder(target.parent)
-            self._write(path, target)
-            found = sha256_of(target)
+            receipt = self._write(source, target)
         except OSError as error:
             raise _translated(error, self.root) from error
-        if found != sha256:
-            raise NotConfirmed(f"{name}: the file has SHA-256 {found.hex()} in the store, {sha256.hex()} was expected")
+        if sha256 is not None and receipt.checksum != _text_of(sha256):
+            raise NotConfirmed(f"{name}: what was written has SHA-256 {receipt.checksum}, another one was expected")
+        return receipt
+
+    def confirm(self, name: str, receipt: Receipt) -> None:
+        path = self.root / checked_name(name)
+        try:
+            found = Receipt(path.stat().st_size, _text_of(sha256_of(path)))
+        except FileNotFoundError as error:
+            raise NotConfirmed(f"{name} is not in the store") from error
+        except OSError as error:
+            raise _translated(error, self.root) from error
+        if found != receipt:
+            raise NotConfirmed(
+                f"{name}: the store has {found.size_bytes} bytes with SHA-256 {found.checksum}, "
+                f"{receipt.size_bytes} with {receipt.checksum} were expected"
+            )
+
+    def put_file(self, name: str, path: Path, *, sha256: bytes) -> None:
+        self.confirm(name, self.put(name, FileSource(path), sha256=sha256))
+
+    def delete(self, name: str) -> None:
+        try:
+            (self.root / checked_name(name)).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise _translated(error, self.root) from error
+
+    def signed_link(self, name: str, *, valid_s: int, media_type: str, file_name: str) -> str | None:
+        return None
 
     def describe(self, name: str) -> ObjectFacts:
         path = self.root / checked_name(name)
@@ -101,12 +130,15 @@ class FolderStore:
             one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             _sync_folder(one.parent)
 
-    def _write(self, source: Path, target: Path) -> None:
+    def _write(self, source: Source, target: Path) -> Receipt:
         fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        digest, size_bytes = hashlib.sha256(), 0
         try:
-            with open(source, "rb") as read, open(fresh, "xb", opener=_open_private) as written:
-                while chunk := read.read(CHUNK_BYTES):
-                    written.write(chunk)
+            with open(fresh, "xb", opener=_open_private) as written:
+                for part in source.parts(CHUNK_BYTES):
+                    digest.update(part)
+                    size_bytes += len(part)
+                    written.write(part)
                 written.flush()
                 os.fsync(written.fileno())
             fresh.replace(target)
@@ -114,6 +146,11 @@ class FolderStore:
             fresh.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
+        return Receipt(size_bytes, _text_of(digest.digest()))
+
+
+def _text_of(sha256: bytes) -> str:
+    return base64.b64encode(sha256).decode("ascii")
 
 
 def _chunks(file: IO[bytes], length: int) -> Iterator[bytes]:

@@ -83,12 +83,62 @@ class ObjectStream:
         self._close()
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a store must say of an object that it has taken. ``checksum``: SHA-256 in base64, of the whole or, with
+    `-<parts>` behind it, of its parts' checksums (S3's form)."""
+
+    size_bytes: int
+    checksum: str
+
+
+class Source(Protocol):
+    """Bytes that are to be stored, as often as they are asked for."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many will come."""
+        ...
+
+    def parts(self, part_bytes: int) -> Iterator[bytes]:
+        """All of them in pieces of that size; only the last one is shorter, and an empty source has one empty piece."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file that nobody changes meanwhile."""
+
+    path: Path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.path.stat().st_size
+
+    def parts(self, part_bytes: int) -> Iterator[bytes]:
+        with open(self.path, "rb") as file:
+            first = True
+            while (part := file.read(part_bytes)) or first:
+                first = False
+                yield part
+
+
 class ObjectStore(Protocol):
-    """Keeps files under names. Every method has a bound on its time and raises the errors of this room."""
+    """Keeps objects under names. Every method has a bound on its time and raises the errors of this room."""
+
+    def put(self, name: str, source: Source, *, sha256: bytes | None = None) -> Receipt:
+        """Stores ``source`` under ``name``; the store has checked each part's SHA-256 when this returns. The same again
+        is harmless. ``sha256``: of the whole, where it is known; it is noted beside the object, and other bytes raise
+        NotConfirmed."""
+        ...
+
+    def confirm(self, name: str, receipt: Receipt) -> None:
+        """Asks the store again what it has. Raises NotConfirmed unless it is what ``receipt`` says, encrypted as it was
+        to be."""
+        ...
 
     def put_file(self, name: str, path: Path, *, sha256: bytes) -> None:
-        """Stores the file under ``name`` and returns only when the store, asked again, confirms size and SHA-256.
-        The same file again is harmless."""
+        """Stores the file under ``name`` and returns only when the store, asked again, confirms size and SHA-256."""
         ...
 
     def describe(self, name: str) -> ObjectFacts:
@@ -98,6 +148,14 @@ class ObjectStore(Protocol):
     def open(self, name: str, *, first: int = 0, last: int | None = None) -> ObjectStream:
         """The object from byte ``first`` (negative: counted from the end) to ``last``, inclusive. Raises ObjectMissing,
         RangeNotSatisfiable."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Removes the object, in all the versions that the store keeps of it; one that is not there is none."""
+        ...
+
+    def signed_link(self, name: str, *, valid_s: int, media_type: str, file_name: str) -> str | None:
+        """An address under which anybody may read the object for so long; None: this kind of store has none."""
         ...
 
     def check(self) -> None:

@@ -1,7 +1,7 @@
 """An object store that is S3, Amazon's or anybody's. The only place that knows boto3.
 
 Every upload carries SHA-256 checksums that the store verifies on receipt; then the store is asked for the checksum and
-what it says is compared with what the file has. A store that keeps no checksums has the object read back instead.
+what it says is compared with what was sent. A store that keeps no checksums has the object read back instead.
 """
 
 from __future__ import annotations
@@ -9,75 +9,203 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3.session
 from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 
 from .errors import NotConfirmed, ObjectMissing, ObjectStoreError, RangeNotSatisfiable, StoreRefuses, StoreUnavailable
-from .model import CHUNK_BYTES, ObjectFacts, ObjectStream, checked_name, resolve_range
+from .model import CHUNK_BYTES, FileSource, ObjectFacts, ObjectStream, Receipt, Source, checked_name, resolve_range
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-#: Longer files go in parts of this size: about four minutes of stereo at 8 kHz each.
+#: Longer objects go in parts of this size: about four minutes of stereo at 8 kHz each. A part is held in memory.
 PART_BYTES = 8 * 1024 * 1024
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 30
-_REFUSALS = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "AllAccessDisabled"}
+_REFUSALS = {
+    "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "AllAccessDisabled",
+    "PermanentRedirect", "AuthorizationHeaderMalformed", "301", "KMS.NotFoundException", "KMS.DisabledException",
+    "InvalidArgument", "MalformedXML", "InvalidBucketName", "NotImplemented",
+}  # fmt: skip
 _MISSING = {"404", "NoSuchKey", "NotFound"}
+#: What a store calls its own encryption.
+_ENCRYPTIONS = {"s3": "AES256", "kms": "aws:kms"}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Credentials of one's own; without one the usual AWS variables and files are asked."""
+
+    key_id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How the store encrypts what it is given: ``kind`` none, s3 (its own keys) or kms (``kms_key``; None: its default
+    key)."""
+
+    kind: str = "none"
+    kms_key: str | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """What a request says of it."""
+        if self.kind == "none":
+            return {}
+        key = {"SSEKMSKeyId": self.kms_key} if self.kind == "kms" and self.kms_key else {}
+        return {"ServerSideEncryption": _ENCRYPTIONS[self.kind], **key}
+
+    def is_met_by(self, head: Mapping[str, Any]) -> bool:
+        """Whether an object is encrypted so, by what the store says of it."""
+        return self.kind == "none" or head.get("ServerSideEncryption") == _ENCRYPTIONS[self.kind]
 
 
 class S3Store:
     """Objects of one bucket below one prefix."""
 
-    def __init__(self, bucket: str, prefix: str = "", *, endpoint_url: str | None = None, parallel: int = 8) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        access: Access | None = None,
+        encryption: Encryption | None = None,
+        guard: Callable[[str], None] | None = None,
+        parallel: int = 8,
+    ) -> None:
+        """``guard`` is asked with the address before each request is sent, and raises an error of this room."""
         self.bucket = bucket
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self._encryption = encryption or Encryption()
         # A session of its own: boto3's default one would keep the first credentials for the whole process.
         self.client: S3Client = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint_url,
-            region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            region_name=region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
             config=Config(
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 read_timeout=_READ_TIMEOUT_S,
                 retries={"total_max_attempts": 3, "mode": "standard"},
                 max_pool_connections=parallel,
+                # Our own SHA-256 goes with every upload; a CRC beside it would be work for nothing, and stores of other
+                # makers refuse it.
+                request_checksum_calculation="when_required",
                 # Stores of other makers are named by path; Amazon's are found by host name.
                 s3={"addressing_style": "path" if endpoint_url else "auto"},
             ),
+            aws_access_key_id=access.key_id if access else None,
+            aws_secret_access_key=access.secret if access else None,
         )
-        # No threads of its own: how much goes on at once is decided by who calls (recording.service).
-        self._transfer = TransferConfig(
-            multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False
-        )
+        if guard is not None:
+            self.client.meta.events.register("before-send.s3", lambda request, **_: guard(request.url))
 
-    def put_file(self, name: str, path: Path, *, sha256: bytes) -> None:
-        key = self._key(name)
-        expected, size_bytes = _expected_checksum(path, sha256)
+    def put(self, name: str, source: Source, *, sha256: bytes | None = None) -> Receipt:
+        noted = {"sha256": sha256.hex()} if sha256 else {}
         with self._translating(name):
-            self.client.upload_file(
-                str(path),
-                self.bucket,
-                key,
-                ExtraArgs={"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": sha256.hex()}},
-                Config=self._transfer,
-            )
-            head = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-        if head["ContentLength"] != size_bytes:
-            raise NotConfirmed(f"{name}: {size_bytes} bytes were sent, the store has {head['ContentLength']}")
+            if source.size_bytes <= PART_BYTES:
+                receipt, sent = self._put_whole(self._key(name), b"".join(source.parts(PART_BYTES)), noted)
+            else:
+                receipt, sent = self._put_parts(self._key(name), source, noted)
+        if sha256 is not None and sent != sha256:
+            raise NotConfirmed(f"{name}: what was sent has SHA-256 {sent.hex()}, {sha256.hex()} was expected")
+        return receipt
+
+    def _put_whole(self, key: str, body: bytes, noted: dict[str, str]) -> tuple[Receipt, bytes]:
+        sent = hashlib.sha256(body).digest()
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=key,
+            Body=body,
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=_text_of(sent),
+            Metadata=noted,
+            **self._encryption.asked(),
+        )
+        return Receipt(len(body), _text_of(sent)), sent
+
+    def _put_parts(self, key: str, source: Source, noted: dict[str, str]) -> tuple[Receipt, bytes]:
+        begun = self.client.create_multipart_upload(
+            Bucket=self.bucket, Key=key, ChecksumAlgorithm="SHA256", Metadata=noted, **self._encryption.asked()
+        )
+        upload: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "UploadId": begun["UploadId"]}
+        parts: list[Any] = []
+        whole, digests, size_bytes = hashlib.sha256(), hashlib.sha256(), 0
+        try:
+            for number, part in enumerate(source.parts(PART_BYTES), start=1):
+                digest = hashlib.sha256(part).digest()
+                sum_text = _text_of(digest)
+                whole.update(part)
+                answer = self.client.upload_part(**upload, PartNumber=number, Body=part, ChecksumSHA256=sum_text)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": sum_text})
+                digests.update(digest)
+                size_bytes += len(part)
+            self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        except BaseException:
+            self._abandon(upload)
+            raise
+        return Receipt(size_bytes, f"{_text_of(digests.digest())}-{len(parts)}"), whole.digest()
+
+    def _abandon(self, upload: dict[str, Any]) -> None:
+        """Parts of an upload that came to nothing cost money until somebody says so; a bucket's own rule for unfinished
+        uploads takes what we could not."""
+        with suppress(BotoCoreError, ClientError):
+            self.client.abort_multipart_upload(**upload)
+
+    def confirm(self, name: str, receipt: Receipt) -> None:
+        try:
+            with self._translating(name):
+                head = self.client.head_object(Bucket=self.bucket, Key=self._key(name), ChecksumMode="ENABLED")
+        except ObjectMissing as error:
+            raise NotConfirmed(f"{name} is not in the store") from error
+        if head["ContentLength"] != receipt.size_bytes:
+            raise NotConfirmed(f"{name}: {receipt.size_bytes} bytes were sent, the store has {head['ContentLength']}")
+        if not self._encryption.is_met_by(head):
+            raise NotConfirmed(f"{name}: the store did not encrypt it as it was asked to ({self._encryption.kind})")
         told = head.get("ChecksumSHA256")
         if told is None:
-            self._read_back(name, sha256)
-        elif told not in expected:
-            raise NotConfirmed(f"{name}: the store has checksum {told}, one of {sorted(expected)} was expected")
+            self._read_back(name, receipt)
+        elif not _says_the_same(told, receipt):
+            raise NotConfirmed(f"{name}: the store has checksum {told}, {receipt.checksum} was expected")
+
+    def put_file(self, name: str, path: Path, *, sha256: bytes) -> None:
+        self.confirm(name, self.put(name, FileSource(path), sha256=sha256))
+
+    def delete(self, name: str) -> None:
+        key = self._key(name)
+        with self._translating(name):
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+        for version in self._versions(key):
+            with self._translating(name):
+                self.client.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+
+    def _versions(self, key: str) -> list[str]:
+        """What a bucket with versions still keeps of an object; nothing where we may not ask, or it keeps none."""
+        try:
+            listed = self.client.list_object_versions(Bucket=self.bucket, Prefix=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"AccessDenied", "NotImplemented", "MethodNotAllowed"}:
+                return []
+            raise _named(error, key) from error
+        found: list[Any] = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
+        return [one["VersionId"] for one in found if one["Key"] == key and one.get("VersionId", "null") != "null"]
+
+    def signed_link(self, name: str, *, valid_s: int, media_type: str, file_name: str) -> str | None:
+        asked = {
+            "Bucket": self.bucket, "Key": self._key(name), "ResponseContentType": media_type,
+            "ResponseContentDisposition": f'inline; filename="{file_name}"',
+        }  # fmt: skip
+        with self._translating(name):
+            return str(self.client.generate_presigned_url("get_object", Params=asked, ExpiresIn=valid_s))
 
     def describe(self, name: str) -> ObjectFacts:
         with self._translating(name):
@@ -117,13 +245,22 @@ class S3Store:
     def _key(self, name: str) -> str:
         return self.prefix + checked_name(name)
 
-    def _read_back(self, name: str, sha256: bytes) -> None:
-        digest = hashlib.sha256()
-        with self.open(name) as stream:
-            for chunk in stream:
-                digest.update(chunk)
-        if digest.digest() != sha256:
-            raise NotConfirmed(f"{name}: what the store gives back has SHA-256 {digest.hexdigest()}")
+    def _read_back(self, name: str, receipt: Receipt) -> None:
+        """A store that keeps no checksums gives the object itself, in the parts in which it went."""
+        whole, digests, parts = hashlib.sha256(), hashlib.sha256(), 0
+        for first in range(0, max(receipt.size_bytes, 1), PART_BYTES):
+            last = min(first + PART_BYTES, receipt.size_bytes) - 1
+            body = b""
+            if receipt.size_bytes:
+                with self.open(name, first=first, last=last) as stream:
+                    body = stream.read()
+            whole.update(body)
+            digests.update(hashlib.sha256(body).digest())
+            parts += 1
+        plain = _text_of(whole.digest())
+        found = {plain, f"{_text_of(digests.digest())}-{parts}"}
+        if receipt.checksum not in found:
+            raise NotConfirmed(f"{name}: what the store gives back has SHA-256 {plain}")
 
     def _chunks(self, body: Any, name: str) -> Iterator[bytes]:
         with self._translating(name):
@@ -158,15 +295,10 @@ def _named(error: ClientError, name: str) -> ObjectStoreError:
     return StoreUnavailable(f"{name}: {code}: {words}")
 
 
-def _expected_checksum(path: Path, sha256: bytes) -> tuple[set[str], int]:
-    """What the store may say of the whole object (base64), and the size: of an object that came in parts a store gives
-    the checksum of the parts' checksums, with or without `-<parts>` behind it."""
-    size_bytes = path.stat().st_size
-    if size_bytes < PART_BYTES:
-        return {base64.b64encode(sha256).decode()}, size_bytes
-    parts = []
-    with open(path, "rb") as file:
-        while chunk := file.read(PART_BYTES):
-            parts.append(hashlib.sha256(chunk).digest())
-    combined = base64.b64encode(hashlib.sha256(b"".join(parts)).digest()).decode()
-    return {combined, f"{combined}-{len(parts)}", base64.b64encode(sha256).decode()}, size_bytes
+def _text_of(sha256: bytes) -> str:
+    return base64.b64encode(sha256).decode("ascii")
+
+
+def _says_the_same(told: str, receipt: Receipt) -> bool:
+    """Of an object that came in parts some stores leave the number of parts out."""
+    return told in {receipt.checksum, receipt.checksum.partition("-")[0]}

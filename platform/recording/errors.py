@@ -39,3 +39,28 @@ class UploadFailed(RecordingError):
 
 class RecordingDiffers(RecordingError):
     """Another recording is stored under this call and segment already; the local file stays for somebody to look at."""
+
+
+class KeyDestroyed(RecordingError):
+    """The key of this recording was destroyed: nobody can hear it any more."""
+
+
+class StoreSettingsFaulty(RecordingError, ValueError):
+    """A setting of an agency's store cannot be used; ``field`` names it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class NoStoreOfItsOwn(RecordingError):
+    """The agency has no store of its own: its recordings are kept in the platform's."""
+
+
+class KeyUnknown(RecordingError):
+    """There is no such key of recordings."""
+
+
+class KeyInUse(RecordingError):
+    """The key is the current one, or recordings are still under it: make a new one first."""

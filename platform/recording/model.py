@@ -13,14 +13,23 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Literal
 
 from .errors import NotWav
+from .life import BY_THE_RECORD, AbsenceReason, State
 
-State = Literal["on_node", "stored", "absent"]
-#: not_answered: nothing was said. rule_off: the flow says not to. consent_refused: the caller does. node_lost: went
-#: with its node. no_audio: the switch wrote a file without sound. missing: the switch wrote none.
-AbsenceReason = Literal["not_answered", "rule_off", "consent_refused", "node_lost", "no_audio", "missing"]
+__all__ = [
+    "BY_THE_RECORD",
+    "AbsenceReason",
+    "Due",
+    "Recording",
+    "State",
+    "WavShape",
+    "header_repair",
+    "node_path",
+    "object_name",
+    "parse_file_name",
+    "read_wav",
+]
 
 #: RIFF header, `fmt ` and `data` chunk headers: a file of this size holds no audio.
 EMPTY_WAV_BYTES = 44
@@ -51,6 +60,17 @@ class Recording:
     attempts: int
     last_error: str | None
     stored_at: datetime | None
+    #: Where it is kept; None: in the platform's own store.
+    store_id: uuid.UUID | None = None
+    format: str = "wav"
+    sample_rate: int | None = None
+    #: The agency's key under which the object's own is wrapped; None: the object is as the store got it.
+    key_id: uuid.UUID | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be heard."""
+        return self.state in {"stored", "verified"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +84,8 @@ class Due:
     segment: int
     answered: bool
     node_lost: bool = False
+    #: The switch itself says that it could not write.
+    write_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +115,11 @@ def parse_file_name(name: str) -> tuple[uuid.UUID, int] | None:
     return (uuid.UUID(match[1]), int(match[2])) if match else None
 
 
-def object_name(agency_id: uuid.UUID, started_at: datetime, call_id: uuid.UUID, segment: int) -> str:
+def object_name(
+    agency_id: uuid.UUID, started_at: datetime, call_id: uuid.UUID, segment: int, *, form: str = "wav"
+) -> str:
     """Where the object store keeps a segment: sorts by agency and day, tells no telephone number."""
-    return f"{agency_id}/{started_at.astimezone(UTC):%Y/%m/%d}/{call_id}-{segment}.wav"
+    return f"{agency_id}/{started_at.astimezone(UTC):%Y/%m/%d}/{call_id}-{segment}.{form}"
 
 
 def read_wav(head: bytes, file_bytes: int) -> WavShape:

@@ -1,49 +1,178 @@
-"""SQL of the recording ledger. Every change is conditional: what is stored stays stored."""
+"""SQL of the recording ledger. Every change is conditional by the table in `life`: a row only moves forward."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, func, select, text, tuple_, update
 
 from ..db.tables import recordings
+from .life import OPEN, sources_of
 from .model import Due, Recording
 
 _FIELDS = tuple(Recording.__dataclass_fields__)
+_COLUMNS = tuple(recordings.c[name] for name in _FIELDS)
 
 
 def _recording(row: Mapping[str, Any]) -> Recording:
-    return Recording(**{name: row[name] for name in _FIELDS})
+    return Recording(**{name: row[name] for name in _FIELDS if name != "sha256"}, sha256=_bytes(row["sha256"]))
 
 
 def find_recordings(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> list[Recording]:
     """All segments of a call, in order."""
-    query = select(recordings).where(recordings.c.agency_id == agency_id, recordings.c.call_id == call_id)
+    query = select(*_COLUMNS).where(recordings.c.agency_id == agency_id, recordings.c.call_id == call_id)
     return [_recording(dict(row)) for row in connection.execute(query.order_by(recordings.c.segment)).mappings()]
 
 
-_ENDS = ("state", "absence_reason", "node_path", "object_name", "size_bytes", "sha256", "duration_ms", "channels")
-# One text for every recording: a statement that SQLAlchemy makes of an insert with a conflict is compiled each time.
-_SETTLE = f"""
+def find_recording(connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID) -> Recording | None:
+    query = select(*_COLUMNS).where(recordings.c.agency_id == agency_id, recordings.c.id == recording_id)
+    row = connection.execute(query).mappings().first()
+    return _recording(dict(row)) if row else None
+
+
+def find_older(
+    connection: Connection,
+    agency_id: uuid.UUID,
+    client_id: uuid.UUID,
+    *,
+    before: datetime,
+    limit: int,
+    after: tuple[datetime, uuid.UUID] | None,
+) -> list[Recording]:
+    """A client's recordings that are there, of calls that began before a moment; the oldest first."""
+    rows = recordings.c
+    query = select(*_COLUMNS).where(
+        rows.agency_id == agency_id, rows.client_id == client_id, rows.call_started_at < before,
+        rows.state.in_(["stored", "verified"]),
+    )  # fmt: skip
+    if after is not None:
+        query = query.where(tuple_(rows.call_started_at, rows.id) > after)
+    query = query.order_by(rows.call_started_at, rows.id).limit(limit)
+    return [_recording(dict(row)) for row in connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """What of a recording is in a store, and how it is opened."""
+
+    store_id: uuid.UUID | None
+    object_name: str | None
+    object_bytes: int | None
+    object_checksum: str | None
+    key_id: uuid.UUID | None
+    data_key: bytes | None = field(repr=False)
+    convert_to: str | None
+    original_name: str | None
+    original_bytes: int | None
+    original_sha256: bytes | None
+    original_key: bytes | None = field(repr=False)
+    peaks: bytes | None = field(repr=False)
+    peak_frames: int | None
+
+
+_OBJECTS = tuple(recordings.c[name] for name in Objects.__dataclass_fields__)
+
+
+def find_objects(connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID) -> Objects:
+    """The recording must be there."""
+    query = select(*_OBJECTS).where(recordings.c.agency_id == agency_id, recordings.c.id == recording_id)
+    row = connection.execute(query).mappings().one()
+    values: dict[str, Any] = {
+        name: bytes(value) if isinstance(value, memoryview) else value for name, value in row.items()
+    }
+    return Objects(**values)
+
+
+# Texts of our own for what every recording passes: a statement that SQLAlchemy makes of an insert with a conflict is
+# compiled each time.
+_RETURNING = ", ".join(f"r.{name}" for name in _FIELDS)
+_FACTS = (
+    "store_id", "object_name", "size_bytes", "sha256", "duration_ms", "channels", "sample_rate", "key_id", "data_key",
+)  # fmt: skip
+_BEGIN = f"""
 INSERT INTO recordings AS r
-    (id, agency_id, client_id, call_id, call_started_at, segment, node, {", ".join(_ENDS)}, stored_at)
-VALUES (%(id)s, %(agency_id)s, %(client_id)s, %(call_id)s, %(call_started_at)s, %(segment)s, %(node)s,
-        {", ".join(f"%({name})s" for name in _ENDS)}, CASE WHEN %(state)s = 'stored' THEN now() END)
+    (id, agency_id, client_id, call_id, call_started_at, segment, node, state, {", ".join(_FACTS)})
+VALUES (%(id)s, %(agency_id)s, %(client_id)s, %(call_id)s, %(call_started_at)s, %(segment)s, %(node)s, 'uploading',
+        {", ".join(f"%({name})s" for name in _FACTS)})
 ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in (*_ENDS, "stored_at"))}, last_error = NULL, updated_at = now()
-WHERE r.state = ANY(%(open)s) RETURNING {", ".join(f"r.{name}" for name in _FIELDS)}
+    {", ".join(f"{name} = excluded.{name}" for name in ("state", *_FACTS))}, absence_reason = NULL, format = 'wav',
+    object_bytes = NULL, object_checksum = NULL, updated_at = now()
+WHERE r.state = ANY(%(open)s) AND r.absence_reason IS DISTINCT FROM 'erased' RETURNING {_RETURNING}
 """  # noqa: S608 (names of our own columns only)
 
 
-def settle(
-    connection: Connection, new_row_id: uuid.UUID, due: Due, node: str, values: Mapping[str, Any]
+def begin_upload(
+    connection: Connection,
+    new_row_id: uuid.UUID,
+    due: Due,
+    node: str,
+    facts: Mapping[str, Any],
+    *,
+    also_stored: bool = False,
 ) -> Recording | None:
-    """Writes a segment's end state: `stored` with its facts, as of now, or `absent` with its reason. None if it was
-    settled before; only a file that was found after all changes `absent`."""
-    key = {
+    """`uploading`, with what is known of the file and where it goes. None: nothing may be sent (:func:`find_standing`
+    says why). ``also_stored``: what the store has taken was not what it said when it was asked again."""
+    key = _key_of(new_row_id, due, node)
+    allowed = [state for state in sources_of("uploading") if also_stored or state != "stored"]
+    row = connection.exec_driver_sql(_BEGIN, {**dict.fromkeys(_FACTS), **key, **facts, "open": allowed})
+    found = row.mappings().first()
+    return _recording(dict(found)) if found else None
+
+
+_TAKEN = """
+UPDATE recordings SET state = 'stored', object_bytes = %s, object_checksum = %s, updated_at = now()
+WHERE agency_id = %s AND id = %s AND state = 'uploading'
+"""
+_VERIFY = f"""
+UPDATE recordings AS r SET state = 'verified', object_bytes = %(bytes)s, object_checksum = %(checksum)s,
+    peaks = %(peaks)s, peak_frames = %(peak_frames)s, convert_to = %(convert_to)s, node_path = NULL, last_error = NULL,
+    stored_at = now(), updated_at = now()
+WHERE r.agency_id = %(agency_id)s AND r.id = %(id)s AND r.state = ANY(%(open)s) RETURNING {_RETURNING}
+"""  # noqa: S608 (names of our own columns only)
+
+
+def note_taken(
+    connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID, size_bytes: int, checksum: str
+) -> None:
+    """`stored`: the store has taken it and is yet to be asked again."""
+    connection.exec_driver_sql(_TAKEN, (size_bytes, checksum, agency_id, recording_id))
+
+
+def verify(
+    connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID, values: Mapping[str, Any]
+) -> Recording | None:
+    """`verified`, as of now; None if it is so already or was erased meanwhile."""
+    key = {"agency_id": agency_id, "id": recording_id, "open": sources_of("verified")}
+    row = connection.exec_driver_sql(_VERIFY, {**key, **values}).mappings().first()
+    return _recording(dict(row)) if row else None
+
+
+_ABSENT = f"""
+INSERT INTO recordings AS r
+    (id, agency_id, client_id, call_id, call_started_at, segment, node, state, absence_reason)
+VALUES (%(id)s, %(agency_id)s, %(client_id)s, %(call_id)s, %(call_started_at)s, %(segment)s, %(node)s, 'absent',
+        %(reason)s)
+ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET
+    state = 'absent', absence_reason = excluded.absence_reason, node_path = NULL, object_name = NULL,
+    last_error = NULL, updated_at = now()
+WHERE r.state = ANY(%(open)s) RETURNING {_RETURNING}
+"""  # noqa: S608 (names of our own columns only)
+
+
+def settle_absent(connection: Connection, new_row_id: uuid.UUID, due: Due, node: str, reason: str) -> Recording | None:
+    """There is no file. None if that was known before, or the store has the recording."""
+    allowed = [state for state in sources_of("absent") if state not in {"stored", "verified"}]
+    values = {**_key_of(new_row_id, due, node), "reason": reason, "open": allowed}
+    row = connection.exec_driver_sql(_ABSENT, values).mappings().first()
+    return _recording(dict(row)) if row else None
+
+
+def _key_of(new_row_id: uuid.UUID, due: Due, node: str) -> dict[str, Any]:
+    return {
         "id": new_row_id,
         "agency_id": due.agency_id,
         "client_id": due.client_id,
@@ -51,22 +180,21 @@ def settle(
         "call_started_at": due.started_at,
         "segment": due.segment,
         "node": node,
-        "open": ["on_node", "absent"] if values["state"] == "stored" else ["on_node"],
     }
-    row = connection.exec_driver_sql(_SETTLE, {**dict.fromkeys(_ENDS), **key, **values}).mappings().first()
-    return _recording({**row, "sha256": _bytes(row["sha256"])}) if row else None
 
 
-def find_stored(connection: Connection, due: Due) -> tuple[bytes, str] | None:
-    """SHA-256 and object name of a segment that is stored already."""
-    row = connection.exec_driver_sql(_FIND_STORED, (due.agency_id, due.call_id, due.segment)).first()
-    return (bytes(row[0]), row[1]) if row else None
-
-
-_FIND_STORED = (
-    "SELECT sha256, object_name FROM recordings"
-    " WHERE agency_id = %s AND call_id = %s AND segment = %s AND state = 'stored'"
-)
+def find_standing(connection: Connection, due: Due) -> tuple[Recording, Objects] | None:
+    """What the ledger says of a segment."""
+    rows = recordings.c
+    query = select(rows.id).where(
+        rows.agency_id == due.agency_id, rows.call_id == due.call_id, rows.segment == due.segment
+    )
+    recording_id = connection.execute(query).scalar()
+    if recording_id is None:
+        return None
+    found = find_recording(connection, due.agency_id, recording_id)
+    assert found is not None
+    return found, find_objects(connection, due.agency_id, recording_id)
 
 
 def _bytes(value: Any) -> bytes | None:
@@ -82,16 +210,68 @@ def note_failure(connection: Connection, due: Due, error: str) -> None:
             recordings.c.agency_id == due.agency_id,
             recordings.c.call_id == due.call_id,
             recordings.c.segment == due.segment,
-            recordings.c.state == "on_node",
+            recordings.c.state.in_(OPEN),
         )
         .values(attempts=recordings.c.attempts + 1, last_error=error[:500], updated_at=func.now())
     )
 
 
+def replace_object(
+    connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID, before: str, values: Mapping[str, Any]
+) -> bool:
+    """Another form takes the place of the object ``before``; false if it is not there any more."""
+    rows = recordings.c
+    changed = connection.execute(
+        update(recordings)
+        .where(
+            rows.agency_id == agency_id, rows.id == recording_id, rows.state == "verified", rows.object_name == before
+        )
+        .values(**values, updated_at=func.now())
+    )
+    return changed.rowcount == 1
+
+
+def change(connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID, values: Mapping[str, Any]) -> None:
+    """Other members of a row than its state."""
+    rows = recordings.c
+    connection.execute(
+        update(recordings)
+        .where(rows.agency_id == agency_id, rows.id == recording_id)
+        .values(**values, updated_at=func.now())
+    )
+
+
+def erase(connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID) -> None:
+    """`absent` because it was erased: without its keys, its shape and its checksums. Names stay until the objects are
+    gone."""
+    gone = dict.fromkeys(
+        ("peaks", "peak_frames", "data_key", "original_key", "sha256", "original_sha256", "object_checksum",
+         "convert_to", "last_error", "node_path")
+    )  # fmt: skip
+    change(connection, agency_id, recording_id, {**gone, "state": "absent", "absence_reason": "erased"})
+
+
+def settle_unspoken(connection: Connection, nodes: Sequence[str]) -> int:
+    """What was expected and of which the call's stored record does not speak; returns how many."""
+    return int(connection.execute(
+        text("SELECT dialtrace_recordings_settle_unspoken(:nodes)"), {"nodes": list(nodes)}
+    ).scalar_one())  # fmt: skip
+
+
+def settle_lost(connection: Connection, node: str) -> int:
+    """Everything that was still on a node is lost with it; returns how many."""
+    return int(connection.execute(text("SELECT dialtrace_recordings_lost_with(:node)"), {"node": node}).scalar_one())
+
+
 def count_on_nodes(connection: Connection, nodes: list[str], created_before: datetime) -> int:
-    """Recordings of these nodes that have been waiting to come home since before that moment (a system read)."""
+    """Recordings of these nodes whose calls are over and that have been waiting to come home since before that moment
+    (a system read)."""
     found = connection.execute(
-        text("SELECT count(*) FROM recordings WHERE state = 'on_node' AND node = ANY(:nodes) AND created_at < :before"),
-        {"nodes": nodes, "before": created_before},
+        text(
+            "SELECT count(*) FROM recordings r WHERE r.state = ANY(:open) AND r.node = ANY(:nodes)"
+            " AND r.created_at < :before AND NOT (r.state IN ('expected', 'writing') AND EXISTS ("
+            "SELECT FROM live_calls l WHERE l.agency_id = r.agency_id AND l.call_id = r.call_id))"
+        ),
+        {"nodes": nodes, "before": created_before, "open": list(OPEN)},
     )
     return int(found.scalar_one())

@@ -31,6 +31,7 @@ from ..nodesfile import NodeSettings
 from ..objectstore.service import ObjectStore
 from ..readiness import tell_ready
 from ..recording.service import RecordingService
+from ..secrets_box.model import SecretsBox
 from .event_sequencer import sequence_events
 from .homecoming import Homecoming
 from .ingest import Ingest
@@ -186,6 +187,7 @@ def run_agent(
     database: Database,
     store: ObjectStore,
     *,
+    box: SecretsBox | None = None,
     clock: Clock | None = None,
     stop: Event | None = None,
 ) -> None:
@@ -196,7 +198,7 @@ def run_agent(
     clock, stop = clock or SystemClock(), stop or Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
-    records, recordings = CdrService(database), RecordingService(database, store)
+    records, recordings = CdrService(database), RecordingService(database, store, box=box)
     agents = [NodeAgent(node, records=records, recordings=recordings, clock=clock, stop=stop) for node in nodes]
     uploads = Pool(UPLOADS_AT_A_TIME)
     care = gevent.spawn(_care, database, recordings, agents, clock, stop)
@@ -227,6 +229,7 @@ def _care(
             if clock.monotonic_s() >= next_partitions_s:
                 make_partitions(database, clock.now())
                 next_partitions_s = clock.monotonic_s() + PARTITIONS_EVERY_S
+            recordings.settle_unspoken(names)
             waiting = recordings.count_unaccounted(names, now=clock.now(), older_than=UNACCOUNTED_AFTER)
             RECORDINGS_UNACCOUNTED.set(waiting + sum(agent.orphans for agent in agents))
         except DatabaseError as error:

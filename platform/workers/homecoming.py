@@ -33,6 +33,8 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 #: A recording without a call's record is looked at by people after this long, and kept.
 ORPHAN_AFTER_S = 600.0
+#: What the switch says of a recording that it could not write: its disk was full, or the file could not be made.
+WRITE_FAILED = frozenset({"uri-failure"})
 #: Reminders looked at in one pass.
 MAX_SEEN = 1_000
 
@@ -126,6 +128,7 @@ class Homecoming:
                 segment=segment,
                 answered=call.answered_at is not None,
                 node_lost=call.outcome == "node_lost",
+                write_failed=call.facts.get("record_completion") in WRITE_FAILED,
             )
             for segment in call.segments
         ]

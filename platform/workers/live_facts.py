@@ -17,6 +17,7 @@ from ..cdr.numbering import caller_e164
 from ..esl.errors import UnsafeValue
 from ..esl.events import Event
 from ..esl.safe import call_uuid
+from ..recording.model import parse_file_name
 
 #: `CHANNEL_CREATE` begins a call and `CHANNEL_HANGUP_COMPLETE` ends it; the others come once or twice in between.
 LIVE_EVENTS = (
@@ -40,6 +41,8 @@ SOURCE_VARIABLES = {"source": "dialtrace_source", "campaign": "dialtrace_campaig
 
 _DIALLED = re.compile(r"\+?([1-9][0-9]{4,14})", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.,@-]{1,200}")
+#: More than a flow can begin.
+MOST_SEGMENTS = 64
 _OLDEST_US = 1_000_000_000_000_000
 
 
@@ -62,6 +65,7 @@ def heard_of(event: Event) -> Heard | None:
         ended=name == "CHANNEL_HANGUP_COMPLETE",
         dialled=number_text(event.variable("dialtrace_dialled") or event.get("Caller-Destination-Number")),
         caller=caller_e164(event.get("Caller-Caller-ID-Number")),
+        segments=segments_of(call_id, event.variable("dialtrace_record"), event.variable("dialtrace_recordings")),
         owner=owner_of({name: event.variable(name) for name in (*OWNER_VARIABLES, *SOURCE_VARIABLES.values())}),
     )
 
@@ -74,6 +78,14 @@ def owner_of(variables: Mapping[str, str | None]) -> Owner | None:
     known = {name: variables.get(variable) for name, variable in SOURCE_VARIABLES.items()}
     words = {name: value for name, value in known.items() if value is not None and _WORD.fullmatch(value)}
     return Owner(agency, client, number, flow, words)
+
+
+def segments_of(call_id: str, record: str | None, listed: str | None) -> tuple[int, ...]:
+    """Numbers of the recordings that the plan has named; none where it says that nothing is recorded."""
+    if record != "yes":
+        return ()
+    parsed = [parse_file_name(name) for name in (listed or "").split(",", MOST_SEGMENTS)[:MOST_SEGMENTS]]
+    return tuple(sorted({one[1] for one in parsed if one is not None and str(one[0]) == call_id}))
 
 
 def moment_us(value: Any) -> int | None:

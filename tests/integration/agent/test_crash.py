@@ -72,7 +72,7 @@ def the_books(node) -> dict[str, object]:
 EXPECTED = {
     "calls": [("answered", 1), ("answered", 1), ("busy", 1), ("node_lost", 1), ("unallocated", 1)],
     "legs": [("answered", 1), ("answered", 1), ("busy", 1), ("busy", 1)],
-    "ledger": [("absent", "not_answered"), ("stored", ""), ("stored", ""), ("stored", "")],
+    "ledger": [("absent", "not_answered"), ("verified", ""), ("verified", ""), ("verified", "")],
     "events": [("call.ended", 1)] * 5 + [("recording.ready", 1)] * 3,
     "objects": 3,
     "left": [[], [], [], []],

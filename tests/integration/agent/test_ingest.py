@@ -196,7 +196,7 @@ def test_given_a_killed_node_when_looking_for_lost_calls_then_each_gets_a_record
     assert node.in_journal() == []
     node.bring_all_home()
     rows = node.rows("SELECT state, size_bytes, duration_ms, channels, object_name FROM recordings")
-    assert rows[0][:4] == ("stored", len(tone()), 500, 2)
+    assert rows[0][:4] == ("verified", len(tone()), 500, 2)
     stored = (node.objects.root / rows[0][4]).read_bytes()
     assert stored == tone()
     assert node.files("recordings") == []

@@ -84,7 +84,7 @@ def test_given_a_running_agent_when_calls_end_then_each_is_recorded_within_two_s
             delays.append(
                 wait_until(lambda wanted=number: count(node, "events WHERE type = 'call.ended'") == wanted, 5, "call")
             )
-        wait_until(lambda: count(node, "recordings WHERE state = 'stored'") == 11, 10, "recordings")
+        wait_until(lambda: count(node, "recordings WHERE state = 'verified'") == 11, 10, "recordings")
         wait_until(lambda: node.files("recordings-due") == [], 5, "reminders")
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(timeout=15) == 0
@@ -120,7 +120,7 @@ def test_given_an_agent_killed_again_and_again_when_calls_come_then_each_is_ther
         "SELECT count(*), count(DISTINCT call_id) FROM events WHERE revision = 1 AND type = 'call.ended'"
     ) == [(total, total)]
     stored = sum(1 for number in range(total) if number % 3 > 0)
-    assert count(node, "recordings WHERE state = 'stored'") == stored
+    assert count(node, "recordings WHERE state = 'verified'") == stored
     assert count(node, "recordings WHERE absence_reason = 'missing'") == total - stored
     assert len([path for path in node.objects.root.rglob("*.wav") if path.is_file()]) == stored
     assert [node.files(folder) for folder in ("cdr", "recordings", "cdr-broken")] == [[], [], []]

@@ -44,7 +44,7 @@ def test_given_an_s3_that_is_away_when_calls_end_then_they_are_recorded_and_uplo
         try:
             client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{PORT}", region_name="us-east-1")
             client.create_bucket(Bucket="recordings")
-            wait_until(lambda: count(node, "recordings WHERE state = 'stored'") == 8, 60, "uploads")
+            wait_until(lambda: count(node, "recordings WHERE state = 'verified'") == 8, 60, "uploads")
             wait_until(lambda: node.files("recordings-due") == [], 10, "reminders")
             keys = [found["Key"] for found in client.list_objects_v2(Bucket="recordings")["Contents"]]
             names = {f"home/{name}" for (name,) in node.rows("SELECT object_name FROM recordings")}

@@ -49,6 +49,7 @@ BODIES: dict[str, list[Body]] = {
     "POST /v1/blocks": [
         lambda other: {"client_id": other["client"], "entries": [{"kind": "withheld"}]},
     ],
+    "POST /v1/calls/<uuid:call_id>/recording/links": [lambda _: {"valid_s": 60}],
     "POST /v1/trunks": [lambda _: {"name": "mine", "host": "sip.example", "costs": {"+": "0"}}],
     "PATCH /v1/trunks/<uuid:trunk_id>": [lambda _: {"enabled": False}],
     "PATCH /v1/clients/<uuid:client_id>": [
@@ -73,7 +74,8 @@ ROWS = {
     "GET /v1/clients/<uuid:client_id>/hook-secret": "one", "POST /v1/clients/<uuid:client_id>/hook-secret": "one",
     "GET /v1/targets/<uuid:target_id>": "one", "GET /v1/flows/<uuid:flow_id>": "one",
     "GET /v1/numbers/<uuid:number_id>": "one", "GET /v1/calls/<uuid:call_id>": "one",
-    "GET /v1/calls/<uuid:call_id>/recording": "one", "GET /v1/calls/<uuid:call_id>/explain": "one",
+    "GET /v1/calls/<uuid:call_id>/recording": "one", "GET /v1/calls/<uuid:call_id>/recording/player": "one",
+    "GET /v1/calls/<uuid:call_id>/explain": "one",
     "DELETE /v1/numbers/<uuid:number_id>": "one",
     "GET /v1/nodes": "list", "POST /v1/nodes/<name>/drain": "one", "POST /v1/nodes/<name>/undrain": "one",
     "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
@@ -91,6 +93,7 @@ PUBLIC_ROWS = {
     "/metrics",
     "/v1/openapi.json",
     "/v1/reference",
+    "/v1/recordings/heard/<token>",
     "/v1/event-schemas",
     "/v1/event-schemas/<event_type>",
 }

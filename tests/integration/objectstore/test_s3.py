@@ -21,7 +21,7 @@ from dialtrace.objectstore.errors import (
     StoreUnavailable,
 )
 from dialtrace.objectstore.s3 import S3Store
-from dialtrace.objectstore.service import open_store
+from dialtrace.objectstore.service import FileSource, open_store
 
 BUCKET = "recordings"
 #: A port of this test process alone.
@@ -113,8 +113,11 @@ def test_given_a_store_that_keeps_no_checksums_when_putting_then_the_object_is_r
 
     monkeypatch.setattr(store.client, "head_object", without_checksum)
     store.put_file("plain.wav", path, sha256=digest)
+    receipt = store.put("plain.wav", FileSource(path))
+    path.write_bytes(os.urandom(5_000))
+    store.put("plain.wav", FileSource(path))
     with pytest.raises(NotConfirmed, match="gives back"):
-        store.put_file("plain.wav", path, sha256=bytes(32))
+        store.confirm("plain.wav", receipt)
 
 
 def test_given_nothing_under_the_name_when_reading_then_that_is_said(store):

@@ -16,6 +16,7 @@ from dialtrace.db.engine import Database
 from dialtrace.ids import new_id
 from dialtrace.objectstore.errors import RangeNotSatisfiable, StoreUnavailable
 from dialtrace.objectstore.folder import FolderStore
+from dialtrace.objectstore.model import Receipt, Source
 from dialtrace.recording.errors import (
     RecordingAbsent,
     RecordingDiffers,
@@ -40,11 +41,12 @@ class Store(FolderStore):
     fails = False
     then: Callable[[], None] = staticmethod(lambda: None)
 
-    def put_file(self, name: str, path: Path, *, sha256: bytes) -> None:
+    def put(self, name: str, source: Source, *, sha256: bytes | None = None) -> Receipt:
         if self.fails:
             raise StoreUnavailable("the store is away")
-        super().put_file(name, path, sha256=sha256)
+        receipt = super().put(name, source, sha256=sha256)
         self.then()
+        return receipt
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def test_given_a_recording_when_finished_then_it_is_in_the_store_the_ledger_says
 
     row = service.finish_recording(due, folder=folder, node="node-1")
 
-    assert (row.state, row.size_bytes, row.duration_ms, row.channels) == ("stored", len(wav()), 250, 2)
+    assert (row.state, row.size_bytes, row.duration_ms, row.channels) == ("verified", len(wav()), 250, 2)
     assert row.sha256 == hashlib.sha256(wav()).digest()
     assert row.object_name == f"{AGENCY}/2026/11/22/{due.call_id}-1.wav"
     assert (store.root / row.object_name).read_bytes() == wav()
@@ -158,7 +160,7 @@ def test_given_a_recording_when_finished_then_it_is_in_the_store_the_ledger_says
     assert row.stored_at is not None
     assert count_events(owner_engine) == 1
     assert service.finish_recording(due, folder=folder, node="node-1") is None
-    assert (ledger(owner_engine), count_events(owner_engine)) == ([("stored", None, 0, False)], 1)
+    assert (ledger(owner_engine), count_events(owner_engine)) == ([("verified", None, 0, False)], 1)
 
 
 def test_given_a_header_that_a_killed_switch_left_when_finished_then_the_stored_file_can_be_played(
@@ -180,7 +182,7 @@ def test_given_a_file_that_is_no_wav_when_finished_then_it_is_kept_as_it_is(serv
 
     row = service.finish_recording(due, folder=folder, node="node-1")
 
-    assert (row.state, row.duration_ms) == ("stored", None)
+    assert (row.state, row.duration_ms) == ("verified", None)
     assert (store.root / row.object_name).read_bytes() == b"not audio at all" * 10
 
 
@@ -189,7 +191,7 @@ def test_given_a_call_around_midnight_when_finished_then_its_file_is_found(servi
     due = due_for()
     put(folder, due, wav(), day=day)
 
-    assert service.finish_recording(due, folder=folder, node="node-1").state == "stored"
+    assert service.finish_recording(due, folder=folder, node="node-1").state == "verified"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_given_audio_of_a_call_that_was_never_answered_when_finished_then_it_is_
     due = due_for(answered=False)
     put(folder, due, wav())
 
-    assert service.finish_recording(due, folder=folder, node="node-1").state == "stored"
+    assert service.finish_recording(due, folder=folder, node="node-1").state == "verified"
 
 
 def test_given_a_store_that_is_away_when_finishing_then_the_file_stays_and_the_next_try_succeeds(
@@ -243,7 +245,7 @@ def test_given_a_store_that_is_away_when_finishing_then_the_file_stays_and_the_n
 
     store.fails = False
     service.finish_recording(due, folder=folder, node="node-1")
-    assert ledger(owner_engine) == [("stored", None, 2, False)]
+    assert ledger(owner_engine) == [("verified", None, 2, False)]
 
 
 def test_given_a_stop_after_the_store_confirmed_when_starting_again_then_it_is_stored_once(
@@ -263,7 +265,7 @@ def test_given_a_stop_after_the_store_confirmed_when_starting_again_then_it_is_s
     assert ledger(owner_engine) == [("on_node", None, 0, False)]
 
     store.then = lambda: None
-    assert service.finish_recording(due, folder=folder, node="node-1").state == "stored"
+    assert service.finish_recording(due, folder=folder, node="node-1").state == "verified"
     assert (count_events(owner_engine), path.exists()) == (1, False)
 
 
@@ -307,8 +309,8 @@ def test_given_a_file_that_turns_up_after_it_was_called_missing_when_finishing_t
     service.finish_recording(due, folder=folder, node="node-1")
     put(folder, due, wav())
 
-    assert service.finish_recording(due, folder=folder, node="node-1").state == "stored"
-    assert ledger(owner_engine) == [("stored", None, 0, False)]
+    assert service.finish_recording(due, folder=folder, node="node-1").state == "verified"
+    assert ledger(owner_engine) == [("verified", None, 0, False)]
 
 
 def test_given_several_segments_when_opening_then_each_is_found_and_the_first_by_default(service, folder):

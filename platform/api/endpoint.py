@@ -189,7 +189,8 @@ def public(
     answers: Mapping[int, str],
     media_type: str = "application/json",
 ) -> Callable[[H], H]:
-    """Registers a GET that needs no key. Nothing behind it may be a tenant's."""
+    """Registers a GET that needs no key. Nothing behind it may be a tenant's, unless the address itself proves that its
+    holder was let in."""
 
     def register(handler: H) -> H:
         content = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}

@@ -27,6 +27,7 @@ from .outgoing.model import Rules, parse_networks, parse_ports
 from .outgoing.service import OutgoingClient
 from .prompts.service import PromptService
 from .prompts.speech import open_speech
+from .recording.guard import EndpointGuard
 from .recording.service import RecordingService
 from .secrets_box.master_keys import parse_master_keys
 from .secrets_box.model import SecretsBox
@@ -42,6 +43,12 @@ def build_store(settings: Settings) -> ObjectStore:
         endpoint_url=settings.s3_endpoint_url,
         encryption=parse_encryption(settings["DIALTRACE_S3_ENCRYPTION"]),
     )
+
+
+def build_guard(settings: Settings) -> EndpointGuard:
+    """Which addresses agencies' own stores may have: those that web hooks may have."""
+    networks = parse_networks(settings["DIALTRACE_OUTGOING_PRIVATE_NETWORKS"])
+    return EndpointGuard(Rules(private_networks=networks, ports=parse_ports(settings["DIALTRACE_OUTGOING_PORTS"])))
 
 
 def build_database(settings: Settings, *, pool_size: int = 5, statement_timeout_ms: int = 10_000) -> Database:
@@ -113,7 +120,9 @@ def build_api_services(settings: Settings) -> ApiServices:
         cdr=CdrService(database),
         live=LiveService(database),
         messages=MessageService(database),
-        recordings=RecordingService(database, build_store(settings), box=build_secrets_box(settings), clock=clock),
+        recordings=RecordingService(
+            database, build_store(settings), box=build_secrets_box(settings), clock=clock, guard=build_guard(settings)
+        ),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],

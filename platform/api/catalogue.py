@@ -36,6 +36,9 @@ CATALOGUE: Mapping[str, Kind] = {
     "method_not_allowed": Kind(405, "Method is not allowed", "`Allow` lists what this address takes."),
     "number_taken": Kind(409, "Number is in use", "The platform serves it already, perhaps for somebody else."),
     "number_released": Kind(409, "Number was released", "A released number does not change any more. Add it again."),
+    "recording_key_in_use": Kind(
+        409, "Key is in use", "It is the current one, or recordings are under it: make a new one and rewrap first."
+    ),
     "trunk_name_taken": Kind(409, "Trunk name is in use", "Each trunk has a name of its own; records tell it."),
     "idempotency_key_in_use": Kind(
         409, "First request is still running", "A request with this Idempotency-Key has not finished. Repeat it later."

@@ -48,6 +48,7 @@ TAGS = [
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},
+    {"name": "Recordings", "description": "Where recordings are kept, and under which keys."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Keys", "description": "API keys."},

@@ -24,7 +24,16 @@ from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
-from ..recording.errors import KeyDestroyed, RecordingAbsent, RecordingPending, RecordingUnknown
+from ..recording.errors import (
+    KeyDestroyed,
+    KeyInUse,
+    NoStoreOfItsOwn,
+    RecordingAbsent,
+    RecordingPending,
+    RecordingUnknown,
+    StoreSettingsFaulty,
+)
+from ..recording.errors import KeyUnknown as RecordingKeyUnknown
 from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
 from ..trunks.errors import TrunkNameTaken, TrunkUnknown
 from ..trunks.errors import ValueRefused as TrunkValueRefused
@@ -56,6 +65,11 @@ def _flow_unknown(_: FlowUnknown) -> Problem:
 
 
 def _refused(error: ValueRefused | NumberValueRefused | AdmissionValueRefused | TrunkValueRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _store_settings(error: StoreSettingsFaulty) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
@@ -104,6 +118,10 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     RecordingUnknown: _not_there("recording"),
     RecordingAbsent: _absent,
     RecordingPending: _pending,
+    KeyInUse: lambda error: Problem("recording_key_in_use", str(error)),
+    RecordingKeyUnknown: _not_there("key"),
+    NoStoreOfItsOwn: lambda _: Problem("not_found", "The agency has no store of its own."),
+    StoreSettingsFaulty: _store_settings,
     KeyDestroyed: lambda _: Problem(
         "recording_absent", "The key of this recording was destroyed.", members={"reason": "key_destroyed"}
     ),

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from ..audit.service import NewEntry, record
 from ..db.engine import Database
 from ..ids import new_id
 from . import place_store
@@ -53,9 +54,11 @@ class RecordingKeys:
         with self._database.tenant(agency_id) as connection:
             return place_store.find_keys(connection, agency_id)
 
-    def destroy(self, agency_id: UUID, key_id: UUID, *, with_recordings: bool = False) -> None:
-        """The key is gone. Raises KeyUnknown, and KeyInUse while it is the current one or recordings are under it,
-        unless ``with_recordings`` says that nobody is to hear them any more."""
+    def destroy(
+        self, agency_id: UUID, key_id: UUID, *, with_recordings: bool = False, entry: NewEntry | None = None
+    ) -> None:
+        """The key is gone, and ``entry`` is in the audit log. Raises KeyUnknown, and KeyInUse while it is
+        the current one or recordings are under it, unless ``with_recordings`` says that nobody is to hear them any more."""
         with self._database.tenant(agency_id) as connection:
             found = [key for key in place_store.find_keys(connection, agency_id) if key.id == key_id]
             if not found:
@@ -63,6 +66,8 @@ class RecordingKeys:
             if (found[0].is_current or found[0].recordings) and not with_recordings:
                 raise KeyInUse(f"{found[0].recordings} recordings are under key {key_id}")
             place_store.destroy_key(connection, agency_id, key_id)
+            if entry is not None:
+                record(connection, agency_id, entry)
         self._places.forget()
 
     def rewrap_some(self, agency_id: UUID, *, limit: int = 500) -> int:

@@ -30,6 +30,7 @@ from ..metrics import CDR_PASSES_FAILED, RECORDINGS_ORPHANED, RECORDINGS_UNACCOU
 from ..nodesfile import NodeSettings
 from ..objectstore.service import ObjectStore
 from ..readiness import tell_ready
+from ..recording.guard import EndpointGuard
 from ..recording.service import RecordingService
 from ..secrets_box.model import SecretsBox
 from .event_sequencer import sequence_events
@@ -188,6 +189,7 @@ def run_agent(
     store: ObjectStore,
     *,
     box: SecretsBox | None = None,
+    guard: EndpointGuard | None = None,
     clock: Clock | None = None,
     stop: Event | None = None,
 ) -> None:
@@ -198,7 +200,7 @@ def run_agent(
     clock, stop = clock or SystemClock(), stop or Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
-    records, recordings = CdrService(database), RecordingService(database, store, box=box)
+    records, recordings = CdrService(database), RecordingService(database, store, box=box, guard=guard)
     agents = [NodeAgent(node, records=records, recordings=recordings, clock=clock, stop=stop) for node in nodes]
     uploads = Pool(UPLOADS_AT_A_TIME)
     care = gevent.spawn(_care, database, recordings, agents, clock, stop)

@@ -70,6 +70,7 @@ OFFERED = {
     "workers": {"agent", "call", "hooks", "jobs", "live_server", "monitor", "proofs", "route_copy"},
     "demo": {"kills", "run", "stage"},
     "objectstore": {"service", "errors", "model", "sealing"},
+    "recording": {"errors", "guard", "model", "peaks", "place_store", "service", "store", "stores"},
     "outgoing": {"errors", "model", "service", "signing"},
     "secrets_box": {"errors", "master_keys", "model"},
     "prompts": {"model", "errors", "service", "sound", "speech"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,10 @@ from dialtrace.live.service import LiveService
 from dialtrace.messages.service import MessageService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
+from dialtrace.outgoing.model import Rules
+from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
+from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.service import TrunkService
 
@@ -46,7 +50,12 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         cdr=CdrService(database),
         live=LiveService(database),
         messages=MessageService(database),
-        recordings=RecordingService(database, open_store(str(tmp_path / "objects"))),
+        recordings=RecordingService(
+            database,
+            open_store(str(tmp_path / "objects")),
+            box=SecretsBox([bytes(32)]),
+            guard=EndpointGuard(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
+        ),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         secret_key="only for tests",

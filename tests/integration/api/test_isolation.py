@@ -50,6 +50,10 @@ BODIES: dict[str, list[Body]] = {
         lambda other: {"client_id": other["client"], "entries": [{"kind": "withheld"}]},
     ],
     "POST /v1/calls/<uuid:call_id>/recording/links": [lambda _: {"valid_s": 60}],
+    "PUT /v1/agencies/<uuid:agency_id>/recording-store": [
+        lambda _: {"bucket": "mine", "region": "x", "access_key_id": "key", "secret_access_key": "mine"}
+    ],
+    "POST /v1/agencies/<uuid:agency_id>/recording-keys": [lambda _: {}],
     "POST /v1/trunks": [lambda _: {"name": "mine", "host": "sip.example", "costs": {"+": "0"}}],
     "PATCH /v1/trunks/<uuid:trunk_id>": [lambda _: {"enabled": False}],
     "PATCH /v1/clients/<uuid:client_id>": [
@@ -64,6 +68,7 @@ BODIES: dict[str, list[Body]] = {
 IDS = {
     "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
     "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk", "event_id": "event",
+    "recording_key_id": "key",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -81,6 +86,12 @@ ROWS = {
     "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
     "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
     "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",
+    "GET /v1/agencies/<uuid:agency_id>/recording-store": "one",
+    "DELETE /v1/agencies/<uuid:agency_id>/recording-store": "one",
+    "POST /v1/agencies/<uuid:agency_id>/recording-store/test": "one",
+    "GET /v1/agencies/<uuid:agency_id>/recording-keys": "one",
+    "POST /v1/agencies/<uuid:agency_id>/recording-keys/rewrap": "one",
+    "DELETE /v1/agencies/<uuid:agency_id>/recording-keys/<uuid:recording_key_id>": "one",
     "GET /v1/trunks": "list",
     "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
     "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",

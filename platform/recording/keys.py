@@ -58,7 +58,8 @@ class RecordingKeys:
         self, agency_id: UUID, key_id: UUID, *, with_recordings: bool = False, entry: NewEntry | None = None
     ) -> None:
         """The key is gone, and ``entry`` is in the audit log. Raises KeyUnknown, and KeyInUse while it is
-        the current one or recordings are under it, unless ``with_recordings`` says that nobody is to hear them any more."""
+        the current one or recordings are under it, unless ``with_recordings`` says that nobody is to hear them any
+        more."""
         with self._database.tenant(agency_id) as connection:
             found = [key for key in place_store.find_keys(connection, agency_id) if key.id == key_id]
             if not found:

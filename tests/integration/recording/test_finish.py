@@ -241,7 +241,7 @@ def test_given_a_store_that_is_away_when_finishing_then_the_file_stays_and_the_n
             service.finish_recording(due, folder=folder, node="node-1")
     assert caught.value.retry_helps
     assert path.exists()
-    assert ledger(owner_engine) == [("on_node", None, 2, True)]
+    assert ledger(owner_engine) == [("uploading", None, 2, True)]
 
     store.fails = False
     service.finish_recording(due, folder=folder, node="node-1")
@@ -262,7 +262,7 @@ def test_given_a_stop_after_the_store_confirmed_when_starting_again_then_it_is_s
     with pytest.raises(Stopped):
         service.finish_recording(due, folder=folder, node="node-1")
     assert path.exists()
-    assert ledger(owner_engine) == [("on_node", None, 0, False)]
+    assert ledger(owner_engine) == [("uploading", None, 0, False)]
 
     store.then = lambda: None
     assert service.finish_recording(due, folder=folder, node="node-1").state == "verified"

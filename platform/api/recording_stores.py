@@ -178,7 +178,7 @@ def test_recording_store(asked: Asked, agency_id: UUID) -> TestAnswer:
 class KeyBody(Body):
     """A key of recordings to be made."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {}})
+    model_config = ConfigDict(json_schema_extra={"example": {"key": None}})
 
     key: Annotated[
         str | None,

@@ -25,7 +25,7 @@ OURS = {
     "CallsError", "RouteUnreadable", "PlanRefused", "CdrError", "CdrUnreadable", "CdrRefused", "RecordsAway",
     "NumberError", "TenancyError", "InvalidKey", "RecordingError", "NotWav", "UploadFailed", "RecordingDiffers",
     "ObjectStoreError", "StoreAddressFaulty", "ObjectNameFaulty", "ObjectMissing", "RangeNotSatisfiable",
-    "NotConfirmed",
+    "NotConfirmed", "SealedObjectBroken", "NotConverted",
 }  # fmt: skip
 
 

@@ -91,28 +91,36 @@ BEGIN
 END $$;
 GRANT DELETE ON recording_settings TO dialtrace_app;
 CREATE POLICY functions ON recordings TO dialtrace_owner USING (true) WITH CHECK (true);
-CREATE POLICY functions_read ON calls FOR SELECT TO dialtrace_owner USING (true);
 
 -- A monitor knows of calls that are to be recorded, or are being recorded. A row that is there only moves forward, and a
 -- call whose record is stored has said all there is to say.
 CREATE FUNCTION dialtrace_recordings_expect(p_node text, p_rows jsonb) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+    v_agency uuid;
     v_rows integer;
+    v_all integer := 0;
 BEGIN
-    INSERT INTO recordings AS r (agency_id, id, client_id, call_id, call_started_at, segment, state, node)
-    SELECT e.agency_id, gen_random_uuid(), e.client_id, e.call_id, e.started_at, e.segment,
-        CASE WHEN e.answered_at IS NULL THEN 'expected' ELSE 'writing' END, p_node
-    FROM jsonb_to_recordset(p_rows) AS e(agency_id uuid, client_id uuid, call_id uuid, started_at timestamptz,
-        answered_at timestamptz, segment integer)
-    WHERE e.segment BETWEEN 1 AND 9999
-        AND NOT EXISTS (SELECT FROM calls c WHERE c.agency_id = e.agency_id AND c.id = e.call_id
-                        AND c.started_at = e.started_at)
-    ORDER BY e.agency_id, e.call_id
-    ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET state = excluded.state, updated_at = now()
-        WHERE r.state = 'expected' AND excluded.state = 'writing';
-    GET DIAGNOSTICS v_rows = ROW_COUNT;
-    RETURN v_rows;
+    -- Calls are seen one tenant at a time, by whoever asks.
+    PERFORM set_config('dialtrace.client', '', true);
+    FOR v_agency IN SELECT DISTINCT e.agency_id FROM jsonb_to_recordset(p_rows) AS e(agency_id uuid) ORDER BY 1 LOOP
+        PERFORM set_config('dialtrace.agency', v_agency::text, true);
+        INSERT INTO recordings AS r (agency_id, id, client_id, call_id, call_started_at, segment, state, node)
+        SELECT e.agency_id, gen_random_uuid(), e.client_id, e.call_id, e.started_at, e.segment,
+            CASE WHEN e.answered_at IS NULL THEN 'expected' ELSE 'writing' END, p_node
+        FROM jsonb_to_recordset(p_rows) AS e(agency_id uuid, client_id uuid, call_id uuid, started_at timestamptz,
+            answered_at timestamptz, segment integer)
+        WHERE e.agency_id = v_agency AND e.segment BETWEEN 1 AND 9999
+            AND NOT EXISTS (SELECT FROM calls c WHERE c.agency_id = e.agency_id AND c.id = e.call_id
+                            AND c.started_at = e.started_at)
+        ORDER BY e.call_id
+        ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET state = excluded.state, updated_at = now()
+            WHERE r.state = 'expected' AND excluded.state = 'writing';
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        v_all := v_all + v_rows;
+    END LOOP;
+    PERFORM set_config('dialtrace.agency', '', true);
+    RETURN v_all;
 END $$;
 
 -- Recordings that were expected of calls whose record is stored and does not speak of them: the switch never began them.
@@ -120,18 +128,29 @@ END $$;
 CREATE FUNCTION dialtrace_recordings_settle_unspoken(p_nodes text[]) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+    v_agency uuid;
     v_rows integer;
+    v_all integer := 0;
 BEGIN
-    UPDATE recordings r SET state = 'absent', updated_at = now(), absence_reason =
-        CASE WHEN c.outcome = 'node_lost' THEN 'node_lost'
-             WHEN c.facts ->> 'consent' = 'refused' THEN 'consent_refused'
-             WHEN c.answered_at IS NULL THEN 'not_answered' ELSE 'missing' END
-    FROM calls c
-    WHERE r.node = ANY (p_nodes) AND r.state IN ('expected', 'writing') AND r.updated_at < now() - interval '1 minute'
-        AND c.agency_id = r.agency_id AND c.id = r.call_id AND c.started_at = r.call_started_at
-        AND c.updated_at < now() - interval '1 minute';
-    GET DIAGNOSTICS v_rows = ROW_COUNT;
-    RETURN v_rows;
+    PERFORM set_config('dialtrace.client', '', true);
+    FOR v_agency IN
+        SELECT DISTINCT r.agency_id FROM recordings r WHERE r.node = ANY (p_nodes) AND r.state IN ('expected', 'writing')
+            AND r.updated_at < now() - interval '1 minute'
+    LOOP
+        PERFORM set_config('dialtrace.agency', v_agency::text, true);
+        UPDATE recordings r SET state = 'absent', updated_at = now(), absence_reason =
+            CASE WHEN c.outcome = 'node_lost' THEN 'node_lost'
+                 WHEN c.facts ->> 'consent' = 'refused' THEN 'consent_refused'
+                 WHEN c.answered_at IS NULL THEN 'not_answered' ELSE 'missing' END
+        FROM calls c
+        WHERE r.agency_id = v_agency AND r.node = ANY (p_nodes) AND r.state IN ('expected', 'writing')
+            AND r.updated_at < now() - interval '1 minute' AND c.agency_id = r.agency_id AND c.id = r.call_id
+            AND c.started_at = r.call_started_at AND c.updated_at < now() - interval '1 minute';
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        v_all := v_all + v_rows;
+    END LOOP;
+    PERFORM set_config('dialtrace.agency', '', true);
+    RETURN v_all;
 END $$;
 
 -- A node is gone with its disk: what was still on it is lost, and is said to be. Returns how many recordings that were.

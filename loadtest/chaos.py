@@ -30,6 +30,7 @@ from dialtrace.errors import DialtraceError
 from dialtrace.loadtest.chaos_arena import Arena, DrillFailed, OwnDatabase, own_database
 from dialtrace.loadtest.chaos_books import Result, count_up
 from dialtrace.loadtest.chaos_drills import DRILLS, Drill
+from dialtrace.loadtest.chaos_store import NodeCopies, compare, drilled_store
 from dialtrace.logs import configure_logs
 
 SHORT_S, FULL_S = 10.0, 60.0
@@ -61,7 +62,7 @@ def chosen(only: Sequence[str] | None, nodes: int) -> list[Drill]:
     return [drill for drill in drills if drill.least_nodes <= nodes]
 
 
-def run_drill(drill: Drill, arena: Arena, own: ApiClient) -> Result:
+def run_drill(drill: Drill, arena: Arena, own: ApiClient, copies: NodeCopies) -> Result:
     """One drill with its books."""
     began_s = time.monotonic()
     arena.clear()
@@ -79,12 +80,18 @@ def run_drill(drill: Drill, arena: Arena, own: ApiClient) -> Result:
         return [cdr for cdr in own.read_all("/v1/calls", limit=200) if cdr["id"] not in before]
 
     cdrs = await_records(read, sum(arena.sent.values()), arena.demo)
+    recordings = fetch_recordings(own, cdrs)
+    more = []
+    if arena.store is not None:
+        calls, heard = {cdr["id"] for cdr in cdrs}, sum(recording.fetched for recording in recordings)
+        more = compare(copies.sha256_by_name(), arena.store.sha256_by_name(), calls, heard=heard)
     return count_up(
         drill.name,
+        more=more,
         sent=dict(arena.sent),
         satisfied=satisfied,
         cdrs=cdrs,
-        recordings=fetch_recordings(own, cdrs),
+        recordings=recordings,
         seconds=time.monotonic() - began_s,
         lost=lost,
         faults=faults,
@@ -109,20 +116,25 @@ def run_all(options: DemoOptions, drills: Sequence[Drill], away_s: float, say: C
     databases: list[OwnDatabase] = []
     results = []
     with (
-        running_platform(options, lambda folder: own_database(folder, databases)) as demo,
+        drilled_store(options.seed, any(drill.needs_store for drill in drills)) as store,
+        running_platform(
+            options, lambda folder: own_database(folder, databases), store.environment if store else None
+        ) as demo,
         running_targets(demo.folder / "sipp", choose_callers(options.callers)) as targets,
     ):
         say(f"the platform is up: {options.nodes} node(s), {options.switch}")
         own, provisioned = provision(ApiClient(demo.plan.api_url, demo.plan.operator_token), demo.plan.api_url, targets)
-        arena = Arena(demo, databases[0], provisioned, away_s, options.seed)
+        arena = Arena(demo, databases[0], provisioned, away_s, options.seed, store)
+        copies = NodeCopies(demo.folder / "copies", [node.spool for node in demo.plan.nodes])
         await_plans(arena)
         try:
             for drill in drills:
                 say(f"{drill.name}: {drill.says} …")
-                results.append(run_drill(drill, arena, own))
+                results.append(run_drill(drill, arena, own, copies))
                 say(f"{drill.name}: {_verdict(results[-1])}")
         finally:
             arena.stop_callers()
+            copies.close()
     return results
 
 

@@ -24,6 +24,7 @@ from dialtrace.demo.stage import Demo, make_callers
 from dialtrace.errors import DialtraceError
 from dialtrace.freeswitch_launch import options_status
 from dialtrace.launch import answers_http
+from dialtrace.loadtest.chaos_store import DrilledStore
 
 TEND_EVERY_S = 0.2
 #: Callers wait this long for the last answer of a node that died.
@@ -89,6 +90,8 @@ class Arena:
     #: How long what is away stays away.
     away_s: float
     seed: int = 1
+    #: Where recordings go, if a drill is about that.
+    store: DrilledStore | None = None
     notes: list[str] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
     _callers: list[tuple[str, Sipp | PhonesOfKind]] = field(default_factory=list)
@@ -156,6 +159,14 @@ class Arena:
             satisfied[kind] += caller.counts().successful
         self._callers.clear()
         return satisfied
+
+    def callers_run(self) -> bool:
+        """Whether anybody still calls."""
+        return any(caller.running for _, caller in self._callers)
+
+    def recordings_waiting(self) -> list[Path]:
+        """Calls whose recordings are still on a node."""
+        return [path for node in self.demo.plan.nodes for path in (node.spool / "recordings-due").glob("*.json")]
 
     def stop_callers(self) -> None:
         """Whatever became of the drill."""

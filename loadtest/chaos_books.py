@@ -57,14 +57,17 @@ def count_up(
     lost: int | None = None,
     faults: Sequence[str] = (),
     notes: Sequence[str] = (),
+    more: Sequence[Line] = (),
 ) -> Result:
     """Closes a drill's books. ``lost``: so many calls at most stood on a node that was killed, and only they may have
-    failed; each must still have its record, as `node_lost` or as what it had come to. None: not one may fail."""
+    failed; each must still have its record, as `node_lost` or as what it had come to. None: not one may fail. ``more``:
+    further comparisons."""
     decided = Counter(str(cdr["decided_by"]) for cdr in cdrs)
     lines = balance(sent, satisfied, cdrs, recordings) if lost is None else _with_losses(sent, satisfied, cdrs, lost)
     # What a dead node took with it includes who decided.
     told = len(cdrs) - (_lost(cdrs) if lost is not None else 0)
     lines.append(Line("CDRs / decided by worker or fallback", told, sum(decided[who] for who in DECIDED)))
+    lines += more
     return Result(
         name=name,
         sent=sum(sent.values()),

@@ -17,6 +17,8 @@ from .chaos_arena import Arena, DrillFailed
 #: Load before and after what happens.
 BEFORE_S, AFTER_S = 4.0, 6.0
 ROLLING_S = 45.0
+#: An object store is away for five minutes where others are for one.
+STORE_AWAY_TIMES = 5
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Drill:
     says: str
     play: Callable[[Arena], int | None]
     least_nodes: int = 1
+    #: Recordings go to an S3 service that can be away or ill.
+    needs_store: bool = False
 
 
 def _steady(arena: Arena) -> None:
@@ -150,6 +154,47 @@ def _standing(arena: Arena, name: str) -> int:
         journal.close()
 
 
+def _store_away(arena: Arena) -> None:
+    """Nobody listens where the store was; calls go on, and their recordings wait on the nodes."""
+    assert arena.store is not None
+    away_s = arena.away_s * STORE_AWAY_TIMES
+    arena.load(BEFORE_S + away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    arena.store.proxy.be("away")
+    arena.wait(away_s)
+    waiting = len(arena.recordings_waiting())
+    arena.store.proxy.be("well")
+    arena.notes.append(f"{waiting} recordings waited on the nodes")
+    if not waiting:
+        raise DrillFailed("no recording waited: the store was not missed")
+    arena.wait(AFTER_S)
+    _await_home(arena)
+
+
+def _store_ill(arena: Arena) -> None:
+    """A third of the requests come to nothing, or seem to."""
+    assert arena.store is not None
+    proxy = arena.store.proxy
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    passed, spoiled = proxy.passed, proxy.spoiled
+    proxy.be("ill")
+    try:
+        arena.wait(arena.away_s + AFTER_S)
+        _await_home(arena)
+    finally:
+        proxy.be("well")
+    arena.notes.append(f"{proxy.spoiled - spoiled} requests spoiled, {proxy.passed - passed} passed")
+    if proxy.spoiled == spoiled:
+        raise DrillFailed("no request was spoiled: the store was not asked")
+
+
+def _await_home(arena: Arena) -> None:
+    arena.until(lambda: not arena.callers_run(), "the callers are through")
+    # Between two tries of one call the agent waits a minute at most.
+    arena.until(lambda: not arena.recordings_waiting(), "every recording is home", 150.0)
+
+
 def none_lost(play: Callable[[Arena], None]) -> Callable[[Arena], int | None]:
     """A drill after which every caller must be satisfied."""
 
@@ -167,5 +212,12 @@ DRILLS = (
     Drill("database-stopped", "PostgreSQL is stopped; a worker starts meanwhile", none_lost(_database_stopped)),
     Drill("rolling-restart", "everything but the nodes is restarted in turn", none_lost(_rolling_restart)),
     Drill("node-drained", "a node is drained, restarted and put back", none_lost(_node_drained), least_nodes=2),
+    Drill("store-away", "the object store is away", none_lost(_store_away), needs_store=True),
+    Drill(
+        "store-ill",
+        "the object store answers a third of the requests with errors, or cuts the line",
+        none_lost(_store_ill),
+        needs_store=True,
+    ),
     Drill("node-killed", "a node is killed with -9", _node_killed, least_nodes=2),
 )

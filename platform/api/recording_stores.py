@@ -12,12 +12,12 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from ..audit.service import NewEntry
 from ..recording.errors import NoStoreOfItsOwn, StoreSettingsFaulty
 from ..recording.place_store import StoreRow
-from ..recording.stores import StoreValues
+from ..recording.stores import StoreValues, Wish
 from .auditing import actor_of
 from .auth import AGENCY, Asked
 from .endpoint import TenantQuery, endpoint
@@ -290,3 +290,76 @@ def destroy_recording_key(asked: Asked, agency_id: UUID, recording_key_id: UUID,
         agency_id, recording_key_id, with_recordings=query.with_recordings, entry=entry
     )
     return Response(status=204)
+
+
+# --- Forms. ---
+
+FORM = Literal["wav", "opus", "mp3"]
+
+
+class FormBody(Body):
+    """In which form recordings that come are kept."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"format": "opus", "keep_original": False}})
+
+    format: Annotated[FORM, Field(description="wav: as the switch wrote it. The others are made afterwards.")]
+    keep_original: Annotated[
+        StrictBool, Field(default=False, description="Whether the WAV file stays beside another form.")
+    ]
+
+
+class FormAnswer(Answer):
+    """In which form recordings are kept."""
+
+    format: Annotated[FORM, Field(examples=["opus"])]
+    keep_original: bool
+    is_own: Annotated[bool, Field(description="false: it follows from the agency's, or nobody has said anything.")]
+
+
+def show_form(wish: Wish) -> FormAnswer:
+    return FormAnswer(format=wish.form, keep_original=wish.keep_original, is_own=wish.is_own)  # type: ignore[arg-type]
+
+
+@endpoint(blueprint, "GET", "/v1/agencies/<uuid:agency_id>/recording-settings", roles=AGENCY, answer=FormAnswer)
+def get_agency_recording_settings(asked: Asked, agency_id: UUID) -> FormAnswer:
+    """Read in which form an agency's recordings are kept"""
+    return show_form(asked.services.recordings.stores.get_wish(agency_id, None))
+
+
+@endpoint(
+    blueprint, "PUT", "/v1/agencies/<uuid:agency_id>/recording-settings", roles=AGENCY, body=FormBody,
+    answer=FormAnswer,
+)  # fmt: skip
+def set_agency_recording_settings(asked: Asked, agency_id: UUID, body: FormBody) -> FormAnswer:
+    """Set in which form an agency's recordings are kept
+
+    For clients that have no wish of their own, and recordings that come.
+    """
+    stores = asked.services.recordings.stores
+    wish = stores.set_wish(agency_id, None, form=body.format, keep_original=body.keep_original)
+    _note(asked, "recording_settings.changed", "agency", agency_id)
+    return show_form(wish)
+
+
+@endpoint(blueprint, "GET", "/v1/clients/<uuid:client_id>/recording-settings", roles=AGENCY, answer=FormAnswer)
+def get_client_recording_settings(asked: Asked, client_id: UUID) -> FormAnswer:
+    """Read in which form a client's recordings are kept"""
+    asked.services.tenancy.get_client(asked.agency_id, client_id)
+    return show_form(asked.services.recordings.stores.get_wish(asked.agency_id, client_id))
+
+
+@endpoint(
+    blueprint, "PUT", "/v1/clients/<uuid:client_id>/recording-settings", roles=AGENCY, body=FormBody,
+    answer=FormAnswer,
+)  # fmt: skip
+def set_client_recording_settings(asked: Asked, client_id: UUID, body: FormBody) -> FormAnswer:
+    """Set in which form a client's recordings are kept
+
+    A recording is stored as the switch wrote it and can be heard at once; the other form takes its place when it has
+    been made, decoded again, measured, stored and confirmed. Both sides stay apart in every form.
+    """
+    asked.services.tenancy.get_client(asked.agency_id, client_id)
+    stores = asked.services.recordings.stores
+    wish = stores.set_wish(asked.agency_id, client_id, form=body.format, keep_original=body.keep_original)
+    _note(asked, "recording_settings.changed", "client", client_id)
+    return show_form(wish)

@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,8 @@ class Demo:
     supervisor: Supervisor
 
 
-def demo_settings(folder: Path, database_url: str = "") -> Settings:
-    """Settings of their own: no environment of the user's leaks in, every port is free."""
+def demo_settings(folder: Path, database_url: str = "", more: Mapping[str, str] | None = None) -> Settings:
+    """Settings of their own: no environment of the user's leaks in, every port is free. ``more``: others by name."""
     return load_settings(
         {
             "DIALTRACE_DATABASE_URL": database_url,
@@ -78,20 +78,23 @@ def demo_settings(folder: Path, database_url: str = "") -> Settings:
             "DIALTRACE_LOG_LEVEL": "info",
             # The telephones of the demonstration are on this machine.
             "DIALTRACE_TARGET_HOSTS_ALLOWED": "127.0.0.1",
+            **(more or {}),
         }
     )
 
 
 @contextmanager
 def running_platform(
-    options: DemoOptions, database: Callable[[Path], AbstractContextManager[str]] = lambda _: nullcontext("")
+    options: DemoOptions,
+    database: Callable[[Path], AbstractContextManager[str]] = lambda _: nullcontext(""),
+    more_settings: Mapping[str, str] | None = None,
 ) -> Iterator[Demo]:
     """The whole platform in a temporary folder; everything stops and goes at the end. ``database`` gives the address of
     another server than the one that is kept alive; it is handed the folder."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dialtrace-demo-")))
         folder.chmod(0o755)
-        settings = demo_settings(folder, stack.enter_context(database(folder)))
+        settings = demo_settings(folder, stack.enter_context(database(folder)), more_settings)
         database_url = stack.enter_context(running_database(settings))
         nodes = plan_nodes(settings, options.nodes, kind=options.switch)
         plan = plan_platform(settings, database_url, nodes, freeswitch=options.freeswitch)

@@ -64,3 +64,7 @@ class KeyUnknown(RecordingError):
 
 class KeyInUse(RecordingError):
     """The key is the current one, or recordings are still under it: make a new one first."""
+
+
+class NotConverted(RecordingError):
+    """The recording could not be made into the form that was asked for; it stays as it is."""

@@ -26,6 +26,7 @@ from ..outgoing.model import Rules
 from ..secrets_box.errors import SecretsBoxError
 from ..secrets_box.model import SecretsBox
 from . import store
+from .conversion import RecordingConverter
 from .errors import (
     KeyDestroyed,
     RecordingAbsent,
@@ -109,6 +110,7 @@ class RecordingService:
             open_own=lambda row, secret: open_bucket(row, secret, guard.check_request),
         )
         self.keys = RecordingKeys(database, self.places)
+        self.converter = RecordingConverter(database, self.places)
         self.stores = RecordingStores(database, self.places, check_endpoint=guard.check_setting)
 
     # --- Bringing home. ---

@@ -50,6 +50,15 @@ class StoreValues:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wish:
+    """In which form recordings are kept. ``is_own`` False: nobody has said so, or only for the whole agency."""
+
+    form: str
+    keep_original: bool
+    is_own: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of a test: ``detail`` says what is wrong, in the store's words where it has any."""
 
@@ -136,6 +145,25 @@ class RecordingStores:
             raise StoreSettingsFaulty("encryption", str(error)) from error
         if values.endpoint_url is not None:
             self._check_endpoint(values.endpoint_url)
+
+    # --- Wishes. ---
+
+    def get_wish(self, agency_id: UUID, client_id: UUID | None) -> Wish:
+        """In which form recordings of a client are kept; ``client_id`` None: of clients that have no wish."""
+        with self._database.tenant(agency_id) as connection:
+            found = place_store.find_wish(connection, agency_id, client_id or agency_id)
+            if found is None and client_id is not None:
+                usual = place_store.find_wish(connection, agency_id, agency_id) or ("wav", False)
+                return Wish(form=usual[0], keep_original=usual[1], is_own=False)
+        form, keep_original = found or ("wav", False)
+        return Wish(form=form, keep_original=keep_original, is_own=found is not None)
+
+    def set_wish(self, agency_id: UUID, client_id: UUID | None, *, form: str, keep_original: bool) -> Wish:
+        """For recordings that come."""
+        with self._database.tenant(agency_id) as connection:
+            place_store.put_wish(connection, agency_id, client_id, form=form, keep_original=keep_original)
+        self._places.forget()
+        return self.get_wish(agency_id, client_id)
 
 
 def _place_of(row: StoreRow) -> tuple[str, str, str | None]:

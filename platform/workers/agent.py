@@ -24,6 +24,7 @@ from ..clock import Clock, SystemClock
 from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..db.partitions import make_partitions
+from ..errors import DialtraceError
 from ..journal.errors import JournalError
 from ..journal.store import Journal
 from ..metrics import CDR_PASSES_FAILED, RECORDINGS_ORPHANED, RECORDINGS_UNACCOUNTED
@@ -47,6 +48,7 @@ RECORDINGS_POLL_S = 0.3
 UPLOADS_AT_A_TIME = 4
 REBUILD_EVERY_S = 2.0
 COUNT_EVERY_S = 30.0
+CONVERT_POLL_S = 1.0
 PARTITIONS_EVERY_S = 3600.0
 LOCK_RETRY_S = 1.0
 FIRST_WAIT_S = 0.25
@@ -206,7 +208,8 @@ def run_agent(
     care = gevent.spawn(_care, database, recordings, agents, clock, stop)
     working = [gevent.spawn(agent.run, uploads) for agent in agents]
     sequencer = gevent.spawn(sequence_events, database, stop)
-    parts: list[gevent.Greenlet[..., None]] = [care, sequencer, *working]
+    converting = gevent.spawn(_convert, recordings, agents, stop)
+    parts: list[gevent.Greenlet[..., None]] = [care, converting, sequencer, *working]
     for part in parts:
         part.link_exception(lambda dead: _report_death(dead, stop))
     log.info("agent ready", nodes=[node.name for node in nodes])
@@ -237,6 +240,23 @@ def _care(
         except DatabaseError as error:
             log.warning("partitions and ledger are looked after later", why=str(error))
         stop.wait(COUNT_EVERY_S)
+
+
+def _convert(recordings: RecordingService, agents: Sequence[NodeAgent], stop: Event) -> None:
+    """Other forms of recordings that are safe already: one at a time on the whole machine, by a program that yields to
+    everybody."""
+    failures = 0
+    while not stop.is_set():
+        worked = False
+        try:
+            for agent in agents:
+                worked = (agent.owns_spool and recordings.converter.convert_one(agent.spool.root)) or worked
+            failures = 0
+        except (DialtraceError, OSError) as error:
+            failures += 1
+            log.warning("recordings are converted later", why=str(error))
+        if failures or not worked:
+            stop.wait(_wait_s(failures) if failures else CONVERT_POLL_S)
 
 
 def _report_death(dead: gevent.Greenlet[..., None], stop: Event) -> None:

@@ -54,6 +54,8 @@ BODIES: dict[str, list[Body]] = {
         lambda _: {"bucket": "mine", "region": "x", "access_key_id": "key", "secret_access_key": "mine"}
     ],
     "POST /v1/agencies/<uuid:agency_id>/recording-keys": [lambda _: {}],
+    "PUT /v1/agencies/<uuid:agency_id>/recording-settings": [lambda _: {"format": "mp3"}],
+    "PUT /v1/clients/<uuid:client_id>/recording-settings": [lambda _: {"format": "mp3"}],
     "POST /v1/trunks": [lambda _: {"name": "mine", "host": "sip.example", "costs": {"+": "0"}}],
     "PATCH /v1/trunks/<uuid:trunk_id>": [lambda _: {"enabled": False}],
     "PATCH /v1/clients/<uuid:client_id>": [
@@ -87,6 +89,8 @@ ROWS = {
     "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
     "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",
     "GET /v1/agencies/<uuid:agency_id>/recording-store": "one",
+    "GET /v1/agencies/<uuid:agency_id>/recording-settings": "one",
+    "GET /v1/clients/<uuid:client_id>/recording-settings": "one",
     "DELETE /v1/agencies/<uuid:agency_id>/recording-store": "one",
     "POST /v1/agencies/<uuid:agency_id>/recording-store/test": "one",
     "GET /v1/agencies/<uuid:agency_id>/recording-keys": "one",

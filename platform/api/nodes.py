@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from ..audit.service import NewEntry
 from ..calls.nodes import WAITS, Node
+from .auditing import actor_of
 from .auth import OPERATOR, Asked
 from .endpoint import endpoint
+from .errors import Problem
 from .fields import Answer, Id, Moment
 from .paging import Listed, ListQuery, each, list_page
 
 blueprint = APIBlueprint("nodes", __name__, tag="Nodes")
 
+#: A node that was heard of since then may bring its recordings home yet.
+GONE_AFTER = timedelta(minutes=10)
 State = Literal["up", "down", "unknown", "draining", "drained"]
 _WAITS = (
     "What a node that drains still holds, by kind; empty: nothing. Null: it does not drain, or its monitor has not "
@@ -81,3 +87,27 @@ def undrain_node(asked: Asked, name: str) -> tuple[NodeAnswer, int]:
     It takes calls again as soon as its monitor has told the switch.
     """
     return show(asked.services.nodes.undrain(name)), 202
+
+
+class LostAnswer(Answer):
+    """What was lost with a node."""
+
+    recordings: Annotated[int, Field(description="That were still on it, or being sent from it.", examples=[12])]
+
+
+@endpoint(
+    blueprint, "POST", "/v1/nodes/<name>/lost", roles=OPERATOR, answer=LostAnswer, problems=("node_is_there",)
+)  # fmt: skip
+def lose_node(asked: Asked, name: str) -> LostAnswer:
+    """Say that a node is gone for good
+
+    With its disk: recordings that were still on it are told as absent, `node_lost`, instead of pending for ever. Refused
+    for a node that was heard of within ten minutes. Should one of its files turn up after all, it is stored.
+    """
+    node = asked.services.nodes.get_node(name)
+    if node.last_seen_at is not None and asked.services.clock.now() - node.last_seen_at < GONE_AFTER:
+        raise Problem("node_is_there", f"{name} was heard of at {node.last_seen_at.isoformat(timespec='seconds')}.")
+    actor, details = actor_of(asked), {"name": name}
+    entry = NewEntry(actor=actor, action="node.lost", object_kind="node", object_id=None, details=details)
+    asked.services.audit.record(asked.agency_id, entry)
+    return LostAnswer(recordings=asked.services.recordings.settle_lost(name))

@@ -85,6 +85,7 @@ ROWS = {
     "GET /v1/calls/<uuid:call_id>/explain": "one",
     "DELETE /v1/numbers/<uuid:number_id>": "one",
     "GET /v1/nodes": "list", "POST /v1/nodes/<name>/drain": "one", "POST /v1/nodes/<name>/undrain": "one",
+    "POST /v1/nodes/<name>/lost": "one",
     "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
     "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
     "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",

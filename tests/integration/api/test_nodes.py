@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Engine
 
 from dialtrace.api.app import ApiServices
 from dialtrace.calls.model import NodeReport
@@ -11,6 +12,7 @@ from dialtrace.calls.service import NodeService
 from dialtrace.db.engine import Database
 
 from .conftest import Asker
+from .records import store_call
 
 
 @pytest.fixture
@@ -80,7 +82,23 @@ def test_given_a_second_drain_then_the_first_one_stands(
     assert second["state"] == "drained"
 
 
-@pytest.mark.parametrize("what", ["drain", "undrain"])
+def test_given_a_node_that_is_there_when_called_lost_then_refused_and_once_it_is_gone_its_recordings_are_told(
+    database: Database, operator: Asker, owner_engine: Engine, services: ApiServices, make_tenant: object
+) -> None:
+    report(database)
+    tenant = make_tenant("Agency")  # type: ignore[operator]
+    call = store_call(services, tenant.agency["id"], tenant.client["id"], recorded=True)
+    there = operator.ask("POST", "/v1/nodes/node-1/lost")
+    assert (there.status_code, there.json["code"]) == (409, "node_is_there")
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE nodes SET last_seen_at = now() - interval '1 hour'")
+    assert operator.ask("POST", "/v1/nodes/node-1/lost").json == {"recordings": 1}
+    assert operator.ask("POST", "/v1/nodes/node-1/lost").json == {"recordings": 0}
+    told = tenant.client_key.get(f"/v1/calls/{call}/recording").get_json()
+    assert (told["code"], told["reason"]) == ("recording_absent", "node_lost")
+
+
+@pytest.mark.parametrize("what", ["drain", "undrain", "lost"])
 def test_given_a_name_that_no_node_has_then_it_is_not_found(operator: Asker, what: str) -> None:
     answer = operator.ask("POST", f"/v1/nodes/nobody/{what}")
     assert (answer.status_code, answer.json["code"]) == (404, "not_found")

@@ -101,8 +101,8 @@ class LostAnswer(Answer):
 def lose_node(asked: Asked, name: str) -> LostAnswer:
     """Say that a node is gone for good
 
-    With its disk: recordings that were still on it are told as absent, `node_lost`, instead of pending for ever. Refused
-    for a node that was heard of within ten minutes. Should one of its files turn up after all, it is stored.
+    With its disk: recordings that were still on it are told as absent, `node_lost`, instead of pending for ever.
+    Refused for a node that was heard of within ten minutes. Should one of its files turn up after all, it is stored.
     """
     node = asked.services.nodes.get_node(name)
     if node.last_seen_at is not None and asked.services.clock.now() - node.last_seen_at < GONE_AFTER:

@@ -186,12 +186,12 @@ def agent(metrics: tuple[str, int] | None) -> None:
     need_database(settings)
     from .nodesfile import read_nodes
     from .priority import step_back
-    from .services import build_database, build_guard, build_secrets_box, build_store
+    from .services import build_box_if_any, build_database, build_guard, build_store
     from .workers.agent import run_agent
 
     step_back()
     run_agent(read_nodes(settings.nodes_file), build_database(settings, pool_size=8), build_store(settings),
-        box=build_secrets_box(settings), guard=build_guard(settings),
+        box=build_box_if_any(settings), guard=build_guard(settings),
     )  # fmt: skip
 
 

@@ -45,6 +45,11 @@ def build_store(settings: Settings) -> ObjectStore:
     )
 
 
+def build_box_if_any(settings: Settings) -> SecretsBox | None:
+    """For processes that work without: None where no master key was given."""
+    return build_secrets_box(settings) if settings["DIALTRACE_MASTER_KEYS"] else None
+
+
 def build_guard(settings: Settings) -> EndpointGuard:
     """Which addresses agencies' own stores may have: those that web hooks may have."""
     networks = parse_networks(settings["DIALTRACE_OUTGOING_PRIVATE_NETWORKS"])
@@ -121,7 +126,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(
-            database, build_store(settings), box=build_secrets_box(settings), clock=clock, guard=build_guard(settings)
+            database, build_store(settings), box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
         ),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock
 from ..db.engine import Database
 from ..objectstore.service import Access, ObjectStore, S3Store, parse_encryption
+from ..secrets_box.errors import MasterKeyMissing
 from ..secrets_box.model import SecretsBox
 from . import place_store
 from .errors import KeyDestroyed, NoStoreOfItsOwn
@@ -153,7 +154,10 @@ class Places:
         return self._sealer().open(sealed, purpose=key_purpose(agency_id, key_id))
 
     def _sealer(self) -> SecretsBox:
-        assert self._box is not None, "agencies have stores and keys of their own where there is a box to seal them in"
+        if self._box is None:
+            raise MasterKeyMissing(
+                "this process was given no DIALTRACE_MASTER_KEYS, which agencies' stores and keys need"
+            )
         return self._box
 
 

@@ -6,7 +6,7 @@ import csv
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -45,13 +45,17 @@ class Sipp:
     media_port: int
     arguments: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
+    #: What else stands between two @ in the scenario.
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         """Write the scenario beside its audio and start."""
         self.folder.mkdir(parents=True, exist_ok=True)
         template = files("dialtrace.loadtest").joinpath("scenarios", self.scenario).read_text(encoding="utf-8")
         scenario = self.folder / f"{self.name}.xml"
-        scenario.write_text(template.replace("@AUDIO@", str(self.audio)), encoding="utf-8")
+        for word, value in {"AUDIO": str(self.audio), **self.words}.items():
+            template = template.replace(f"@{word}@", value)
+        scenario.write_text(template, encoding="utf-8")
         command = [
             "sipp",
             "-sf",

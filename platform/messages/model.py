@@ -54,6 +54,15 @@ class CallProgress(OfCall):
     source: Annotated[dict[str, str], Field(description="What the route knew of where the caller came from.")]
 
 
+class Attestation(Body):
+    """The caller's right to the number, and who vouches for it."""
+
+    level: Annotated[Literal["A", "B", "C"] | None, Field(description="Of a signature that was good.")]
+    verstat: Annotated[str | None, Field(description="What verifying the signature brought; null: nobody verified.")]
+    verified_by: Literal["switch", "edge"] | None
+    claimed: Annotated[Literal["A", "B", "C"] | None, Field(description="What an unverified header says.")]
+
+
 class CallRecord(Body):
     """The call's record as it is at the moment of reading."""
 
@@ -85,6 +94,13 @@ class CallRecord(Body):
     node: Annotated[str, Field(examples=["node-1"])]
     codec: str | None
     sip_call_id: str | None
+    pdd_ms: Annotated[int | None, Field(description="From the INVITE to a sign of life.", examples=[182])]
+    hold_ms: Annotated[int | None, Field(description="Held by the caller's telephone; null: never.")]
+    queue_ms: Annotated[int | None, Field(description="In queues; null: in none.")]
+    mos: Annotated[float | None, Field(description="Of what came from the caller, by the E-model.", examples=[4.35])]
+    attestation: Annotated[Attestation | None, Field(description="STIR/SHAKEN; null where nobody said anything.")]
+    diverted_from: Annotated[Phone, Field(description="Who had been called before.")]
+    spam_score: Annotated[int | None, Field(description="0 to 100; null: nobody scored the caller.")]
     should_record: Annotated[bool, Field(description="Whether the rule wanted a recording; `recording.ready` follows.")]
     consent: Literal["given", "refused"] | None
     tags: list[str]

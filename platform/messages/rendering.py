@@ -14,6 +14,7 @@ from uuid import UUID
 from ..events.model import RANKS, Event
 from .model import (
     BODIES,
+    Attestation,
     AttributionRevised,
     Body,
     CallOver,
@@ -111,7 +112,17 @@ def _progress(event: Event, of_call: Mapping[str, Any], around: Around) -> CallP
 def _record(row: Row) -> CallRecord:
     facts = row["facts"]
     told = {name: facts.get(name, empty) for name, empty in (("consent", None), ("tags", []), ("variables", {}))}
+    told["attestation"] = _attestation(row)
     return CallRecord(**{name: row[name] for name in CallRecord.model_fields if name not in told}, **told)
+
+
+def _attestation(row: Row) -> Attestation | None:
+    claimed = row["facts"].get("attestation_claimed")
+    if row["verstat"] is None and claimed is None:
+        return None
+    return Attestation(
+        level=row["attestation"], verstat=row["verstat"], verified_by=row["attested_by"], claimed=claimed
+    )
 
 
 def _recording(row: Row) -> RecordingTold:

@@ -14,7 +14,8 @@ Row = Mapping[str, Any]
 _CALL = (
     "id, revision, number_id, number, caller, caller_name, outcome, started_at, ringing_at, answered_at, connected_at,"
     " ended_at, duration_ms, ring_ms, talk_ms, billed_ms, target_id, hangup_side, hangup_cause, cause_q850, sip_status,"
-    " flow_id, flow_version, decided_by, fallback_reason, node, codec, sip_call_id, should_record, is_test, facts"
+    " flow_id, flow_version, decided_by, fallback_reason, node, codec, sip_call_id, should_record, is_test, facts,"
+    " pdd_ms, hold_ms, queue_ms, mos, verstat, attestation, attested_by, diverted_from, spam_score"
 )
 # One text whatever the number of ids: nothing is compiled for each batch.
 _CALLS = (

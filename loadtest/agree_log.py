@@ -1,0 +1,157 @@
+"""SIPp's log of messages against call records: codes exactly, moments within a tolerance. Pure.
+
+SIPp writes a line a message (``-trace_shortmsg``): date, time, epoch with microseconds, direction, Call-ID, CSeq, first
+line. A dialog's moments are read from it as its telephone saw them; records are joined by the SIP Call-ID.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass
+class Dialog:
+    """One dialog as a telephone of SIPp's saw it; moments in seconds since 1970, each the first of its kind."""
+
+    call_id: str
+    #: The INVITE, a sign of ringing, the 2xx, and what ended the dialog: BYE, CANCEL or a refusal.
+    began_s: float | None = None
+    ringing_s: float | None = None
+    answered_s: float | None = None
+    ended_s: float | None = None
+    status: int | None = None
+    #: Whether this telephone sent the BYE or CANCEL, or refused.
+    ended_here: bool = False
+    cancelled: bool = False
+
+    def take(self, moment_s: float, *, sent: bool, method: str, first_line: str, calls: bool) -> None:
+        """One message. ``calls``: the telephone is the caller."""
+        status = int(first_line[8:11]) if first_line.startswith("SIP/2.0 ") else 0
+        if method == "INVITE" and not status:
+            self.began_s = self.began_s or moment_s
+        elif method == "INVITE":
+            self._answer(moment_s, status, calls=calls)
+        elif method in ("BYE", "CANCEL") and not status and self.ended_s is None:
+            self.ended_s, self.ended_here, self.cancelled = moment_s, sent, method == "CANCEL"
+
+    def _answer(self, moment_s: float, status: int, *, calls: bool) -> None:
+        if status in (180, 183):
+            self.ringing_s = self.ringing_s or moment_s
+        elif 200 <= status < 300:
+            self.answered_s, self.status = self.answered_s or moment_s, self.status or status
+        elif status >= 300:
+            self.status = self.status or status
+            if self.ended_s is None:
+                self.ended_s, self.ended_here = moment_s, not calls
+
+
+def read_dialogs(lines: Iterable[str], *, calls: bool) -> dict[str, Dialog]:
+    """Call-ID → dialog. Lines that are not whole (SIPp was stopped) are passed over."""
+    found: dict[str, Dialog] = {}
+    for line in lines:
+        parts = line.rstrip("\r\n").split("\t")
+        if len(parts) != 7:
+            continue
+        _, _, moment, direction, call_id, cseq, first_line = parts
+        dialog = found.setdefault(call_id, Dialog(call_id))
+        method = cseq.rpartition(" ")[2]
+        dialog.take(float(moment), sent=direction == "S", method=method, first_line=first_line, calls=calls)
+    return found
+
+
+@dataclass
+class Agreement:
+    """What was compared: differences of codes, and by field how far the moments are apart, in ms with their sign."""
+
+    calls: int = 0
+    legs: int = 0
+    codes: int = 0
+    faults: list[str] = field(default_factory=list)
+    apart_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def same(self, what: str, call_id: str, told: object, seen: object) -> None:
+        self.codes += 1
+        if told != seen:
+            self.faults.append(f"{call_id}: {what}: the record says {told}, SIPp saw {seen}")
+
+    def near(self, what: str, call_id: str, told: str | None, seen_s: float | None) -> None:
+        """Both must be there, or neither."""
+        if told is None or seen_s is None:
+            self.same(f"{what} is there", call_id, told is not None, seen_s is not None)
+            return
+        self.apart_ms[what].append((datetime.fromisoformat(told).timestamp() - seen_s) * 1000)
+
+
+def compare(
+    records: Sequence[Mapping[str, Any]], callers: Mapping[str, Dialog], targets: Mapping[str, Dialog]
+) -> Agreement:
+    """Every call and every leg, from both sides: what SIPp saw has a record, what has a record SIPp saw."""
+    found = Agreement()
+    by_call_id = {record["sip_call_id"]: record for record in records}
+    found.same("calls without a record", "-", sorted(set(callers) - set(by_call_id))[:5], [])
+    found.same("records without a call", "-", sorted(set(by_call_id) - set(callers))[:5], [])
+    legs = {leg["sip_call_id"]: leg for record in records for leg in record["legs"]}
+    found.same("dialogs of targets without a leg", "-", sorted(set(targets) - set(legs))[:5], [])
+    found.same("legs without a dialog", "-", sorted(set(legs) - set(targets))[:5], [])
+    for call_id in callers.keys() & by_call_id.keys():
+        own = [targets[leg["sip_call_id"]] for leg in by_call_id[call_id]["legs"] if leg["sip_call_id"] in targets]
+        _compare_call(found, by_call_id[call_id], callers[call_id], own)
+    for call_id in targets.keys() & legs.keys():
+        _compare_leg(found, legs[call_id], targets[call_id])
+    return found
+
+
+def _compare_call(found: Agreement, record: Mapping[str, Any], seen: Dialog, legs: Sequence[Dialog]) -> None:
+    found.calls += 1
+    found.same("status", seen.call_id, record["sip_status"], seen.status)
+    by_target = any(leg.ended_here and leg.answered_s for leg in legs)
+    side = "caller" if seen.ended_here else "target" if by_target else None
+    if side and (seen.answered_s or side == "caller"):
+        found.same("who hung up", seen.call_id, record["hangup_side"], side)
+    found.near("start", seen.call_id, record["started_at"], seen.began_s)
+    if record["ringing_at"] and seen.ringing_s:
+        found.near("ringing", seen.call_id, record["ringing_at"], seen.ringing_s)
+    found.near("answer", seen.call_id, record["answered_at"], seen.answered_s)
+    found.near("end", seen.call_id, record["ended_at"], seen.ended_s)
+    if record["answered_at"] and record["started_at"] and seen.answered_s and seen.began_s:
+        told_s = _seconds(record["answered_at"]) - _seconds(record["started_at"])
+        found.apart_ms["set-up (INVITE to 200)"].append((told_s - (seen.answered_s - seen.began_s)) * 1000)
+    if record["billed_ms"] is not None and seen.answered_s and seen.ended_s:
+        found.apart_ms["billed time"].append(record["billed_ms"] - (seen.ended_s - seen.answered_s) * 1000)
+
+
+def _compare_leg(found: Agreement, leg: Mapping[str, Any], seen: Dialog) -> None:
+    found.legs += 1
+    found.same("status of the leg", seen.call_id, leg["sip_status"], seen.status)
+    if seen.answered_s or not seen.cancelled:
+        found.same("target ended the leg", seen.call_id, leg["hangup_side"] == "target", seen.ended_here)
+    found.near("leg's start", seen.call_id, leg["started_at"], seen.began_s)
+    found.near("leg's ringing", seen.call_id, leg["ringing_at"], seen.ringing_s)
+    found.near("leg's answer", seen.call_id, leg["answered_at"], seen.answered_s)
+    found.near("leg's end", seen.call_id, leg["ended_at"], seen.ended_s)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far apart the moments of one kind are, in ms; ``within`` is the share inside the tolerance."""
+
+    count: int
+    median: float
+    p95: float
+    most: float
+    within: float
+
+
+def spread_of(values: Sequence[float], *, tolerance_ms: float) -> Spread:
+    """Median with its sign; the others of the distance."""
+    signed, far = sorted(values), sorted(map(abs, values))
+    within = sum(value <= tolerance_ms for value in far) / len(far)
+    return Spread(len(far), signed[len(far) // 2], far[min(len(far) - 1, len(far) * 95 // 100)], far[-1], within)

@@ -39,6 +39,18 @@ class ApiClient:
         answer: dict[str, Any] = json.loads(self._ask(path + ("?" + urlencode(query) if query else ""))[0])
         return answer
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Set something as a whole; the decoded answer."""
+        headers = {"Content-Type": "application/json"}
+        answer: dict[str, Any] = json.loads(
+            self._ask(path, data=json.dumps(body).encode(), headers=headers, method="PUT")[0]
+        )
+        return answer
+
+    def delete(self, path: str, **query: Any) -> None:
+        """Remove something."""
+        self._ask(path + ("?" + urlencode(query) if query else ""), method="DELETE")
+
     def read_all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every row of a list, page by page."""
         while True:
@@ -58,10 +70,18 @@ class ApiClient:
             raise
 
     def _ask(
-        self, path: str, *, data: bytes | None = None, headers: dict[str, str] | None = None
+        self,
+        path: str,
+        *,
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        method: str | None = None,
     ) -> tuple[bytes, dict[str, str]]:
         request = urllib.request.Request(  # noqa: S310 (the address of our own API)
-            self._base_url + path, data=data, headers={"Authorization": f"Bearer {self._token}", **(headers or {})}
+            self._base_url + path,
+            data=data,
+            headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
+            method=method,
         )
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,10 @@ from .cli_events import events_group
 from .cli_jobs import jobs_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
+from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
+from .cli_secrets import prepare_api, with_master_keys
 from .config import Settings, SettingsFaulty, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
@@ -173,6 +174,7 @@ def work_jobs(metrics: tuple[str, int] | None) -> None:
     from .workers.jobs import run_job_process
 
     step_back()
+    settings = with_master_keys(settings)
     queue = JobQueue(build_database(settings, pool_size=4))
     runner = Runner(queue, build_jobs(settings, queue), SCHEDULES)
     run_job_process(runner=runner, queue=queue, database_url=database_url)
@@ -212,19 +214,6 @@ def live(metrics: tuple[str, int] | None) -> None:
         most=settings["DIALTRACE_LIVE_LISTENERS"],
         most_of_a_key=settings["DIALTRACE_LIVE_LISTENERS_PER_KEY"],
     )
-
-
-def prepare_api(settings: Settings) -> None:
-    """What the API's processes share: the key that signs cursors, and a folder where their metrics are joined."""
-    from .launch import kept_secret, master_keys
-
-    os.environ["DIALTRACE_SECRET_KEY"] = settings["DIALTRACE_SECRET_KEY"] or kept_secret(settings.data_dir)
-    os.environ["DIALTRACE_MASTER_KEYS"] = master_keys(settings)
-    if settings["DIALTRACE_API_WORKERS"] > 1:
-        folder = settings.data_dir / "api-metrics"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 @cli.command()
@@ -357,6 +346,7 @@ cli.add_command(jobs_group(opened_queue))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
 cli.add_command(events_group(begin, api_client))
+cli.add_command(privacy_group(begin, api_client, with_master_keys))
 work.add_command(proofs_command(begin, need_database))
 
 

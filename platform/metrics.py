@@ -224,3 +224,20 @@ JOBS_RESCUED = Counter(
 JOB_PASSES_FAILED = Counter(
     "dialtrace_job_passes_failed_total", "Times that the queue could not be read or looked after.", ["what"]
 )
+
+# --- what is kept of people ---
+SUBJECT_REQUESTS_DONE = Counter("dialtrace_subject_requests_done_total", "Requests of persons carried out.", ["kind"])
+SUBJECT_REQUESTS_FAILED = Counter(
+    "dialtrace_subject_requests_failed_total", "Tries at a person's request that failed and are repeated.", ["kind"]
+)
+SUBJECT_REQUESTS_OPEN = Gauge("dialtrace_subject_requests_open", "Requests of persons that are not done.", ["kind"])
+SUBJECT_REQUESTS_OLDEST_SECONDS = Gauge(
+    "dialtrace_subject_requests_oldest_seconds", "Age of the oldest open request: the law gives it days.", ["kind"]
+)
+RETENTION_DELETED = Counter(
+    "dialtrace_retention_deleted_total", "Calls of which something was deleted because its time was over.", ["class"]
+)
+RETENTION_FAILED = Counter("dialtrace_retention_failed_total", "Agencies whose due data could not be deleted in a run.")
+ERASURES_SWEPT = Counter(
+    "dialtrace_erasures_swept_total", "Erased people for whom a node's disk was looked through.", ["node"]
+)

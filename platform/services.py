@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from .admission.erasure import HabitHolder
 from .admission.service import AdmissionService
 from .api.app import ApiServices
 from .audit.service import AuditService
 from .calls.nodes import NodeDirectory
 from .calls.service import CallFlowService
 from .calls.target_hosts import TargetHosts, parse_hosts
+from .cdr.erasure import CallHolder
 from .cdr.service import CdrService
 from .clock import SystemClock
 from .config import Settings
 from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
 from .decisions.service import DecisionService, HookSecrets
-from .jobs.model import Kind, Schedule
+from .jobs.model import LONG, Kind, Schedule
 from .jobs.service import JobQueue
 from .live.service import LiveService
 from .messages.service import MessageService
@@ -25,12 +28,20 @@ from .objectstore.model import ObjectStore
 from .objectstore.service import open_store, parse_encryption
 from .outgoing.model import Rules, parse_networks, parse_ports
 from .outgoing.service import OutgoingClient
+from .privacy.copies import CopyHolder
+from .privacy.requests import RequestRunner
+from .privacy.retention import RetentionRunner
+from .privacy.service import CARRY_OUT, PrivacyService
+from .privacy.signing import Signer
 from .prompts.service import PromptService
 from .prompts.speech import open_speech
+from .recording.erasure import RecordingHolder
 from .recording.guard import EndpointGuard
 from .recording.service import RecordingService
+from .secrets_box.errors import MasterKeyMissing, SealBroken
 from .secrets_box.master_keys import parse_master_keys
 from .secrets_box.model import SecretsBox
+from .subjects import Holder
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService
 from .trunks.service import TrunkService
@@ -111,7 +122,7 @@ def build_target_hosts(settings: Settings) -> TargetHosts:
 def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
-    clock = SystemClock()
+    clock, store = SystemClock(), build_store(settings)
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
@@ -126,22 +137,70 @@ def build_api_services(settings: Settings) -> ApiServices:
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(
-            database, build_store(settings), box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
+            database, store, box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
         ),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
+        privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
         proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
     )
 
 
 #: What comes by itself. Never two of one schedule at a time; times are UTC.
-SCHEDULES: tuple[Schedule, ...] = (Schedule(name="tidy-jobs", cron="17 3 * * *", job="jobs.tidy"),)
+SCHEDULES: tuple[Schedule, ...] = (
+    Schedule(name="tidy-jobs", cron="17 3 * * *", job="jobs.tidy"),
+    Schedule(name="carry-out-requests", cron="* * * * *", job=CARRY_OUT, lane=LONG),
+    Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
+)
 
 
-def build_jobs(_settings: Settings, queue: JobQueue) -> tuple[Kind, ...]:
+def build_jobs(settings: Settings, queue: JobQueue) -> tuple[Kind, ...]:
     """Every job by name, with what runs for it (docs/howto/jobs.md)."""
-    return (Kind(name="jobs.tidy", handler=queue.tidy),)
+    privacy = build_privacy_work(settings)
+    return (
+        Kind(name="jobs.tidy", handler=queue.tidy),
+        Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
+        Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyWork:
+    """What carries out requests of persons and the rules of retention."""
+
+    requests: RequestRunner
+    retention: RetentionRunner
+
+
+def build_holders(database: Database, store: ObjectStore, recordings: RecordingService) -> dict[str, Holder]:
+    """What each room holds of people, by the names that `privacy.holdings` uses; the records themselves come last."""
+    return {
+        "recordings": RecordingHolder(database, recordings),
+        "copies": CopyHolder(database, store),
+        "habits": HabitHolder(database),
+        "calls": CallHolder(database),
+    }
+
+
+def build_privacy_work(settings: Settings) -> PrivacyWork:
+    """Its statements walk through whole tables in bounded pieces: they may take longer than an API's."""
+    database, clock = build_database(settings, statement_timeout_ms=120_000), SystemClock()
+    store = build_store(settings)
+    box = build_secrets_box(settings)
+    recordings = RecordingService(database, store, box=box, clock=clock, guard=build_guard(settings))
+    signer = Signer(database, box, unopenable=(MasterKeyMissing, SealBroken))
+    return PrivacyWork(
+        requests=RequestRunner(database, clock, signer, store, holders=build_holders(database, store, recordings)),
+        retention=RetentionRunner(
+            database,
+            clock,
+            signer,
+            callers=CallHolder(database),
+            recordings=RecordingHolder(database, recordings),
+            copies=CopyHolder(database, store),
+        ),
+    )
 
 
 def operator_key(database_url: str, data_dir: Path) -> str:

@@ -32,6 +32,8 @@ from . import (
     recording_stores,
     recordings,
     reference,
+    retention,
+    subject_requests,
     targets,
     trunks,
 )
@@ -93,6 +95,8 @@ def create_app(services: ApiServices) -> APIFlask:
         keys,
         audit,
         nodes,
+        retention,
+        subject_requests,
         reference,
         health,
     ):

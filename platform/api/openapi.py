@@ -49,6 +49,7 @@ TAGS = [
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},
     {"name": "Recordings", "description": "Where recordings are kept, and under which keys."},
+    {"name": "Privacy", "description": "How long what is kept, legal holds, requests of persons, receipts."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Keys", "description": "API keys."},

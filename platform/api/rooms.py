@@ -16,6 +16,7 @@ from ..decisions.service import HookSecrets
 from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
+from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
@@ -40,6 +41,7 @@ class ApiServices:
     recordings: RecordingService
     audit: AuditService
     hook_secrets: HookSecrets
+    privacy: PrivacyService
     secret_key: str
     #: Whose word about where a request came from is taken.
     proxies: tuple[Network, ...] = ()

@@ -24,6 +24,9 @@ from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
+from ..privacy.errors import FileUnavailable, HoldUnknown, ReceiptUnknown, RequestUnknown
+from ..privacy.errors import OwnerUnknown as PrivacyOwnerUnknown
+from ..privacy.errors import ValueRefused as PrivacyValueRefused
 from ..recording.errors import (
     KeyDestroyed,
     KeyInUse,
@@ -64,7 +67,9 @@ def _flow_unknown(_: FlowUnknown) -> Problem:
     return Problem("not_found", "The number's client has no such flow.", faults=[fault])
 
 
-def _refused(error: ValueRefused | NumberValueRefused | AdmissionValueRefused | TrunkValueRefused) -> Problem:
+def _refused(
+    error: PrivacyValueRefused | ValueRefused | NumberValueRefused | AdmissionValueRefused | TrunkValueRefused,
+) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
@@ -103,6 +108,12 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     CallerUnknown: _not_there("call, or its caller withheld the number"),
     OwnerUnknown: _not_there("client"),
     AdmissionValueRefused: _refused,
+    PrivacyOwnerUnknown: _not_there("client"),
+    PrivacyValueRefused: _refused,
+    HoldUnknown: _not_there("legal hold"),
+    RequestUnknown: _not_there("request"),
+    ReceiptUnknown: _not_there("receipt"),
+    FileUnavailable: lambda error: Problem("not_found", " ".join((error.__doc__ or "").split())),
     TrunkUnknown: _not_there("trunk"),
     TrunkNameTaken: lambda _: Problem("trunk_name_taken", "Another trunk has this name."),
     TrunkValueRefused: _refused,

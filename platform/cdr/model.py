@@ -337,3 +337,5 @@ class Stored:
     changed: bool
     revision: int
     refused: str | None = None
+    #: The caller is on the erasure list: nothing of the call may stay on the node.
+    erased: bool = False

@@ -27,6 +27,7 @@ from ..metrics import CALLER_HABITS_LOST
 from ..paging import Page
 from ..recording.model import node_path, object_name
 from . import store
+from .erasure import settle_listed, take_out_listed
 from .errors import CallUnknown, CdrRefused
 from .explain import Explanation, explain
 from .habits import calls_to_note, scores_of
@@ -120,9 +121,11 @@ class CdrService:
         return [stored for fact in facts for stored in self._store_for_agency(agency_id, [fact])]
 
     def _store_together(self, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
-        calls = list({fact.id: fact for fact in facts if isinstance(fact, CallFacts)}.values())
-        legs = list({fact.id: fact for fact in facts if isinstance(fact, LegFacts)}.values())
         with store.naming_refusals(), self._database.tenant(agency_id) as connection:
+            outcome = take_out_listed(connection, agency_id, facts)
+            facts = outcome.facts
+            calls = list({fact.id: fact for fact in facts if isinstance(fact, CallFacts)}.values())
+            legs = list({fact.id: fact for fact in facts if isinstance(fact, LegFacts)}.values())
             changed_legs = store.upsert_legs(connection, legs)
             targets = store.targets_of_legs(connection, agency_id, calls)
             told = [call for call in calls if not call.is_stand_in]
@@ -131,6 +134,8 @@ class CdrService:
             revisions |= store.upsert_calls(connection, stand_ins, targets, revise=False)
             changed_calls = [call for call in calls if call.id in revisions]
             store.add_to_ledger(connection, [row for call in changed_calls for row in ledger_rows(call)])
+            store.put_consents(connection, agency_id, changed_calls)
+            settle_listed(connection, agency_id, outcome)
             late = [leg for leg in legs if leg.id in changed_legs and leg.call_id not in revisions]
             events = [
                 _told(call.id, call.client_id, call.started_at, call.ended_at, revisions[call.id])
@@ -146,6 +151,7 @@ class CdrService:
                 agency_id=agency_id,
                 changed=fact.id in revisions or fact.id in changed_legs,
                 revision=revisions.get(fact.id, 0),
+                erased=fact.id in outcome.erased,
             )
             for fact in facts
         ]

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
 from ..recording.model import BY_THE_RECORD, Recording
+from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
 from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
@@ -223,6 +224,43 @@ def add_to_ledger(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> 
     monitor knew of the call (recording.life); any other stays as it is."""
     if rows:
         connection.execute(_ADD_TO_LEDGER, {"rows": _document(rows)})
+
+
+_NOTICES = text(
+    "SELECT n.flow_id, n.version, n.record, n.steps FROM flow_notices n WHERE n.agency_id = :agency"
+    " AND (n.flow_id, n.version) IN (SELECT w.flow_id, w.version FROM"
+    " json_to_recordset(CAST(:wanted AS json)) AS w (flow_id uuid, version integer))"
+)
+_PUT_CONSENTS = text(
+    "INSERT INTO consents (agency_id, call_id, call_started_at, client_id, rule, step, notice, notice_sha256,"
+    " played_at, answer, answered_at, flow_id, flow_version)"
+    " SELECT :agency, w.call_id, w.call_started_at, w.client_id, w.rule, w.step, w.notice,"
+    " dialtrace_prompt_digest(:agency, w.notice), w.played_at, w.answer, w.answered_at, w.flow_id, w.flow_version"
+    " FROM json_populate_recordset(NULL::consents, CAST(:rows AS json)) AS w"
+    " ON CONFLICT (agency_id, call_id) DO NOTHING"
+)
+
+
+def put_consents(connection: Connection, agency_id: uuid.UUID, facts: Sequence[CallFacts]) -> None:
+    """Keeps how callers came to be recorded. What is kept once stays: a notice's sound may be another one later."""
+    concerned = [call for call in facts if call.segments or call.should_record or "consent" in call.facts]
+    if not concerned:
+        return
+    wanted = {(call.flow_id, call.flow_version) for call in concerned if call.flow_id and call.flow_version is not None}
+    values = {
+        "agency": agency_id,
+        "wanted": _document([{"flow_id": flow_id, "version": version} for flow_id, version in wanted]),
+    }
+    notices = {
+        (row.flow_id, row.version): Notices(record=row.record, steps=row.steps)
+        for row in (connection.execute(_NOTICES, values) if wanted else ())
+    }
+    found = (consent_of(call, notices.get((call.flow_id, call.flow_version), UNKNOWN)) for call in concerned)
+    rows = [
+        {name: getattr(one, name) for name in ConsentFacts.__dataclass_fields__} for one in found if one is not None
+    ]
+    if rows:
+        connection.execute(_PUT_CONSENTS, {"agency": agency_id, "rows": _document(rows)})
 
 
 # --- Reading. ---

@@ -343,6 +343,9 @@ calls = Table(
     Column("cost", Numeric(18, 6)),
     Column("cost_currency", Text),
     Column("cost_revision", Integer),
+    # What is left of the caller's number once it is anonymised: the agency's keyed hash of it, or nothing.
+    Column("caller_key", LargeBinary),
+    stamp("anonymised_at"),
     PrimaryKeyConstraint("agency_id", "id", "started_at"),
     Index("ix_calls_agency_id_started_at_id", "agency_id", "started_at", "id"),
     Index("ix_calls_agency_id_client_id_started_at", "agency_id", "client_id", "started_at", "id"),
@@ -363,6 +366,12 @@ calls = Table(
         "target_id",
         "started_at",
         postgresql_where=text("target_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_calls_agency_id_caller_key",
+        "agency_id",
+        "caller_key",
+        postgresql_where=text("caller_key IS NOT NULL"),
     ),
     CheckConstraint("decided_by IN ('worker', 'fallback', 'none')", name="decided_by"),
     CheckConstraint("hangup_side IN ('caller', 'target', 'platform', 'unknown')", name="hangup_side"),
@@ -936,6 +945,227 @@ audit_log = Table(
     CheckConstraint("actor_id IS NOT NULL OR actor_name IS NOT NULL", name="somebody"),
 )
 
+#: How long what is kept: an agency's default and its clients' own; NULL: as the level above says.
+retention_rules = Table(
+    "retention_rules",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    # The client's id or, for a whole agency, the agency's.
+    Column("scope_id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("cdr_days", Integer),
+    Column("recording_days", Integer),
+    Column("caller_days", Integer),
+    Column("visit_days", Integer),
+    # What is left of a caller's number: a keyed hash, or nothing.
+    Column("caller_becomes", Text),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "scope_id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
+    CheckConstraint(
+        "least(cdr_days, recording_days, caller_days, visit_days) >= 1 "
+        "AND greatest(cdr_days, recording_days, caller_days, visit_days) <= 36500",
+        name="days",
+    ),
+    CheckConstraint("caller_becomes IN ('key', 'nothing')", name="caller_becomes"),
+)
+
+#: Within which days an agency may choose. The operator's.
+retention_bounds = Table(
+    "retention_bounds",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("data_class", Text, nullable=False),
+    Column("least_days", Integer),
+    Column("most_days", Integer),
+    PrimaryKeyConstraint("agency_id", "data_class"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("data_class IN ('cdr', 'recording', 'caller', 'visit')", name="data_class"),
+    CheckConstraint("least_days >= 1 AND most_days <= 36500 AND least_days <= most_days", name="days"),
+)
+
+#: What nobody may delete as long as it stands: a call, a caller (under the agency's hash), a client.
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("call_id", Uuid),
+    Column("person_key", LargeBinary),
+    Column("hint", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    stamp("placed_at", default_now=True),
+    Column("lifted_by", Text),
+    stamp("lifted_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint(
+        "CASE kind WHEN 'call' THEN call_id IS NOT NULL AND person_key IS NULL "
+        "WHEN 'caller' THEN person_key IS NOT NULL AND call_id IS NULL "
+        "WHEN 'client' THEN client_id IS NOT NULL AND call_id IS NULL AND person_key IS NULL ELSE false END",
+        name="kind",
+    ),
+    CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted"),
+    Index("ix_legal_holds_standing", "agency_id", postgresql_where=text("lifted_at IS NULL")),
+)
+
+#: What a person has asked for. The number is kept until it is done, and not a moment longer.
+subject_requests = Table(
+    "subject_requests",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("scope_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("phone", Text),
+    Column("person_key", LargeBinary, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("phase", Text, nullable=False, server_default="find"),
+    Column("counts", JSONB, nullable=False, server_default="{}"),
+    Column("waits", JSONB, nullable=False, server_default="{}"),
+    Column("requested_by", Text, nullable=False),
+    stamp("requested_at", default_now=True),
+    # What began later is not concerned.
+    stamp("before_at"),
+    # The transaction that put the person on the erasure list: writers from before it are waited for.
+    Column("listed_xid", Xid8),
+    stamp("claimed_until"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("fault", Text),
+    Column("object_id", Uuid),
+    Column("receipt_id", Uuid),
+    stamp("finished_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
+    CheckConstraint("kind IN ('export', 'erase')", name="kind"),
+    CheckConstraint("state IN ('waiting', 'running', 'held', 'done')", name="state"),
+    CheckConstraint("(state = 'done') = (phone IS NULL) AND (state = 'done') = (finished_at IS NOT NULL)", name="done"),
+    # The same person asks once at a time.
+    Index(
+        "ix_subject_requests_open",
+        "agency_id",
+        "scope_id",
+        "person_key",
+        "kind",
+        unique=True,
+        postgresql_where=text("state <> 'done'"),
+    ),
+)
+
+#: The calls that a person's request is about: ids alone, kept as what was erased.
+subject_calls = Table(
+    "subject_calls",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("request_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("agency_id", "request_id", "call_id"),
+    Index("ix_subject_calls_agency_id_call_id", "agency_id", "call_id"),
+)
+
+#: The erasure list: what began before that moment and comes late is stored without the person.
+erased_people = Table(
+    "erased_people",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    # The request's.
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("person_key", LargeBinary, nullable=False),
+    stamp("before_at", nullable=False),
+    stamp("listed_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    Index("ix_erased_people_agency_id_person_key", "agency_id", "person_key"),
+)
+
+#: Which node has looked through its disk for which entry of the list.
+erasure_sweeps = Table(
+    "erasure_sweeps",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("erasure_id", Uuid, nullable=False),
+    Column("node", Text, nullable=False),
+    stamp("swept_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "erasure_id", "node"),
+)
+
+#: Proofs of what was deleted: the signed text, byte for byte. It only grows.
+privacy_receipts = Table(
+    "privacy_receipts",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("request_id", Uuid),
+    Column("document", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("key_id", Text, nullable=False),
+    stamp("made_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("kind IN ('retention', 'erase', 'export')", name="kind"),
+)
+
+#: Public keys of receipts, for ever; the private half is sealed by the master keys.
+receipt_keys = Table(
+    "receipt_keys",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    stamp("made_at", default_now=True),
+    PrimaryKeyConstraint("key_id"),
+    CheckConstraint("octet_length(public_key) = 32", name="public_key"),
+)
+
+#: What each version of a flow plays to callers; a trigger of `published_flows` writes it.
+flow_notices = Table(
+    "flow_notices",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("flow_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("record", Boolean, nullable=False),
+    Column("steps", JSONB, nullable=False),
+    PrimaryKeyConstraint("agency_id", "flow_id", "version"),
+)
+
+#: How a call's caller came to be recorded: which notice was played when, and what was answered.
+consents = Table(
+    "consents",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("step", Text),
+    Column("notice", Text),
+    Column("notice_sha256", LargeBinary),
+    stamp("played_at"),
+    Column("answer", Text, nullable=False),
+    stamp("answered_at"),
+    Column("flow_id", Uuid),
+    Column("flow_version", Integer),
+    stamp("noted_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "call_id"),
+    CheckConstraint("rule IN ('ask', 'notice', 'none', 'off')", name="rule"),
+    CheckConstraint("answer IN ('given', 'refused', 'not_asked', 'not_answered')", name="answer"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -969,10 +1199,20 @@ TENANT: dict[str, str | None] = {
     "recording_stores": None,
     "recording_keys": None,
     "recording_settings": None,
+    "retention_rules": "client_id",
+    "retention_bounds": None,
+    "legal_holds": "client_id",
+    "subject_requests": "client_id",
+    "subject_calls": "client_id",
+    "erased_people": "client_id",
+    "erasure_sweeps": None,
+    "privacy_receipts": "client_id",
+    "flow_notices": None,
+    "consents": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).
-REFERENCE = frozenset({"directory", "published_flows", "nodes", "caller_patterns", "caller_secret"})
+REFERENCE = frozenset({"directory", "published_flows", "nodes", "caller_patterns", "caller_secret", "receipt_keys"})
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
 SYSTEM_READS = frozenset(

@@ -77,6 +77,8 @@ class Journal:
             with self._faults():
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=FULL")
+                # A row that goes is overwritten: it names a caller, who may have asked to be forgotten.
+                self._connection.execute("PRAGMA secure_delete=ON")
                 self._connection.executescript(_SCHEMA)
         except JournalError:
             self._connection.close()
@@ -151,6 +153,15 @@ class Journal:
         """Removes calls whose records are stored."""
         with self._transaction():
             self._connection.executemany("DELETE FROM started WHERE call_id = ?", [(one,) for one in call_ids])
+
+    def forget_pages(self) -> None:
+        """Nothing of removed rows stays in the file's log. Raises JournalBusy while somebody reads an older state."""
+        with self._faults():
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise JournalBusy(
+                f"journal {self.path}: its log is in use. {' '.join((JournalBusy.__doc__ or '').split())}"
+            )
 
     def known(self, call_ids: Sequence[str]) -> set[str]:
         """Those of ``call_ids`` that have a row."""

@@ -5,8 +5,11 @@ One entry a table, nothing but words, so that whoever adds a table adds a line h
 
 - ``nobody``: no column tells who a caller or visitor is. Ids do not: what they lead to does, and goes.
 - ``people``: the columns named first may tell it (a number, a name, what somebody said, pressed or sent, a hash of one
-  of these, free text that others fill). ``by`` names the eraser that clears and exports them; it is registered under
-  that name in `services`.
+  of these, free text that others fill). ``by`` names who clears them: ``mentions`` (the number is taken out of every
+  text of the table: `tables_walk`, nothing else to do), ``rows`` (a row that names it goes), ``requests`` (the room
+  itself: requests, holds, receipts; calls that stand are waited for), or a holder of a room, registered under that name
+  in `services`. Text and JSON of a table with an ``agency_id`` are always cleared by mention too; a hash or an encrypted
+  body needs a holder.
 - ``tenants``: what an agency, a client or the operator has written down about itself, its own people included. It
   goes through its own endpoint, not by a caller's request; a subject request says where it names the number.
 
@@ -57,23 +60,28 @@ HOLDINGS: Mapping[str, Held] = {
     "agencies": tenants("name", other="agency_id status created_at updated_at version"),
     "api_keys": tenants("name", other="agency_id id client_id role secret_hash created_at last_used_at expires_at revoked_at may_listen"),
     "audit_log": tenants("address", other="agency_id id at client_id actor_kind actor_id actor_name request_id action object_kind object_id details"),
-    "blocks": people("pattern note", by="blocks", other="agency_id id client_id scope_id kind created_at"),
+    "blocks": people("pattern note", by="rows", other="agency_id id client_id scope_id kind created_at"),
     "call_limits": nobody("agency_id scope_id client_id max_calls max_calls_per_s updated_at"),
     "caller_patterns": people("caller_key", by="habits", other="hour_began calls short_calls clients calls_before short_calls_before clients_before score rules updated_at"),
     "caller_secret": nobody("id inner_key outer_key"),
-    "calls": people("caller caller_raw caller_name sip_call_id diversion diverted_from facts digest", by="calls", other="agency_id id started_at client_id number_id number node core_uuid flow_id flow_version decided_by fallback_reason outcome ringing_at answered_at connected_at ended_at duration_ms ring_ms talk_ms billed_ms target_id hangup_cause cause_q850 sip_status hangup_side codec should_record legs_expected revision created_at updated_at is_test pdd_ms hold_ms queue_ms loss_percent jitter_ms r_factor mos verstat attestation attested_by spam_score cost cost_currency cost_revision"),
+    "calls": people("caller caller_raw caller_name caller_key sip_call_id diversion diverted_from facts digest", by="calls", other="agency_id id started_at client_id number_id number node core_uuid flow_id flow_version decided_by fallback_reason outcome ringing_at answered_at connected_at ended_at duration_ms ring_ms talk_ms billed_ms target_id hangup_cause cause_q850 sip_status hangup_side codec should_record legs_expected revision created_at updated_at is_test anonymised_at pdd_ms hold_ms queue_ms loss_percent jitter_ms r_factor mos verstat attestation attested_by spam_score cost cost_currency cost_revision"),
     "clients": tenants("name", other="agency_id id time_zone status created_at updated_at version backup_target_id"),
-    "decisions": people("body answer url fault", by="decisions", other="agency_id id client_id call_id node step choices asked_at deadline_at state settled_at woken_at"),
+    "consents": nobody("agency_id call_id call_started_at client_id rule step notice notice_sha256 played_at answer answered_at flow_id flow_version noted_at"),
+    "decisions": people("body answer url fault", by="mentions", other="agency_id id client_id call_id node step choices asked_at deadline_at state settled_at woken_at"),
     "destinations": nobody("agency_id prefix"),
     "directory": nobody("e164 agency_id client_id number_id status tenant_status kind flow_id version changed_xid"),
+    "erased_people": people("person_key", by="requests", other="agency_id id client_id before_at listed_at"),
+    "erasure_sweeps": nobody("agency_id erasure_id node swept_at"),
     "event_sequences": nobody("agency_id last_position"),
     "events": nobody("agency_id id client_id type call_id revision occurred_at position data recorded_at"),
     "export_objects": people("sha256", by="copies", other="agency_id id client_id kind format content place object_name state from_at until_at row_count size_bytes made_at rewritten_at expires_at deleted_at"),
+    "flow_notices": nobody("agency_id flow_id version record steps"),
     "flows": tenants("name document", other="agency_id id client_id created_at updated_at version"),
     "hook_secrets": nobody("agency_id id client_id secret made_at expires_at"),
-    "idempotency_keys": people("key answer body_digest request", by="answers", other="agency_id key_id status created_at"),
+    "idempotency_keys": people("key answer body_digest request", by="rows", other="agency_id key_id status created_at"),
+    "legal_holds": people("person_key hint reason", by="requests", other="agency_id id client_id kind call_id placed_by placed_at lifted_by lifted_at"),
     "legs": people("address sip_call_id facts digest", by="calls", other="agency_id id call_started_at call_id client_id target_id outcome started_at ringing_at answered_at connected_at ended_at ring_ms talk_ms hangup_cause cause_q850 sip_status codec revision created_at updated_at hangup_side trunk pdd_ms hold_ms loss_percent jitter_ms r_factor mos"),
-    "live_calls": people("caller source", by="live", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at"),
+    "live_calls": people("caller source", by="requests", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at"),
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
     "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version"),
@@ -84,15 +92,21 @@ HOLDINGS: Mapping[str, Held] = {
     ),
     "procrastinate_periodic_defers": nobody("defer_timestamp id job_id periodic_id task_name"),
     "procrastinate_workers": nobody("id last_heartbeat"),
+    "privacy_receipts": people("document signature", by="requests", other="agency_id id client_id kind request_id key_id made_at"),
     "prompts": tenants("wav name text_sha256 sha256", other="agency_id kind language voice duration_ms created_at"),
     "published_flows": tenants("compiled", other="flow_id agency_id version telephones changed_xid"),
     "queue_entries": nobody("agency_id call_id client_id flow_id step node targets reserve_s joined_at state target_id reserved_until woken_at held_until offers"),
     "queue_targets": nobody("agency_id target_id offered_at rest_until"),
+    "receipt_keys": nobody("key_id public_key sealed_private_key made_at"),
     "recording_keys": nobody("agency_id id sealed is_current made_at destroyed_at"),
     "recording_settings": nobody("agency_id scope_id client_id format keep_original updated_at"),
     "recording_stores": tenants("bucket prefix endpoint_url access_key_id secret", other="agency_id id region encryption is_current created_at updated_at"),
     "recordings": people("sha256 peaks object_checksum original_sha256 data_key original_key", by="recordings", other="agency_id id client_id call_id call_started_at segment state absence_reason node node_path object_name size_bytes duration_ms channels attempts last_error created_at updated_at stored_at store_id format sample_rate peak_frames object_bytes key_id convert_to original_name original_bytes"),
+    "retention_bounds": nobody("agency_id data_class least_days most_days"),
+    "retention_rules": nobody("agency_id scope_id client_id cdr_days recording_days caller_days visit_days caller_becomes updated_at"),
     "rotations": nobody("agency_id flow_id step turn"),
+    "subject_calls": nobody("agency_id request_id call_id call_started_at client_id"),
+    "subject_requests": people("phone person_key hint", by="requests", other="agency_id id client_id scope_id kind state phase counts waits requested_by requested_at before_at listed_xid claimed_until attempts fault object_id receipt_id finished_at"),
     "targets": tenants("name address", other="agency_id id client_id ring_timeout_s created_at updated_at version"),
     "trunks": tenants("name host", other="agency_id id port authentication dial_prefix number_form priority max_calls currency costs enabled created_at updated_at version"),
     "welcome_callers": people("caller_key", by="habits", other="agency_id call_id said_at"),
@@ -130,7 +144,7 @@ def faults(found: Mapping[str, frozenset[str]], declared: Mapping[str, Held]) ->
 MEND = (
     "Mend it in platform/privacy/holdings.py, one entry a table: nobody(columns) where no column tells who a caller or "
     "visitor is; people(personal columns, by=eraser, other=columns) where one may (a number, a name, digits pressed, a "
-    "hash of these, free text), with an eraser of that name registered in services.py that clears them by "
-    "erase(subject) and gives them out by export(subject); tenants(...) for what a tenant has written down itself. "
+    'hash of these, free text): by="mentions" where taking the number out of its texts is enough, by="rows" where the '
+    "row goes, else the name of a Holder (platform/subjects.py) that is registered in services.py; tenants(...) for what a tenant has written down itself. "
     "Ids are not personal. Store ids instead of personal values where you can (DESIGN, Data)."
 )

@@ -22,10 +22,12 @@ STATES: tuple[State, ...] = ("expected", "writing", "on_node", "uploading", "sto
 
 #: not_answered: nothing was said. rule_off: the flow says not to. consent_refused: the caller does. node_lost: went
 #: with its node. disk_full: the switch could not write it. no_audio: it wrote a file without sound. missing: it wrote
-#: none. erased: somebody had it removed.
+#: none. erased: somebody had it removed. expired: it was kept as long as the rules of retention say.
 AbsenceReason = Literal[
-    "not_answered", "rule_off", "consent_refused", "node_lost", "disk_full", "no_audio", "missing", "erased"
+    "not_answered", "rule_off", "consent_refused", "node_lost", "disk_full", "no_audio", "missing", "erased", "expired"
 ]
+#: Gone for good: a file that is found after all does not change it.
+GONE: frozenset[str] = frozenset({"erased", "expired"})
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "expected": frozenset({"writing", "on_node", "uploading", "absent"}),

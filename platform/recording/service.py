@@ -38,6 +38,7 @@ from .errors import (
 from .files import Survey, find_file, mend_header, put_by_for_conversion, survey_file
 from .guard import EndpointGuard
 from .keys import RecordingKeys
+from .life import GONE
 from .model import EMPTY_WAV_BYTES, AbsenceReason, Due, Recording, object_name
 from .places import ObjectKey, Place, Places, open_bucket
 from .stores import RecordingStores
@@ -195,7 +196,7 @@ class RecordingService:
             standing = store.find_standing(connection, due)
         assert standing is not None, "a segment that cannot begin stands somewhere else"
         row, objects = standing
-        if row.absence_reason == "erased":
+        if row.absence_reason in GONE:
             return None
         if survey.sha256 not in {row.sha256, objects.original_sha256}:
             raise RecordingDiffers(f"{path} is not what is stored as {row.object_name}")
@@ -229,6 +230,10 @@ class RecordingService:
             done = store.verify(connection, row.agency_id, row.id, values)
             if done is not None:
                 append(connection, row.agency_id, [_ready(done)])
+            standing = store.find_recording(connection, row.agency_id, row.id) if done is None else None
+        if standing is not None and standing.absence_reason in GONE and row.object_name is not None:
+            # It was erased while it went up: nobody would find the object any more.
+            place.store.delete(row.object_name)
         return done
 
     def _settle_absent(self, due: Due, node: str, reason: AbsenceReason) -> Recording | None:

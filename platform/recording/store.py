@@ -101,7 +101,7 @@ VALUES (%(id)s, %(agency_id)s, %(client_id)s, %(call_id)s, %(call_started_at)s, 
 ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in ("state", *_FACTS))}, absence_reason = NULL, format = 'wav',
     object_bytes = NULL, object_checksum = NULL, updated_at = now()
-WHERE r.state = ANY(%(open)s) AND r.absence_reason IS DISTINCT FROM 'erased' RETURNING {_RETURNING}
+WHERE r.state = ANY(%(open)s) AND coalesce(r.absence_reason, '') NOT IN ('erased', 'expired') RETURNING {_RETURNING}
 """  # noqa: S608 (names of our own columns only)
 
 

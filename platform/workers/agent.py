@@ -39,6 +39,7 @@ from .homecoming import Homecoming
 from .ingest import Ingest
 from .reserve import Reserve
 from .spool import DueFile, Spool, SpoolBusy
+from .sweep import ErasureList, Sweep
 
 log = structlog.get_logger("agent")
 
@@ -49,6 +50,8 @@ UPLOADS_AT_A_TIME = 4
 REBUILD_EVERY_S = 2.0
 COUNT_EVERY_S = 30.0
 CONVERT_POLL_S = 1.0
+#: How often the erasure list is asked for: an index look-up while there is nothing new on it.
+SWEEP_EVERY_S = 5.0
 PARTITIONS_EVERY_S = 3600.0
 LOCK_RETRY_S = 1.0
 FIRST_WAIT_S = 0.25
@@ -62,7 +65,14 @@ class NodeAgent:
     """Records and recordings of one node."""
 
     def __init__(
-        self, node: NodeSettings, *, records: CdrService, recordings: RecordingService, clock: Clock, stop: Event
+        self,
+        node: NodeSettings,
+        *,
+        records: CdrService,
+        recordings: RecordingService,
+        erasures: ErasureList,
+        clock: Clock,
+        stop: Event,
     ) -> None:
         self.name = node.name
         self.spool = Spool(node.spool, clock)
@@ -75,6 +85,9 @@ class NodeAgent:
             clock=clock,
         )
         self.homecoming = Homecoming(node=node.name, spool=self.spool, service=recordings, clock=clock)
+        self.sweep = Sweep(
+            node=node.name, spool=self.spool, journal=lambda: Journal(node.journal_path), erasures=erasures
+        )
         self.orphans = 0
         self.owns_spool = False
         self._clock = clock
@@ -124,6 +137,11 @@ class NodeAgent:
                 self.ingest.rebuild_lost()
             except JournalError as error:
                 log.error("lost calls cannot be looked for", node=self.name, why=str(error))
+        if self._is_time("sweep", SWEEP_EVERY_S):
+            try:
+                self.sweep.run()
+            except JournalError as error:
+                log.warning("the disk is looked through for erased people later", node=self.name, why=str(error))
         if self._is_time("count", COUNT_EVERY_S):
             self._count_orphans()
 
@@ -203,7 +221,11 @@ def run_agent(
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
     records, recordings = CdrService(database), RecordingService(database, store, box=box, guard=guard)
-    agents = [NodeAgent(node, records=records, recordings=recordings, clock=clock, stop=stop) for node in nodes]
+    erasures = ErasureList(database)
+    agents = [
+        NodeAgent(node, records=records, recordings=recordings, erasures=erasures, clock=clock, stop=stop)
+        for node in nodes
+    ]
     uploads = Pool(UPLOADS_AT_A_TIME)
     care = gevent.spawn(_care, database, recordings, agents, clock, stop)
     working = [gevent.spawn(agent.run, uploads) for agent in agents]

@@ -135,7 +135,11 @@ class Ingest:
             self._remember_leg(str(facts.id))
         assert facts.client_id is not None
         try:
-            if isinstance(facts, CallFacts) and facts.segments:
+            if result.erased:
+                # The record is kept without its caller; the file names him, and nobody may hear him any more.
+                self._spool.remove_recordings(str(facts.id))
+                self._spool.remove(file)
+            elif isinstance(facts, CallFacts) and facts.segments:
                 self._spool.keep_for_recordings(file, facts.id, result.agency_id, facts.client_id)
             else:
                 self._spool.remove(file)

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from ..clock import Clock
 from ..errors import DialtraceError
+from ..recording.model import parse_file_name
 
 #: A file that cannot be read after this long is no longer being written.
 BROKEN_AFTER_S = 60.0
@@ -187,6 +188,16 @@ class Spool:
     ) -> None:
         """The record is kept, its recordings are still here: the file becomes the reminder to bring them home."""
         file.path.rename(self.due / f"{call_id}_{agency_id}_{client_id}.cdr.json")
+
+    def remove_recordings(self, call_id: str) -> int:
+        """Removes every recording of a call that lies here; returns how many."""
+        removed = 0
+        for entry in self.recording_files():
+            parsed = parse_file_name(entry.name)
+            if parsed and str(parsed[0]) == call_id:
+                Path(entry.path).unlink(missing_ok=True)
+                removed += 1
+        return removed
 
     def due_files(self) -> Iterator[DueFile]:
         """Stored calls whose recordings are to be brought home, in no order."""

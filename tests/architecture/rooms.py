@@ -4,7 +4,7 @@
 LEVELS = {
     "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
-    "cli_events": 8, "cli_jobs": 8,
+    "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4,
@@ -17,6 +17,8 @@ LEVELS = {
     "messages": 3,
     "readiness": 0, "secrets_box": 0,
     "node": 2,
+    # Of a person: what rooms that hold something of one offer, so that any may.
+    "subjects": 1,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
@@ -33,14 +35,14 @@ ALSO = {
 
 #: Who may read the settings and set up logging: nobody else sees the config object.
 READ_CONFIG = {
-    "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_proofs", "up", "launch", "preflight", "demo",
-    "wsgi", "services", "config",
+    "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_privacy", "cli_proofs", "cli_secrets",
+    "up", "launch", "preflight", "demo", "wsgi", "services", "config",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
-    "admission": {"errors", "model", "service", "spam", "store"},
+    "admission": {"erasure", "errors", "model", "service", "spam", "store"},
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
@@ -60,17 +62,17 @@ OFFERED = {
         "target_hosts",
     },
     "jobs": {"errors", "model", "runner", "service", "silence"},
-    "cdr": {"model", "errors", "service", "interpret", "numbering", "explain"},
+    "messages": {"errors", "model", "page", "service"},
+    "cdr": {"erasure", "model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
     "numbers": {"errors", "model", "schedule", "service", "store"},
     "live": {"model", "service", "stream"},
-    "privacy": {"errors", "holdings", "model", "service"},
-    "messages": {"errors", "model", "page", "service"},
+    "privacy": {"copies", "errors", "holdings", "model", "receipts", "requests", "retention", "service", "signing"},
     "node": {"main", "model", "phones", "phones_plan", "proving"},
     "workers": {"agent", "call", "hooks", "jobs", "live_server", "monitor", "proofs", "route_copy"},
     "demo": {"kills", "run", "stage"},
     "objectstore": {"service", "errors", "model", "sealing"},
-    "recording": {"errors", "guard", "model", "peaks", "place_store", "service", "store", "stores"},
+    "recording": {"errors", "erasure", "guard", "model", "peaks", "place_store", "service", "store", "stores"},
     "outgoing": {"errors", "model", "service", "signing"},
     "secrets_box": {"errors", "master_keys", "model"},
     "prompts": {"model", "errors", "service", "sound", "speech"},
@@ -78,7 +80,19 @@ OFFERED = {
 
 #: A library and the only places that may import it (room, or room/module).
 LIBRARIES = {
-    "sqlalchemy": {"db", "*/store", "*/service", "calls/publishing", "recording/place_store"},
+    "sqlalchemy": {
+        "db",
+        "*/store",
+        "*/service",
+        "calls/publishing",
+        "recording/place_store",
+        "privacy/copies",
+        "privacy/copy_store",
+        "privacy/request_store",
+        "privacy/signing",
+        "privacy/requests",
+        "privacy/retention",
+    },
     "flask": {"api", "wsgi"},
     "apiflask": {"api", "wsgi"},
     "boto3": {"objectstore"},
@@ -89,9 +103,20 @@ LIBRARIES = {
     "greenswitch": {"esl"},
     "psycopg2": {"db", "*/store"},
     "lupa": {"node"},
-    "click": {"cli", "cli_demo", "cli_events", "cli_jobs", "cli_node", "cli_options", "cli_prompt", "cli_proofs", "up"},
+    "click": {
+        "cli",
+        "cli_demo",
+        "cli_events",
+        "cli_jobs",
+        "cli_node",
+        "cli_options",
+        "cli_privacy",
+        "cli_prompt",
+        "cli_proofs",
+        "up",
+    },
     "alembic": {"db"},
-    "cryptography": {"secrets_box", "objectstore/sealing"},
+    "cryptography": {"secrets_box", "objectstore/sealing", "privacy/receipts"},
     "procrastinate": {"jobs", "workers/jobs"},
     "psycopg": {"jobs"},
     "psycopg_pool": {"workers/jobs"},

@@ -24,11 +24,13 @@ from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.decisions.service import HookSecrets
+from dialtrace.jobs.service import JobQueue
 from dialtrace.live.service import LiveService
 from dialtrace.messages.service import MessageService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.outgoing.model import Rules
+from dialtrace.privacy.service import PrivacyService
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
 from dialtrace.secrets_box.model import SecretsBox
@@ -58,6 +60,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         ),
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
+        privacy=PrivacyService(database, clock, open_store(str(tmp_path / "objects")), jobs=JobQueue(database)),
         secret_key="only for tests",
     )
 

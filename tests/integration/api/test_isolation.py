@@ -18,12 +18,18 @@ from dialtrace.admission.model import NewBlock
 from dialtrace.api.app import ApiServices
 from dialtrace.api.endpoint import PUBLIC, Endpoint
 from dialtrace.events.service import sequence
+from dialtrace.privacy.signing import Signer
+from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.trunks.model import TrunkValues
 
 from .conftest import Asker, Tenant, document
 from .records import bring_home, due_of, put_live_call, store_call, wav
 
 Body = Callable[[Mapping[str, str]], dict[str, Any]]
+
+RETENTION = {
+    "cdr_days": 1, "recording_days": 1, "caller_days": 1, "visit_days": 1, "caller_becomes": "nothing",
+}  # fmt: skip
 
 #: What each endpoint is asked for: bodies with somebody else's ids (`agency`, `client`, `target`, …).
 BODIES: dict[str, list[Body]] = {
@@ -58,6 +64,15 @@ BODIES: dict[str, list[Body]] = {
     "PUT /v1/clients/<uuid:client_id>/recording-settings": [lambda _: {"format": "mp3"}],
     "POST /v1/trunks": [lambda _: {"name": "mine", "host": "sip.example", "costs": {"+": "0"}}],
     "PATCH /v1/trunks/<uuid:trunk_id>": [lambda _: {"enabled": False}],
+    "PUT /v1/agencies/<uuid:agency_id>/retention": [lambda _: RETENTION],
+    "PUT /v1/clients/<uuid:client_id>/retention": [lambda _: RETENTION],
+    "POST /v1/legal-holds": [
+        lambda other: {"client_id": other["client"], "kind": "client", "reason": "x"},
+        lambda other: {"client_id": other["client"], "kind": "call", "call_id": other["call"], "reason": "x"},
+    ],
+    "POST /v1/subject-requests": [
+        lambda other: {"client_id": other["client"], "kind": "erase", "phone": "+442079467777"},
+    ],
     "PATCH /v1/clients/<uuid:client_id>": [
         lambda _: {"name": "taken over"},
         lambda other: {"backup_target_id": other["target"]},
@@ -71,6 +86,7 @@ IDS = {
     "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
     "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk", "event_id": "event",
     "recording_key_id": "key",
+    "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -98,6 +114,13 @@ ROWS = {
     "POST /v1/agencies/<uuid:agency_id>/recording-keys/rewrap": "one",
     "DELETE /v1/agencies/<uuid:agency_id>/recording-keys/<uuid:recording_key_id>": "one",
     "GET /v1/trunks": "list",
+    "GET /v1/agencies/<uuid:agency_id>/retention": "one", "GET /v1/clients/<uuid:client_id>/retention": "one",
+    "GET /v1/legal-holds": "list", "GET /v1/legal-holds/<uuid:hold_id>": "one",
+    "DELETE /v1/legal-holds/<uuid:hold_id>": "one",
+    "GET /v1/subject-requests": "list", "GET /v1/subject-requests/<uuid:request_id>": "one",
+    "GET /v1/subject-requests/<uuid:request_id>/file": "one",
+    "GET /v1/privacy/receipts": "list", "GET /v1/privacy/receipts/<uuid:receipt_id>": "one",
+    "GET /v1/calls/<uuid:call_id>/consent": "one",
     "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
     "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",
     "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
@@ -110,6 +133,7 @@ PUBLIC_ROWS = {
     "/v1/openapi.json",
     "/v1/reference",
     "/v1/recordings/heard/<token>",
+    "/v1/privacy/keys",
     "/v1/event-schemas",
     "/v1/event-schemas/<event_type>",
 }
@@ -152,12 +176,21 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     key = services.tenancy.list_keys(UUID(agency)).items[0]
     block = services.admission.add_blocks(UUID(agency), UUID(client), [NewBlock("number", "+442079467777")])[0]
     trunk = services.trunks.create_trunk(TrunkValues(name="victimname", host="victimname.example", costs={"+": "1"}))
+    hold = services.privacy.place_hold(UUID(agency), UUID(client), "call", reason="Victimname", by="x", call_id=call)
+    request, _ = services.privacy.ask(UUID(agency), UUID(client), "export", "+442079467777", by="x")
+    signer = Signer(services.database, SecretsBox([b"k" * 32]))
+    with services.database.tenant(agency) as connection:
+        receipt = signer.write(
+            connection, agency_id=UUID(agency), client_id=UUID(client), kind="export", made_at=services.clock.now(),
+            facts={"rule": "Victimname"},
+        )  # fmt: skip
     assert sequence(services.database) > 0
     event = victim.client_key.get("/v1/events?types=call.ended").get_json()["data"][0]["id"]
     ids = {
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
         "block": str(block.id), "trunk": str(trunk.id), "event": event,
+        "hold": str(hold.id), "request": str(request.id), "receipt": str(receipt.id),
     }  # fmt: skip
     return victim, ids
 

@@ -21,13 +21,12 @@ from dialtrace.errors import DialtraceError
 _CONTEXT = '<context name="inbound">\n'
 _EXTENSION = re.compile(r'^ *<extension name="number">\n.*?</extension>\n', re.DOTALL | re.MULTILINE)
 _NUMBER = re.compile(r'expression="\^\\\+\?\(\[1-9\]\[0-9\]\{4,14\}\)\$"')
-#: From here to the extension's end our dialplan asks a worker; what stands in between and is no such question is kept.
-_ASKS = re.compile(
-    r'application="(?:socket|sched_transfer|sched_cancel)"'
-    r'|data="(?:\^\^;)?socket_resume=|data="dialtrace_plan=|data="\$\{dialtrace_plan\} inline"'
-)
+#: With these our dialplan asks a worker and does what it says; what stands in between and is no such question is kept.
+_ASKS = re.compile(r'application="(?:socket|sched_transfer|sched_cancel)"|data="\$\{dialtrace_plan\} inline"')
 #: What must have been found, or the packaged dialplan has changed in a way that this file does not know.
-_QUESTIONS = 7
+_QUESTIONS = 4
+#: The variables of the question, set together with others.
+_QUESTION = re.compile(r';socket_resume=true;dialtrace_plan=[^;"]*;asks=[^;"]*(?=")')
 
 
 class DialplanUnknown(DialtraceError):
@@ -65,9 +64,10 @@ def with_contestants(
 
 def _extension(packaged: str, name: str, digits: str, actions: Sequence[str]) -> str:
     text, numbers = _NUMBER.subn(rf'expression="^\+?({digits})$"', packaged)
+    text, asked = _QUESTION.subn("", text)
     lines = text.splitlines()
     kept = [line for line in lines if not _ASKS.search(line)]
-    if numbers != 1 or len(lines) - len(kept) != _QUESTIONS:
+    if (numbers, asked) != (1, 1) or len(lines) - len(kept) != _QUESTIONS:
         raise DialplanUnknown(f"{DialplanUnknown.__doc__} (the extension for numbers)")
     end = next(index for index in reversed(range(len(kept))) if "</condition>" in kept[index])
     kept[end:end] = actions

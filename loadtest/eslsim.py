@@ -137,8 +137,8 @@ class OutboundCall:
     def _execute(self, command: Command) -> str:
         application = command.headers.get("execute-app-name", "")
         argument = command.body.decode() or command.headers.get("execute-app-arg", "")
-        if application == "set" and argument.startswith("dialtrace_plan="):
-            self.plan = argument.removeprefix("dialtrace_plan=")
+        if application in ("set", "multiset") and "dialtrace_plan=" in argument:
+            self.plan = argument.partition("dialtrace_plan=")[2]
         if application == "bridge":
             self.decided = True
         return "+OK"

@@ -12,7 +12,7 @@ from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
 from .compiled import read_compiled
 from .model import NOTHING_KNOWN, Facts, Route
 from .plan_steps import CAUSES, ring_all, walk
-from .plan_text import MOST_ACTIONS, MOST_BYTES, SEPARATOR, Plan, must_match
+from .plan_text import MOST_ACTIONS, MOST_BYTES, SEPARATOR, Plan, handed_over, must_match
 from .program import BEGIN, CALL_MARK, DAY_MARK, FINISH, NOW_MARK, Program
 from .refusals import REFUSALS_BY_FACTS, refusal_by_facts
 from .waits import come_back
@@ -31,6 +31,7 @@ __all__ = [
     "SEPARATOR",
     "START",
     "Plan",
+    "handed_over",
     "make_plan",
     "point_of",
     "refusal",

@@ -48,12 +48,13 @@ class Plan:
         if pairs:
             self.add("multiset", "^^;" + ";".join(f"{name}={value}" for name, value in pairs))
 
-    def add_facts(self, facts: Iterable[tuple[str, str | None]]) -> None:
-        """Sets ``dialtrace_…`` variables from ids, words and numbers only; a fact that is None is left out."""
+    def add_facts(self, facts: Iterable[tuple[str, str | None]], variables: Iterable[tuple[str, str]] = ()) -> None:
+        """Sets ``dialtrace_…`` variables from ids, words and numbers only; a fact that is None is left out. In the same
+        action, other ``variables``."""
         known = [(f"dialtrace_{name}", value) for name, value in facts if value is not None]
         for name, value in known:
             must_match(_FACT, value, f"a value of {name}")
-        self.add_variables(known)
+        self.add_variables([*known, *variables])
 
     def __str__(self) -> str:
         text = f"m:{SEPARATOR}:" + SEPARATOR.join(self._actions)
@@ -62,6 +63,24 @@ class Plan:
                 f"a plan has at least one action and at most {MOST_BYTES} bytes; this has {len(text)} bytes"
             )
         return text
+
+
+def handed_over(plan: str) -> tuple[str, str]:
+    r"""The application, and its argument, with which a worker gives a plan to a call: the variables that the plan opens
+    with and ``dialtrace_plan``, the rest of it, in one. An application costs the switch two events with all that it
+    knows of the call (switch_core_session.c, switch_core_session_exec); and what the question was, and what is done
+    already, is not copied into every later event.
+
+    The switch unescapes what ``multiset`` is given, and ``multiset`` what it cuts (switch_channel.c,
+    switch_channel_expand_variables_check; switch_utils.c, cleanup_separated_string): a space of the rest, ``\s``, is
+    written with four backslashes here.
+    """
+    start = f"m:{SEPARATOR}:"
+    opening, _, rest = plan.removeprefix(start).partition(SEPARATOR)
+    if not plan.startswith(start) or not opening.startswith("multiset:^^;") or not rest or ";" in rest:
+        return "set", f"dialtrace_plan={plan}"
+    variables = opening.removeprefix("multiset:")
+    return "multiset", f"{variables};asks=;dialtrace_plan={start}{rest.replace(chr(92), chr(92) * 4)}"
 
 
 def must_match(pattern: re.Pattern[str], value: str, what: str) -> None:

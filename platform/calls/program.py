@@ -254,9 +254,9 @@ class Program:
                 *self._opening.items(),
                 ("attempts", ",".join(str(one) for one in ids(self._targets)) or None),
                 ("rung", "yes" if self._targets else None),
-            ]
+            ],
+            (self._ring_variables() | self._opening_variables).items(),
         )
-        plan.add_variables((self._ring_variables() | self._opening_variables).items())
         for application, data in self._actions:
             plan.add(application, data)
         return plan

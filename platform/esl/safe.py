@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _PATH = re.compile(r"/[A-Za-z0-9._/-]{1,1023}")
 # Printable ASCII without quotes and dollars; a backslash only as \s, the inline dialplan's space.
 # Written as a loop over runs: a choice at every character takes ten times as long.
-_PROGRAM = re.compile(r"[ !#%&(-\[\]-~]*(?:\\s[ !#%&(-\[\]-~]*)*")
+_PROGRAM = re.compile(r"[ !#%&(-\[\]-~]*(?:(?:\\|\\{4})s[ !#%&(-\[\]-~]*)*")
 # Control characters of every kind (C0, DEL, C1), line and paragraph separators, and lone surrogates.
 _HOSTILE = {"Cc", "Zl", "Zp", "Cs"}
 _PLAIN_ASCII = re.compile(r"[ -~]*")
@@ -66,8 +66,9 @@ def server_path(value: str) -> str:
 def program_text(value: str) -> str:
     """Something the switch will interpret (a plan, a dial string, a variable's value), made by us from safe parts.
 
-    Printable ASCII without ``'``, ``"`` and ``$``, and ``\\`` only as ``\\s``: nothing can be expanded, quoted or
-    unescaped into a control character (FreeSWITCH switch_utils.c, cleanup_separated_string).
+    Printable ASCII without ``'``, ``"`` and ``$``, and ``\\`` only as ``\\s``, or as ``\\\\\\\\s`` in what is unescaped
+    twice more: nothing can be expanded, quoted or unescaped into a control character (FreeSWITCH switch_utils.c,
+    cleanup_separated_string).
     """
     return _matching(_PROGRAM, value, "text the switch may interpret")
 

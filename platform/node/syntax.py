@@ -7,8 +7,11 @@ Sources: ``switch_utils.c`` (separate_string_char_delim, cleanup_separated_strin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+#: Only so, or with a variable in it, is a text looked through at all (switch_utils.h, switch_string_has_escaped_data).
+_ESCAPED = re.compile(r"\\[\\nst']")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "s": " "}
 _TRUE = frozenset({"yes", "on", "true", "t", "enabled", "active", "allow"})
 API_REFUSED = "<API Execute Permission Denied>"
@@ -101,15 +104,21 @@ def _clean(piece: str, delimiter: str) -> str:
 def expand(text: str, lookup: Callable[[str], str | None], depth: int = 0) -> str:
     """Fill ``${name}`` and ``${name:offset:length}`` from ``lookup``; unknown names become empty.
 
-    Values are expanded too, as the switch does, to a depth of ``MAX_DEPTH``. A backslash before ``$`` keeps it.
+    Values are expanded too, as the switch does, to a depth of ``MAX_DEPTH``. A backslash before ``$`` keeps it; two of
+    them become one, and one before a quote goes with it.
     """
-    if "${" not in text:
+    if "${" not in text and not _ESCAPED.search(text):
         return text
     out: list[str] = []
     at = 0
     while at < len(text):
         if text.startswith("\\$", at):
             out.append("$")
+            at += 2
+        elif text.startswith("\\\\", at):
+            out.append("\\")
+            at += 2
+        elif text.startswith("\\'", at):
             at += 2
         elif text.startswith("${", at):
             end = _closing(text, at + 2)

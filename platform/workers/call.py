@@ -20,7 +20,7 @@ import structlog
 from ..calls.asking import WebHookQuestions, told_of, web_hook_at
 from ..calls.errors import CallsError
 from ..calls.model import Facts, Route
-from ..calls.plan import make_plan, point_of, refusal
+from ..calls.plan import handed_over, make_plan, point_of, refusal
 from ..calls.queueing import QueueDoor, queue_at
 from ..calls.routes import Decided, RouteStore
 from ..cdr.numbering import caller_e164
@@ -102,7 +102,7 @@ class CallWorker:
         """One question. Raises only what the server then tells :meth:`failed`."""
         begun_s = time.monotonic()
         plan = self._plan_or_none(call)
-        blocks = [] if plan is None else [commands.execute("set", f"dialtrace_plan={plan}", lock=False)]
+        blocks = [] if plan is None else [commands.execute(*handed_over(plan), lock=False)]
         left_s = BUDGET_S - (time.monotonic() - begun_s)
         call.run(*blocks, commands.exit_(), timeout_s=max(left_s, HAND_OVER_S))
         WORKER_ANSWER_SECONDS.observe(time.monotonic() - begun_s)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import gevent
 from gevent.server import StreamServer
 
+from dialtrace.calls.plan import handed_over
 from dialtrace.esl import commands
 from dialtrace.esl.errors import EslError
 from dialtrace.esl.events import ConnectReply, parse_connect
@@ -59,7 +60,7 @@ PlanOf = Callable[[ConnectReply], str]
 
 def _set_plan(plan: str | PlanOf, reply: ConnectReply) -> bytes:
     text = plan if isinstance(plan, str) else plan(reply)
-    return commands.execute("set", f"dialtrace_plan={text}", lock=False)
+    return commands.execute(*handed_over(text), lock=False)
 
 
 def gives(plan: str | PlanOf) -> Act:

@@ -72,11 +72,19 @@ def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) ->
                 if len(heard) > 1:
                     text = asks if command.line == "getvar asks" else "+OK"
                     line.sendall(encode_frame([("Content-Type", "command/reply"), ("Reply-Text", text)]))
-    plans = [one.body.decode() for one in heard if one.line == "sendmsg"]
+    plans = [_whole(one.body.decode()) for one in heard if one.line == "sendmsg"]
     assert len(plans) <= 1
-    plan = plans[0].removeprefix("dialtrace_plan=") if plans else None
+    plan = plans[0] if plans else None
     lines = [one.line for one in heard if one.line not in ("x", "getvar asks")]
     return Answer(plan, lines, time.monotonic() - began_s)
+
+
+def _whole(given: str) -> str:
+    """The plan that was handed over, its opening back in its place."""
+    opening, _, rest = given.partition(";asks=;dialtrace_plan=m:~:")
+    if not rest:
+        return given.removeprefix("dialtrace_plan=")
+    return f"m:~:multiset:{opening}~" + rest.replace("\\" * 4, "\\")
 
 
 class DatabaseLine:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from dialtrace.calls.compiled import read_compiled
 from dialtrace.calls.errors import PlanRefused, RouteUnreadable
 from dialtrace.calls.model import Facts, Route
-from dialtrace.calls.plan import CALL_MARK, DAY_MARK, MOST_ACTIONS, RING_ONLY, Plan, make_plan
+from dialtrace.calls.plan import CALL_MARK, DAY_MARK, MOST_ACTIONS, RING_ONLY, Plan, handed_over, make_plan
 from dialtrace.db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
+from dialtrace.node.syntax import expand, separate
 
 AGENCY, CLIENT, NUMBER, FLOW, FIRST, SECOND = (UUID(int=n) for n in range(1, 7))
 FACTS = Facts(now=datetime(2026, 1, 2, tzinfo=UTC))
@@ -71,12 +72,13 @@ def test_given_two_targets_then_they_ring_in_turn_and_the_end_says_why_nobody_an
 
 def test_given_any_flow_then_the_first_action_tells_the_record_plane_all_it_needs():
     plan = plan_of(route(rung(FIRST, SECOND), record=True))
-    assert actions(plan)[0] == (
-        "multiset",
+    application, opening = actions(plan)[0]
+    assert application == "multiset"
+    assert opening.startswith(
         f"^^;dialtrace_agency={AGENCY};dialtrace_client={CLIENT};dialtrace_number={NUMBER};dialtrace_flow={FLOW};"
         f"dialtrace_flow_version=3;dialtrace_decided=worker;dialtrace_record=yes;dialtrace_segments=1;"
         f"dialtrace_recordings={CALL}-1.wav;dialtrace_trail=step-1@1767312000;dialtrace_attempts={FIRST},{SECOND};"
-        "dialtrace_rung=yes",
+        "dialtrace_rung=yes;"
     )
 
 
@@ -334,3 +336,20 @@ def test_given_any_flow_that_is_accepted_then_its_plan_is_safe_bounded_and_ends_
     assert 1 < len(actions(plan)) <= MOST_ACTIONS
     assert actions(plan)[0][0] == "multiset"
     assert actions(plan)[-1][0] in ("hangup", "transfer")
+
+
+def test_given_a_plan_that_opens_with_variables_when_it_is_handed_over_then_the_switch_holds_both_and_the_rest():
+    plan = plan_of(route(TONE, rung(FIRST), record=True))
+    application, argument = handed_over(plan)
+    assert application == "multiset"
+    # What the switch does with it: the argument is expanded, cut, and each value expanded again.
+    pieces = separate(expand(argument.removeprefix("^^;"), {}.get), ";")
+    held = {name: expand(value, {}.get) for name, _, value in (piece.partition("=") for piece in pieces)}
+    rest = held.pop("dialtrace_plan")
+    assert held.pop("asks") == ""
+    opening, *actions_left = actions(plan)
+    assert actions(rest) == actions_left
+    assert held == dict(
+        one.replace(r"\s", " ").partition("=")[::2] for one in opening[1].removeprefix("^^;").split(";")
+    )
+    assert handed_over("m:~:hangup:USER_BUSY") == ("set", "dialtrace_plan=m:~:hangup:USER_BUSY")

@@ -1,0 +1,195 @@
+"""What it costs to keep records: CDR files made durable a second against `COPY` of the same rows, recordings' bytes a
+second to S3 against plain boto3, and whether the agent's memory stays flat while very many files come.
+
+Run it by itself: ``python loadtest/bench_records.py [--quick | --million]``. A real ``dialtrace agent`` works on a real
+spool, a real PostgreSQL with its usual safety, and moto's S3 server. How to read it: loadtest/README.md. Prints one
+line of JSON at the end. Exit status: 0; 1 if a file was lost or doubled; 2 if it could not measure; 130 if it was
+stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from dialtrace.errors import DialtraceError
+from dialtrace.loadtest.bench_records_stage import (
+    Stage,
+    copy_rows,
+    put_plainly,
+    put_recordings,
+    running_s3,
+    running_stage,
+)
+
+GOALS = {"cdr_vs_copy": 0.3, "upload_vs_boto3": 0.9}
+LOOK_EVERY_S = 0.1
+#: So many files wait in the spool at most while memory is watched: the disk of a machine is not the subject.
+MOST_WAITING = 40_000
+STALLED_AFTER_S = 60.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much there is to do."""
+
+    calls: int
+    recordings: int
+    recording_bytes: int
+    #: Files that the agent's memory is watched over; 0: not in this run.
+    watched_files: int
+
+
+#: A minute of stereo at 8 kHz has 1.9 MB.
+FULL = Pace(calls=10_000, recordings=60, recording_bytes=1_920_044, watched_files=0)
+QUICK = Pace(calls=1_000, recordings=12, recording_bytes=1_920_044, watched_files=10_000)
+MILLION = Pace(calls=10_000, recordings=60, recording_bytes=1_920_044, watched_files=1_000_000)
+
+
+def records(stage: Stage, calls: int) -> dict[str, float]:
+    """A backlog of files that comes at once to an agent that is up, until the last is kept; then the same rows by
+    COPY."""
+    stage.fill(1)
+    backlog = stage.folder / "backlog"
+    with stage.agent() as agent:
+        wait_for(stage, 2)
+        stage.fill(calls, into=backlog)
+        before_s = sum(agent.cpu_times()[:2])
+        stage.bring(backlog)
+        began_s = time.monotonic()
+        wait_for(stage, 2 + 2 * calls)
+        took_s = time.monotonic() - began_s
+        cpu_s = sum(agent.cpu_times()[:2]) - before_s
+    copied, copy_s = copy_rows(stage)
+    return {
+        "files": 2 * calls,
+        "files_per_s": round(2 * calls / took_s, 1),
+        "agent_cpu_ms_per_call": round(cpu_s * 1000 / calls, 3),
+        "copied_rows": copied,
+        "copy_files_per_s": round(2 * (calls + 1) / copy_s, 1),
+    }
+
+
+def wait_for(stage: Stage, files: int) -> None:
+    """Until that many files are kept; raises StageFailed when nothing moves any more."""
+    seen, moved_s = -1, time.monotonic()
+    while (count := stage.count()) < files:
+        if count != seen:
+            seen, moved_s = count, time.monotonic()
+        stage.must_move(time.monotonic() - moved_s < STALLED_AFTER_S, f"{count} of {files} files are kept")
+        time.sleep(LOOK_EVERY_S)
+
+
+def memory(stage: Stage, files: int) -> dict[str, float]:
+    """Feeds files as fast as they are taken, and watches what the agent holds: the highest in the second tenth of the
+    files, when everything has been needed once, and in the last one."""
+    before = stage.count()
+    highest: dict[int, int] = {}
+    with stage.agent() as agent:
+        fed, began_s = 0, time.monotonic()
+        while (done := stage.count() - before) < files:
+            stage.must_move(agent.is_running(), "the agent has ended")
+            tenth = min(9, 10 * done // files)
+            highest[tenth] = max(highest.get(tenth, 0), agent.memory_info().rss)
+            if fed < files and fed - done < MOST_WAITING:
+                fed += 2 * stage.fill(min(1_000, (files - fed) // 2))
+            else:
+                time.sleep(LOOK_EVERY_S)
+        took_s = time.monotonic() - began_s
+    early = highest.get(1) or min(highest.values())
+    return {
+        "watched_files": files,
+        "watched_files_per_s": round(files / took_s, 1),
+        "memory_early_mb": round(early / 1e6, 1),
+        "memory_late_mb": round(highest[max(highest)] / 1e6, 1),
+    }
+
+
+def uploads(stage: Stage, endpoint_url: str, pace: Pace) -> dict[str, float]:
+    """The same recordings by plain boto3 and by the platform (ledger, event and confirmation included), in turns."""
+    took: dict[str, list[float]] = {"plain": [], "ours": []}
+    for turn in range(3):
+        paths = stage.make_recordings(pace.recordings, pace.recording_bytes)
+        for path in paths:
+            path.with_suffix(".kept").hardlink_to(path)
+        for name in ("plain", "ours") if turn % 2 == 0 else ("ours", "plain"):
+            began_s = time.monotonic()
+            if name == "plain":
+                put_plainly(endpoint_url, paths, f"plain-{turn}")
+            else:
+                put_recordings(stage, endpoint_url, paths)
+            took[name].append(time.monotonic() - began_s)
+            for path in paths:
+                # The platform has removed what it has stored.
+                if not path.exists():
+                    path.hardlink_to(path.with_suffix(".kept"))
+        for path in paths:
+            path.unlink()
+            path.with_suffix(".kept").unlink()
+    size = pace.recordings * pace.recording_bytes / 1e6
+    return {f"{name}_mb_per_s": round(size / min(seconds), 1) for name, seconds in took.items()}
+
+
+def measure(pace: Pace) -> int:
+    """Everything, one after another; the exit status."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dialtrace-bench-records-")))
+        folder.chmod(0o755)
+        stage = stack.enter_context(running_stage(folder))
+        figures: dict[str, Any] = {"cores": os.cpu_count(), "load_before": round(psutil.getloadavg()[0], 1)}
+        figures |= records(stage, pace.calls)
+        print(f"  records: {figures}", flush=True)
+        figures |= uploads(stage, stack.enter_context(running_s3(folder)), pace)
+        if pace.watched_files:
+            figures |= memory(stage, pace.watched_files)
+        kept = stage.books()
+    whole = kept == {"calls": stage.put, "legs": stage.put, "events": stage.put, "revised": 0}
+    ratio = {
+        "cdr_vs_copy": round(figures["files_per_s"] / figures["copy_files_per_s"], 3),
+        "upload_vs_boto3": round(figures["ours_mb_per_s"] / figures["plain_mb_per_s"], 3),
+    }
+    for name, goal in GOALS.items():
+        print(f"  {name}: {ratio[name]} (goal: at least {goal})")
+    if not whole:
+        print(f"the books do not balance: {stage.put} calls were put, {kept} are kept", file=sys.stderr)
+    print(json.dumps({"bench": "records", "figures": figures, "ratio": ratio}))
+    return 0 if whole else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """From the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="under a minute, coarse")
+    how.add_argument("--million", action="store_true", help="watch the agent's memory over a million files")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return measure(QUICK if options.quick else MILLION if options.million else FULL)
+    except DialtraceError as fault:
+        print(f"cannot measure: {fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

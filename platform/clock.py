@@ -1,8 +1,10 @@
 """Time as a value that is handed in, so that rules can be tested at any hour (STYLE 4)."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -43,13 +45,12 @@ class FixedClock:
 
 def from_microseconds(stamp_us: int) -> datetime:
     """A switch's stamp (microseconds since 1970, UTC) as an aware datetime, exact to the microsecond."""
-    seconds, micro = divmod(stamp_us, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro)
+    return _EPOCH + timedelta(microseconds=stamp_us)
 
 
 def to_microseconds(moment: datetime) -> int:
     """The inverse of :func:`from_microseconds`, without a float in between."""
-    delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment.astimezone(UTC) - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 

@@ -143,7 +143,7 @@ def _variables(fields: Fields) -> dict[str, str]:
     named = sorted(
         (match[1], value)
         for name, value in fields.variables.items()
-        if isinstance(name, str) and isinstance(value, str) and value and (match := _VARIABLE.fullmatch(name))
+        if name.startswith("dialtrace_v_") and isinstance(value, str) and value and (match := _VARIABLE.fullmatch(name))
     )
     return {name: clean_text(value, limit=MAX_VARIABLE_CHARACTERS) for name, value in named[:MAX_VARIABLES]}
 

@@ -1,7 +1,7 @@
 """Use cases of call records: store what the files say, and read it again.
 
-Storing is at-least-once from disk and exactly-once in effect: one transaction per agency holds calls, legs, ledger rows
-and events, keyed by the channels' UUIDs, so that a file that comes twice changes nothing. A record that the database
+Storing is at-least-once from disk and exactly-once in effect: one transaction holds calls, legs, ledger rows and
+events, keyed by the channels' UUIDs, so that a file that comes twice changes nothing. A record that the database
 refuses is told apart from a database that is away. Must not know files, spools or the object store.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection
 
-from ..db.engine import Database
+from ..db.engine import Database, turn_to
 from ..db.errors import DatabaseError
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
 from ..events.service import NewEvent, append
@@ -35,7 +35,10 @@ from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Facts, Le
 
 log = structlog.get_logger("cdr")
 
-MAX_BATCH = 200
+#: Facts in one transaction: above some hundred a larger one saves nothing more.
+MAX_BATCH = 600
+#: Calls that wait to be counted for their callers' habits.
+MAX_UNNOTED = 20_000
 MAX_PAGE = 500
 _OPERATOR = (uuid.UUID(OPERATOR_AGENCY), uuid.UUID(OPERATOR_CLIENT))
 
@@ -47,6 +50,7 @@ class CdrService:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._unnoted: list[dict[str, object]] = []
 
     # --- Storing. ---
 
@@ -62,17 +66,15 @@ class CdrService:
         for index, facts in enumerate(owned):
             assert facts.agency_id is not None
             by_agency[facts.agency_id].append(index)
-        results: dict[int, Stored] = {}
-        for agency_id, indexes in by_agency.items():
-            stored = self._store_for_agency(agency_id, [owned[index] for index in indexes])
-            results.update(zip(indexes, stored, strict=True))
-        stored_facts = [results[index] for index in range(len(owned))]
-        self._note_habits(stored_facts)
-        return stored_facts
+        results = self._store_all(owned, by_agency)
+        stored = [results[index] for index in range(len(owned))]
+        self._unnoted.extend(calls_to_note(stored)[: MAX_UNNOTED - len(self._unnoted)])
+        return stored
 
-    def _note_habits(self, stored: Sequence[Stored]) -> None:
-        """After the records are safe, and never in their way: counts that are lost only make a score less sure."""
-        calls = calls_to_note(stored)
+    def note_habits(self) -> None:
+        """Counts the calls that were stored since the last time for their callers' habits; about once a second. After
+        the records are safe, and never in their way: counts that are lost only make a score less sure."""
+        calls, self._unnoted = self._unnoted, []
         if not calls:
             return
         try:
@@ -110,51 +112,38 @@ class CdrService:
         with self._database.directory() as connection:
             return store.tenants_of_numbers(connection, numbers)
 
+    def _store_all(self, owned: Sequence[Facts], by_agency: Mapping[uuid.UUID, Sequence[int]]) -> dict[int, Stored]:
+        """Index → what became of it. One transaction for all agencies, in the order of their ids, so that two agents
+        never wait for each other crosswise; each statement in it is one agency's."""
+        results: dict[int, Stored] = {}
+        if not by_agency:
+            return results
+        try:
+            agencies = sorted(by_agency)
+            with store.naming_refusals(), self._database.tenant(agencies[0]) as connection:
+                for place, agency_id in enumerate(agencies):
+                    if place > 0:
+                        turn_to(connection, agency_id)
+                    stored = _store_together(connection, agency_id, [owned[index] for index in by_agency[agency_id]])
+                    results.update(zip(by_agency[agency_id], stored, strict=True))
+        except CdrRefused:
+            # One record poisons the transaction of all.
+            for agency_id, indexes in by_agency.items():
+                stored = self._store_for_agency(agency_id, [owned[index] for index in indexes])
+                results.update(zip(indexes, stored, strict=True))
+        return results
+
     def _store_for_agency(self, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
         try:
-            return self._store_together(agency_id, facts)
+            with store.naming_refusals(), self._database.tenant(agency_id) as connection:
+                return _store_together(connection, agency_id, facts)
         except CdrRefused as refused:
             if len(facts) == 1:
                 log.warning("a record is refused", record=str(facts[0].id), reason=str(refused))
                 return [Stored(facts=facts[0], agency_id=agency_id, changed=False, revision=0, refused=str(refused))]
-        # One record poisons the transaction of all: each by itself, so that only the one at fault stays out.
-        return [stored for fact in facts for stored in self._store_for_agency(agency_id, [fact])]
-
-    def _store_together(self, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
-        with store.naming_refusals(), self._database.tenant(agency_id) as connection:
-            outcome = take_out_listed(connection, agency_id, facts)
-            facts = outcome.facts
-            calls = list({fact.id: fact for fact in facts if isinstance(fact, CallFacts)}.values())
-            legs = list({fact.id: fact for fact in facts if isinstance(fact, LegFacts)}.values())
-            changed_legs = store.upsert_legs(connection, legs)
-            targets = store.targets_of_legs(connection, agency_id, calls)
-            told = [call for call in calls if not call.is_stand_in]
-            revisions = store.upsert_calls(connection, told, targets)
-            stand_ins = [call for call in calls if call.is_stand_in]
-            revisions |= store.upsert_calls(connection, stand_ins, targets, revise=False)
-            changed_calls = [call for call in calls if call.id in revisions]
-            store.add_to_ledger(connection, [row for call in changed_calls for row in ledger_rows(call)])
-            store.put_consents(connection, agency_id, changed_calls)
-            settle_listed(connection, agency_id, outcome)
-            late = [leg for leg in legs if leg.id in changed_legs and leg.call_id not in revisions]
-            events = [
-                _told(call.id, call.client_id, call.started_at, call.ended_at, revisions[call.id])
-                for call in changed_calls
-            ]
-            for row in store.revise_for_late_legs(connection, agency_id, late):
-                revisions[row["id"]] = row["revision"]
-                events.append(_told(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"]))
-            append(connection, agency_id, events)
-        return [
-            Stored(
-                facts=fact,
-                agency_id=agency_id,
-                changed=fact.id in revisions or fact.id in changed_legs,
-                revision=revisions.get(fact.id, 0),
-                erased=fact.id in outcome.erased,
-            )
-            for fact in facts
-        ]
+        # Each half by itself, so that only the one at fault stays out.
+        middle = len(facts) // 2
+        return [*self._store_for_agency(agency_id, facts[:middle]), *self._store_for_agency(agency_id, facts[middle:])]
 
     def record_cost(self, agency_id: uuid.UUID, cost: CallCost) -> bool:
         """The one place where a call gets its cost; whoever prices calls hands it in. False: the record was revised
@@ -196,6 +185,42 @@ class CdrService:
         return explain(detail, around, language=language)
 
 
+def _store_together(connection: Connection, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
+    """Calls, legs, ledger rows and events of one agency, whose the transaction is at this moment."""
+    outcome = take_out_listed(connection, agency_id, facts)
+    facts = outcome.facts
+    calls = list({fact.id: fact for fact in facts if isinstance(fact, CallFacts)}.values())
+    legs = list({fact.id: fact for fact in facts if isinstance(fact, LegFacts)}.values())
+    changed_legs = store.upsert_legs(connection, legs)
+    targets = store.targets_of_legs(connection, agency_id, calls, legs)
+    told = [call for call in calls if not call.is_stand_in]
+    revisions = store.upsert_calls(connection, told, targets)
+    stand_ins = [call for call in calls if call.is_stand_in]
+    revisions |= store.upsert_calls(connection, stand_ins, targets, revise=False)
+    changed_calls = [call for call in calls if call.id in revisions]
+    store.add_to_ledger(connection, [row for call in changed_calls for row in ledger_rows(call)])
+    store.put_consents(connection, agency_id, changed_calls)
+    settle_listed(connection, agency_id, outcome)
+    late = [leg for leg in legs if leg.id in changed_legs and leg.call_id not in revisions]
+    events = [
+        _told(call.id, call.client_id, call.started_at, call.ended_at, revisions[call.id]) for call in changed_calls
+    ]
+    for row in store.revise_for_late_legs(connection, agency_id, late):
+        revisions[row["id"]] = row["revision"]
+        events.append(_told(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"]))
+    append(connection, agency_id, events)
+    return [
+        Stored(
+            facts=fact,
+            agency_id=agency_id,
+            changed=fact.id in revisions or fact.id in changed_legs,
+            revision=revisions.get(fact.id, 0),
+            erased=fact.id in outcome.erased,
+        )
+        for fact in facts
+    ]
+
+
 def _detail(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> CallDetail:
     call = store.find_call(connection, agency_id, call_id)
     if call is None:
@@ -211,7 +236,10 @@ def ledger_rows(call: CallFacts) -> list[dict[str, object]]:
     """What the ledger says of a call's recordings when its record is stored: on the node, or why there is none."""
     assert call.agency_id is not None
     refused = call.facts.get("consent") == "refused"
-    ruled_out = not call.segments and (refused or call.facts.get("recording_rule") == "no")
+    # A node that died says nothing of the rule: that it took the recording with it is all that is known.
+    lost = call.outcome == "node_lost"
+    ruled_out = not call.segments and (lost or refused or call.facts.get("recording_rule") == "no")
+    reason = "node_lost" if lost else "consent_refused" if refused else "rule_off"
     rows: list[dict[str, object]] = []
     for segment in call.segments or ((1,) if ruled_out else ()):
         rows.append(
@@ -223,7 +251,7 @@ def ledger_rows(call: CallFacts) -> list[dict[str, object]]:
                 "call_started_at": call.started_at,
                 "segment": segment,
                 "state": "absent" if ruled_out else "on_node",
-                "absence_reason": ("consent_refused" if refused else "rule_off") if ruled_out else None,
+                "absence_reason": reason if ruled_out else None,
                 "node": call.node,
                 "node_path": None if ruled_out else str(node_path(call.started_at, call.id, segment)),
                 "object_name": None if ruled_out else object_name(call.agency_id, call.started_at, call.id, segment),

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from ..db.engine import Prepared
 from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
 from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
@@ -114,20 +115,24 @@ def _upsert(table: str, columns: Sequence[str], key: str, *, revise: bool) -> st
     )
     listed = ", ".join(names) + extra
     return (
-        f"INSERT INTO {table} ({listed}) SELECT {listed} FROM json_populate_recordset(NULL::{table}, "  # noqa: S608
-        f"CAST(:rows AS json)) ON CONFLICT ({key}) {conflict} RETURNING id, revision"
+        f"INSERT INTO {table} ({listed}) SELECT {listed} FROM json_populate_recordset(NULL::{table}, $1) "  # noqa: S608
+        f"ON CONFLICT ({key}) {conflict} RETURNING id, revision"
     )
 
 
-_UPSERT_CALLS = text(_upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=True))
-_ADD_CALLS = text(_upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=False))
-_UPSERT_LEGS = text(_upsert("legs", _LEG_COLUMNS, "agency_id, id, call_started_at", revise=True))
+def _prepared(name: str, statement: str) -> Prepared:
+    return Prepared(f"dialtrace_{name}", ("json",), statement)
+
+
+_UPSERT_CALLS = _prepared("upsert_calls", _upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=True))
+_ADD_CALLS = _prepared("add_calls", _upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=False))
+_UPSERT_LEGS = _prepared("upsert_legs", _upsert("legs", _LEG_COLUMNS, "agency_id, id, call_started_at", revise=True))
 
 
 def upsert_legs(connection: Connection, facts: Sequence[LegFacts]) -> set[uuid.UUID]:
     """Stores legs; returns those that are new or differ from what was there."""
     rows = [as_columns(leg) | {"digest": digest_of(leg)} for leg in facts]
-    return {row.id for row in connection.execute(_UPSERT_LEGS, {"rows": _document(rows)})} if rows else set()
+    return {row.id for row in _UPSERT_LEGS.run(connection, _document(rows))} if rows else set()
 
 
 def upsert_calls(
@@ -147,23 +152,33 @@ def upsert_calls(
         rows.append({name: value for name, value in row.items() if name not in {"connected_leg_id", "segments"}})
     if not rows:
         return {}
-    found = connection.execute(_UPSERT_CALLS if revise else _ADD_CALLS, {"rows": _document(rows)})
+    found = (_UPSERT_CALLS if revise else _ADD_CALLS).run(connection, _document(rows))
     return {row.id: row.revision for row in found}
 
 
+# Not a join: a plan that is made while the tables are small, and kept, must not read them whole later.
+_TARGETS_OF_LEGS = Prepared(
+    "dialtrace_targets_of_legs",
+    ("uuid", "json"),
+    "SELECT key.id, (SELECT legs.target_id FROM legs WHERE legs.agency_id = $1 AND legs.id = key.id"
+    " AND legs.call_started_at = key.started_at) FROM json_to_recordset($2) AS key (id uuid, started_at timestamptz)",
+)
+
+
 def targets_of_legs(
-    connection: Connection, agency_id: uuid.UUID, facts: Sequence[CallFacts]
+    connection: Connection, agency_id: uuid.UUID, calls_told: Sequence[CallFacts], legs_told: Sequence[LegFacts]
 ) -> dict[uuid.UUID, uuid.UUID]:
-    """Connected leg → its target, for those legs that are stored already."""
-    keys = [(call.connected_leg_id, call.started_at) for call in facts if call.connected_leg_id]
-    if not keys:
-        return {}
-    query = select(legs.c.id, legs.c.target_id).where(
-        legs.c.agency_id == agency_id,
-        tuple_(legs.c.id, legs.c.call_started_at).in_(keys),
-        legs.c.target_id.is_not(None),
-    )
-    return {row.id: row.target_id for row in connection.execute(query)}
+    """Connected leg → its target, for legs that are told of in the same batch or are stored already."""
+    found = {leg.id: leg.target_id for leg in legs_told if leg.target_id}
+    keys = [
+        {"id": call.connected_leg_id, "started_at": call.started_at}
+        for call in calls_told
+        if call.connected_leg_id and call.connected_leg_id not in found
+    ]
+    if keys:
+        stored = _TARGETS_OF_LEGS.run(connection, agency_id, _document(keys))
+        found |= {leg_id: target_id for leg_id, target_id in stored if target_id}
+    return found
 
 
 _REVISE_FOR_LATE_LEGS = text(

@@ -41,7 +41,11 @@ NO_FILE_AFTER_S = 10.0
 _REMEMBERED_LEGS = 20_000
 _REMEMBERED_CALLS = 50_000
 
-Read = tuple[CdrFile, Facts]
+#: With so many facts a batch goes to the database; the legs of one more call (at most 200) always fit.
+FULL = MAX_BATCH - 202
+
+#: File name → the file and its facts.
+Batch = dict[str, tuple[CdrFile, Facts]]
 
 
 def no_step(_: str) -> None:
@@ -69,52 +73,79 @@ class Ingest:
         self._journal: Journal | None = None
         self._clock = clock
         self._step = step
+        self._left_over = True
         self._legs_seen: OrderedDict[str, None] = OrderedDict()
         self._to_forget: set[str] = set()
 
     # --- Files. ---
 
     def run_once(self, *, go_on: Callable[[], bool] = lambda: True) -> int:
-        """Stores what waits, at most a few thousand files; returns how many were stored. ``go_on`` is asked between
+        """Stores what waits, at most some thousand files; returns how many were stored. ``go_on`` is asked between
         batches. Raises the errors of `db.errors`: everything that was not stored is still there then."""
         files, count = self._spool.waiting()
         CDR_FILES_WAITING.labels(self._node).set(count)
-        CDR_OLDEST_SECONDS.labels(self._node).set(max(0.0, self._spool.age_s(files[0])) if files else 0.0)
-        names = {file.name for file in files}
-        stored = 0
-        for start in range(0, len(files), MAX_BATCH):
-            if not go_on():
-                break
-            readings = (self._read(file, names) for file in files[start : start + MAX_BATCH])
-            stored += self._store([reading for reading in readings if reading is not None])
+        oldest_s = min((file.modified_s for file in files), default=None)
+        CDR_OLDEST_SECONDS.labels(self._node).set(_age_s(oldest_s, self._clock))
+        self._left_over = True
+        stored, left = 0, len(files) < count
+        batch: Batch = {}
+        for file in files:
+            left |= not (file.name in batch or self._take(file, batch))
+            if len(batch) > FULL:
+                stored += self._store(batch)
+                batch = {}
+                if not go_on():
+                    return stored
+        stored += self._store(batch)
+        self._left_over = left
         return stored
 
-    def _read(self, file: CdrFile, names: set[str]) -> Read | None:
-        """The file's facts; None if it is not its turn yet, or it was set aside."""
+    def is_idle(self) -> bool:
+        """Whether a pass would find nothing new: no file came, and none was left to be looked at again."""
+        return not self._left_over and not self._spool.changed()
+
+    def _take(self, file: CdrFile, batch: Batch) -> bool:
+        """Reads a file into the batch, a call's together with its legs', so that one record tells all; False: it is
+        not its turn yet."""
+        facts = self._read(file)
+        if facts is None:
+            return False
+        if isinstance(facts, CallFacts) and not facts.is_stand_in:
+            missing = [leg for leg in facts.facts.get("legs", []) if not self._take_leg(leg, batch)]
+            # It may have come a moment before them. What is older, or from the future, waits for nobody.
+            if missing and 0 <= self._spool.age_s(file) < LEGS_GRACE_S:
+                return False
+        batch[file.name] = file, facts
+        return True
+
+    def _take_leg(self, leg_id: str, batch: Batch) -> bool:
+        """Whether a leg is in the batch or stored already; False: its file cannot be read yet."""
+        name = f"{leg_id}.cdr.json"
+        if name in batch or leg_id in self._legs_seen:
+            return True
+        file = self._spool.find(name)
+        facts = self._read(file) if file else None
+        if file is None or facts is None:
+            return False
+        batch[name] = file, facts
+        return True
+
+    def _read(self, file: CdrFile) -> Facts | None:
+        """The file's facts; None if it cannot be read yet, is gone, or was set aside."""
         try:
-            facts = interpret(self._spool.read(file), node=self._node)
+            return interpret(self._spool.read(file), node=self._node)
         except (HalfWritten, FileNotFoundError):
-            return None
+            pass
         except Broken as error:
             self._set_aside(file, "unreadable", str(error))
-            return None
         except CdrError as error:
             self._set_aside(file, "no_cdr", str(error))
-            return None
-        if isinstance(facts, CallFacts) and not facts.is_stand_in and self._awaits_legs(file, facts, names):
-            return None
-        return file, facts
+        return None
 
-    def _awaits_legs(self, file: CdrFile, call: CallFacts, names: set[str]) -> bool:
-        """A call's file may come a moment before its legs'. What is older, or from the future, waits for nobody."""
-        if not 0 <= self._spool.age_s(file) < LEGS_GRACE_S:
-            return False
-        legs = call.facts.get("legs", [])
-        return any(f"{leg}.cdr.json" not in names and leg not in self._legs_seen for leg in legs)
-
-    def _store(self, batch: Sequence[Read]) -> int:
-        if not batch:
+    def _store(self, taken: Batch) -> int:
+        if not taken:
             return 0
+        batch = list(taken.values())
         self._step("read")
         results = self._service.store_batch([facts for _, facts in batch])
         self._step("committed")
@@ -224,6 +255,10 @@ class Ingest:
                 if parsed and str(parsed[0]) in call_ids:
                     found.setdefault(str(parsed[0]), []).append(parsed[1])
         return found
+
+
+def _age_s(since_s: float | None, clock: Clock) -> float:
+    return 0.0 if since_s is None else max(0.0, clock.now().timestamp() - since_s)
 
 
 def _heard_ago_s(row: Started, now_us: int) -> float:

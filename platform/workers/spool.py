@@ -8,13 +8,14 @@ what a CDR says.
 from __future__ import annotations
 
 import fcntl
-import heapq
 import json
 import os
 import stat
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,8 +29,10 @@ BROKEN_AFTER_S = 60.0
 UNCHANGED_FOR_S = 2.0
 #: Twenty thousand times what a CDR needs per transfer; a file above this is no CDR.
 MAX_CDR_BYTES = 16 * 1024 * 1024
-#: Names kept at a time, whatever the backlog.
-MAX_SEEN = 2_000
+#: Files looked at in one pass, whatever the backlog.
+MAX_SEEN = 20_000
+#: Ten of the kernel's slowest ticks.
+STAMP_COARSE_S = 0.1
 
 
 class SpoolBusy(DialtraceError):
@@ -48,13 +51,13 @@ class Broken(DialtraceError):
 class CdrFile:
     """One file in `cdr/`; ``modified_s`` is its modification time, seconds since 1970."""
 
-    path: Path
+    path: str
     modified_s: float
     size_bytes: int
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Spool:
         self.due = root / "recordings-due"
         self.recordings = root / "recordings"
         self._clock = clock
+        self._listed_ns = 0
         self._unreadable: dict[str, tuple[float, float, int]] = {}
         for folder in (self.cdr, self.broken, self.due, self.recordings):
             folder.mkdir(parents=True, exist_ok=True)
@@ -92,28 +96,26 @@ class Spool:
 
     # --- CDR files. ---
 
+    def changed(self) -> bool:
+        """Whether `cdr/` may hold what :meth:`waiting` has not seen: asked many times a second, one call to the kernel.
+        The folder's stamp is as coarse as the kernel's tick, so a stamp of the last moment proves nothing."""
+        stamp_ns = os.stat(self.cdr).st_mtime_ns
+        return stamp_ns != self._listed_ns or self._clock.now().timestamp() - stamp_ns / 1e9 < STAMP_COARSE_S
+
     def waiting(self) -> tuple[list[CdrFile], int]:
-        """The oldest files, oldest first, and how many there are in all."""
-        count = 0
+        """The files whose turn it is, and how many there are in all: the oldest first; of a backlog of more than
+        :data:`MAX_SEEN` the first ones of the folder, in no order, since nothing of so many can be kept or sorted."""
+        self._listed_ns = os.stat(self.cdr).st_mtime_ns
+        with os.scandir(self.cdr) as entries:
+            named = (one for one in entries if one.name.endswith(".json") and not one.name.startswith("."))
+            files = [file for file in map(_cdr_file, islice(named, MAX_SEEN)) if file is not None]
+            more = sum(1 for _ in named)
+        files.sort(key=lambda file: (file.modified_s, file.path))
+        return files, len(files) + more
 
-        def seen() -> Iterator[CdrFile]:
-            nonlocal count
-            with os.scandir(self.cdr) as entries:
-                for entry in entries:
-                    if entry.name.startswith(".") or not entry.name.endswith(".json"):
-                        continue
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
-                    # A folder, a pipe or a link is no switch's CDR: reading it would stop all, or read somewhere else.
-                    if not stat.S_ISREG(status.st_mode):
-                        continue
-                    count += 1
-                    yield CdrFile(Path(entry.path), status.st_mtime, status.st_size)
-
-        files = heapq.nsmallest(MAX_SEEN, seen(), key=lambda file: (file.modified_s, file.name))
-        return files, count
+    def find(self, name: str) -> CdrFile | None:
+        """The file of this name, if it is there."""
+        return _cdr_file(self.cdr / name)
 
     def read(self, file: CdrFile) -> Any:
         """The file's JSON. Raises HalfWritten, or Broken once nobody can be writing it any more, FileNotFoundError."""
@@ -121,7 +123,8 @@ class Spool:
             if file.size_bytes > MAX_CDR_BYTES:
                 raise ValueError(f"{file.size_bytes} bytes are more than a CDR has")
             # Bytes of a caller's name are whatever he sent; json allows control characters when it is not strict.
-            document = json.loads(file.path.read_bytes().decode("utf-8", "replace"), strict=False)
+            with open(file.path, "rb", buffering=0) as opened:
+                document = json.loads(opened.read().decode("utf-8", "replace"), strict=False)
         except (ValueError, RecursionError, PermissionError) as error:
             raise self._unreadable_error(file, error) from error
         self._unreadable.pop(file.name, None)
@@ -152,7 +155,7 @@ class Spool:
             if not target.exists():
                 break
             target = self.broken / f"{file.name}.{number}"
-        file.path.rename(target)
+        os.rename(file.path, target)
         return target
 
     def count_set_aside(self) -> int:
@@ -179,7 +182,8 @@ class Spool:
 
     def remove(self, file: CdrFile) -> None:
         """The record is kept: the file may go."""
-        file.path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(file.path)
 
     # --- Recordings. ---
 
@@ -187,7 +191,7 @@ class Spool:
         self, file: CdrFile, call_id: uuid.UUID, agency_id: uuid.UUID, client_id: uuid.UUID
     ) -> None:
         """The record is kept, its recordings are still here: the file becomes the reminder to bring them home."""
-        file.path.rename(self.due / f"{call_id}_{agency_id}_{client_id}.cdr.json")
+        os.rename(file.path, self.due / f"{call_id}_{agency_id}_{client_id}.cdr.json")
 
     def remove_recordings(self, call_id: str) -> int:
         """Removes every recording of a call that lies here; returns how many."""
@@ -219,3 +223,13 @@ class Spool:
                 if day.is_dir(follow_symlinks=False):
                     with os.scandir(day.path) as entries:
                         yield from (entry for entry in entries if entry.is_file(follow_symlinks=False))
+
+
+def _cdr_file(entry: os.DirEntry[str] | Path) -> CdrFile | None:
+    """None: it is gone, or it is a folder, a pipe or a link and so no switch's CDR: reading it would stop all, or read
+    somewhere else."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return CdrFile(os.fspath(entry), status.st_mtime, status.st_size) if stat.S_ISREG(status.st_mode) else None

@@ -1,10 +1,14 @@
 """Stopping between any two steps loses and doubles nothing (STYLE, goal 1)."""
 
+import dataclasses
 import os
+import signal
 import time
+import traceback
 
 import pytest
 
+from dialtrace.db.engine import Database
 from dialtrace.ids import new_id
 
 from .conftest import CORE, tone
@@ -108,5 +112,41 @@ def test_given_stops_at_every_step_one_after_another_then_it_still_comes_to_an_e
         except Stopped:
             continue
         break
+
+    assert the_books(node) == EXPECTED
+
+
+class KilledAt(StopAt):
+    """The kernel ends the process at the n-th step: no `finally`, no rollback, no goodbye to the database."""
+
+    def __call__(self, step: str) -> None:
+        self.seen.append(step)
+        if len(self.seen) == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def live_in_a_process_of_its_own(node, stop: StopAt) -> int:
+    """Returns the status that the parent is told."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    try:
+        # The parent's connections are not ours to use, nor to close.
+        own = Database(node.engine.url.render_as_string(hide_password=False))
+        life(dataclasses.replace(node, database=own), stop)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+@pytest.mark.parametrize("at", range(1, 22))
+def test_given_kill_9_at_any_step_when_an_agent_starts_again_then_nothing_is_lost_or_doubled(node, at):
+    fill(node)
+
+    status = live_in_a_process_of_its_own(node, KilledAt(at))
+    assert os.WIFSIGNALED(status), "it came to an end before that step"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert live_in_a_process_of_its_own(node, KilledAt(10_000)) == 0
 
     assert the_books(node) == EXPECTED

@@ -276,6 +276,17 @@ def test_given_an_empty_journal_event_when_rebuilding_then_the_call_is_still_rec
     assert node.rows("SELECT outcome FROM calls") == [("node_lost",)]
 
 
+def test_given_a_lost_call_without_a_recording_when_rebuilding_then_the_ledger_says_that_its_node_took_it(node):
+    node.begin(CALL, core="0" * 8 + CORE[8:])
+    node.switch_runs_as(CORE)
+    ingest = node.ingest()
+
+    assert ingest.rebuild_lost() == 1
+    assert ingest.run_once() == 1
+
+    assert node.rows("SELECT state, absence_reason FROM recordings") == [("absent", "node_lost")]
+
+
 def test_given_two_agents_on_one_spool_then_the_second_is_told_and_may_take_over(node):
     clock = __import__("dialtrace.clock", fromlist=["SystemClock"]).SystemClock()
     first = Spool(node.spool, clock).lock()
@@ -295,9 +306,10 @@ def test_given_two_agents_that_ignore_the_lock_when_both_store_then_every_call_i
 
     # The second reads everything before the first removes it.
     files, _ = two._spool.waiting()
-    readings = [two._read(file, set()) for file in files]
+    batch = {}
+    assert all(two._take(file, batch) for file in files)
     one.run_once()
-    two._store([reading for reading in readings if reading is not None])
+    two._store(batch)
 
     assert node.rows("SELECT count(*), max(revision) FROM calls") == [(20, 1)]
     assert node.rows("SELECT count(*), max(revision) FROM legs") == [(20, 1)]

@@ -53,6 +53,8 @@ def test_given_many_short_calls_to_many_clients_when_stored_then_the_caller_gets
     service, call_of, owner_engine
 ):
     service.store_batch([call_of() for _ in range(12)])
+    assert patterns(owner_engine) == []
+    service.note_habits()
     assert patterns(owner_engine) == [(12, 12, 12, 72, "call_rate:7,many_clients:40,short_calls:25")]
 
 
@@ -61,6 +63,8 @@ def test_given_a_record_that_comes_again_when_stored_then_it_counts_once(service
     service.store_batch([call])
     service.store_batch([call])
     service.store_batch([replace(call, codec="PCMA")])
+    service.note_habits()
+    service.note_habits()
     assert patterns(owner_engine) == [(1, 0, 1, 0, "")]
 
 
@@ -68,6 +72,7 @@ def test_given_withheld_numbers_and_test_calls_when_stored_then_nobodys_habits_a
     service, call_of, owner_engine
 ):
     service.store_batch([call_of(caller=None), call_of(is_test=True)])
+    service.note_habits()
     assert patterns(owner_engine) == []
 
 
@@ -78,6 +83,7 @@ def test_given_habits_that_cannot_be_noted_when_calls_are_stored_then_they_are_s
         connection.exec_driver_sql("ALTER FUNCTION dialtrace_note_callers(jsonb) RENAME TO dialtrace_note_away")
     try:
         (stored,) = service.store_batch([call_of()])
+        service.note_habits()
     finally:
         with owner_engine.begin() as connection:
             connection.exec_driver_sql("ALTER FUNCTION dialtrace_note_away(jsonb) RENAME TO dialtrace_note_callers")

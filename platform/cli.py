@@ -20,6 +20,7 @@ from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
 from .cli_secrets import prepare_api, with_master_keys
+from .cli_webhooks import webhook_group, work_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
@@ -348,6 +349,8 @@ cli.add_command(call_group(begin))
 cli.add_command(events_group(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
 work.add_command(proofs_command(begin, need_database))
+work.add_command(work_command(begin, need_database))
+cli.add_command(webhook_group(begin, api_client))
 
 
 @cli.group()

@@ -134,6 +134,23 @@ def _ports(text: str) -> str:
     return text
 
 
+def _timeout(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 30:
+        raise ValueError("must be 1 to 30")
+    return value
+
+
+def _delays(text: str) -> str:
+    try:
+        found = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        found = ()
+    if not 2 <= len(found) <= 30 or not all(0 < delay <= 604_800 for delay in found):
+        raise ValueError("must list 2 to 30 numbers of seconds with commas between, such as 5,60,3600")
+    return text
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
@@ -293,6 +310,32 @@ SETTINGS: tuple[Setting, ...] = (
         _optional_path,
         "",
         "Certificates of authorities (PEM) that web hooks may be certified by, beside those of the system.",
+    ),
+    Setting(
+        "DIALTRACE_WEBHOOK_DELAYS_S",
+        _delays,
+        "5,60,300,900,3600,10800,21600,36000,50400,61200,74335",
+        "Seconds between the tries to send a message to a webhook, with commas between: one try more than there are of "
+        "them. As it stands: 12 tries within 72 hours.",
+    ),
+    Setting(
+        "DIALTRACE_WEBHOOK_PAUSE_AFTER_S",
+        _positive,
+        "172800",
+        "Seconds of nothing but failures after which a webhook is paused. Less than all tries take together: then "
+        "nothing is given up before somebody was told.",
+    ),
+    Setting(
+        "DIALTRACE_WEBHOOK_TIMEOUT_S",
+        _timeout,
+        "15",
+        "Seconds for one try, from the look-up of the name to the answer.",
+    ),
+    Setting(
+        "DIALTRACE_WEBHOOK_LOG_DAYS",
+        _positive,
+        "7",
+        "Days for which taken deliveries are kept; failed ones: four times.",
     ),
     Setting("DIALTRACE_API_URL", _http_url, "", "Where commands find the API. Empty: at DIALTRACE_API_LISTEN."),
     Setting(

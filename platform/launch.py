@@ -226,7 +226,8 @@ def node_spec(
 
 
 def control_specs(settings: Settings, environment: dict[str, str]) -> list[ChildSpec]:
-    """API, agent, workers, monitor, the asker of web hooks, the stream of live calls and the jobs."""
+    """API, agent, workers, monitor, the asker of web hooks, the sender to webhooks, the stream of live calls and the
+    jobs."""
     api_host, api_port = settings.api_listen
     workers = [
         ChildSpec(
@@ -271,6 +272,7 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             environment={**environment, **metrics_of(settings, 3 + len(workers))},
             notifies=True,
         ),
+        webhooks_spec(settings, environment, 7 + len(workers)),
         ChildSpec(
             name="live",
             kind="live",
@@ -288,6 +290,18 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
         ),
         *([proofs_spec(settings, environment)] if settings["DIALTRACE_PROOFS_PER_DAY"] else []),
     ]
+
+
+def webhooks_spec(settings: Settings, environment: dict[str, str], offset: int) -> ChildSpec:
+    """What sends to webhooks."""
+    return ChildSpec(
+        name="webhooks",
+        kind="webhooks",
+        argv=[*PROGRAM, "work", "webhooks"],
+        environment={**environment, **metrics_of(settings, offset)},
+        stop_timeout_s=12,
+        notifies=True,
+    )
 
 
 def proofs_spec(settings: Settings, environment: dict[str, str]) -> ChildSpec:

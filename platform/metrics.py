@@ -190,6 +190,25 @@ DECISION_PASSES_FAILED = Counter(
     "dialtrace_decision_passes_failed_total", "Passes over the waiting questions that failed, by what.", ["what"]
 )
 
+# --- webhooks ---
+WEBHOOK_TRIES = Counter(
+    "dialtrace_webhook_tries_total", "Messages that were sent to webhooks, by what became of the try.", ["outcome"]
+)
+WEBHOOK_DELAY_SECONDS = Histogram(
+    "dialtrace_webhook_delay_seconds",
+    "From what happened until its message was taken, where the first try was.",
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 60, 600),
+)
+WEBHOOK_BACKLOG = Gauge("dialtrace_webhook_backlog", "Messages for active webhooks that are not there yet.", ["state"])
+WEBHOOK_OLDEST_SECONDS = Gauge("dialtrace_webhook_oldest_seconds", "Age of the oldest of them.")
+WEBHOOK_BEHIND = Gauge("dialtrace_webhook_behind_events", "Events that no message was made of yet, over all webhooks.")
+WEBHOOK_SENDING = Gauge("dialtrace_webhook_sending", "Messages that this process is sending at this moment.")
+WEBHOOK_ENDPOINTS_STOPPED = Gauge("dialtrace_webhook_endpoints_stopped", "Webhooks that are sent nothing.", ["state"])
+WEBHOOKS_STOPPED = Counter(
+    "dialtrace_webhooks_stopped_total", "Webhooks that stopped because of what they answered, by why.", ["reason"]
+)
+WEBHOOK_PASSES_FAILED = Counter("dialtrace_webhook_passes_failed_total", "Looks for messages to send that failed.")
+
 # --- proofs of numbers ---
 NUMBER_PROOFS = Counter("dialtrace_number_proofs_total", "Test calls to numbers, by what they showed.", ["outcome"])
 NUMBER_PROOF_SECONDS = Histogram(

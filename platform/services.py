@@ -45,6 +45,11 @@ from .subjects import Holder
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService
 from .trunks.service import TrunkService
+from .webhooks.claims import Bounds, Claims
+from .webhooks.erasure import AnswerHolder
+from .webhooks.model import Schedule as TrySchedule
+from .webhooks.sending import Sender
+from .webhooks.service import WebhookService
 
 
 def build_store(settings: Settings) -> ObjectStore:
@@ -92,11 +97,9 @@ def _telephone_wav(data: bytes, *, longest_s: float) -> tuple[bytes, int]:
 
 def build_outgoing(settings: Settings, *, most_per_host: int) -> OutgoingClient:
     """The one HTTP client for addresses that other people have written down."""
-    rules = Rules(
-        private_networks=parse_networks(settings["DIALTRACE_OUTGOING_PRIVATE_NETWORKS"]),
-        ports=parse_ports(settings["DIALTRACE_OUTGOING_PORTS"]),
+    return OutgoingClient(
+        build_rules(settings), ca_file=settings["DIALTRACE_OUTGOING_CA_FILE"], most_per_host=most_per_host
     )
-    return OutgoingClient(rules, ca_file=settings["DIALTRACE_OUTGOING_CA_FILE"], most_per_host=most_per_host)
 
 
 def build_decisions(settings: Settings, *, most_per_host: int) -> DecisionService:
@@ -104,6 +107,27 @@ def build_decisions(settings: Settings, *, most_per_host: int) -> DecisionServic
     database, clock = build_database(settings, pool_size=8, statement_timeout_ms=2_000), SystemClock()
     client = build_outgoing(settings, most_per_host=most_per_host)
     return DecisionService(database, client, HookSecrets(database, clock), clock)
+
+
+def build_rules(settings: Settings) -> Rules:
+    """Where requests to other people's machines may go."""
+    return Rules(
+        private_networks=parse_networks(settings["DIALTRACE_OUTGOING_PRIVATE_NETWORKS"]),
+        ports=parse_ports(settings["DIALTRACE_OUTGOING_PORTS"]),
+    )
+
+
+def build_webhook_sending(settings: Settings, master_keys: str) -> tuple[Claims, Sender]:
+    """What sends messages to webhooks. ``master_keys`` as they stand in the settings, or were kept."""
+    database, bounds = build_database(settings, pool_size=4), Bounds()
+    schedule = TrySchedule(
+        tuple(map(float, settings["DIALTRACE_WEBHOOK_DELAYS_S"].split(","))),
+        pause_after_s=settings["DIALTRACE_WEBHOOK_PAUSE_AFTER_S"],
+        timeout_s=settings["DIALTRACE_WEBHOOK_TIMEOUT_S"],
+    )
+    client = build_outgoing(settings, most_per_host=bounds.host)
+    box = SecretsBox(parse_master_keys(master_keys))
+    return Claims(database), Sender(database, client, box, SystemClock(), schedule)
 
 
 def build_tenancy(database: Database) -> TenancyService:
@@ -142,6 +166,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
+        webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
         proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
     )
@@ -179,6 +204,7 @@ def build_holders(database: Database, store: ObjectStore, recordings: RecordingS
         "recordings": RecordingHolder(database, recordings),
         "copies": CopyHolder(database, store),
         "habits": HabitHolder(database),
+        "webhooks": AnswerHolder(database),
         "calls": CallHolder(database),
     }
 

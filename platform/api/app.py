@@ -36,6 +36,8 @@ from . import (
     subject_requests,
     targets,
     trunks,
+    webhook_deliveries,
+    webhooks,
 )
 from .endpoint import EXTENSION
 from .errors import SecretKeyMissing
@@ -92,6 +94,8 @@ def create_app(services: ApiServices) -> APIFlask:
         recordings,
         recording_stores,
         events,
+        webhooks,
+        webhook_deliveries,
         keys,
         audit,
         nodes,

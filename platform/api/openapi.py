@@ -50,6 +50,7 @@ TAGS = [
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},
     {"name": "Recordings", "description": "Where recordings are kept, and under which keys."},
     {"name": "Privacy", "description": "How long what is kept, legal holds, requests of persons, receipts."},
+    {"name": "Webhooks", "description": "Addresses of yours that are told what happens (Standard Webhooks)."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Keys", "description": "API keys."},

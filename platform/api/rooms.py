@@ -20,6 +20,7 @@ from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
+from ..webhooks.service import WebhookService
 
 Network = IPv4Network | IPv6Network
 
@@ -38,6 +39,7 @@ class ApiServices:
     cdr: CdrService
     live: LiveService
     messages: MessageService
+    webhooks: WebhookService
     recordings: RecordingService
     audit: AuditService
     hook_secrets: HookSecrets

@@ -41,6 +41,10 @@ from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefu
 from ..trunks.errors import TrunkNameTaken, TrunkUnknown
 from ..trunks.errors import ValueRefused as TrunkValueRefused
 from ..trunks.errors import VersionMismatch as TrunkVersionMismatch
+from ..webhooks.errors import DeliveryUnknown, NotWaiting, TooManyWebhooks, WebhookUnknown
+from ..webhooks.errors import OwnerUnknown as WebhookOwnerUnknown
+from ..webhooks.errors import ValueRefused as WebhookValueRefused
+from ..webhooks.errors import VersionMismatch as WebhookVersionMismatch
 from .errors import Fault, Problem
 from .preconditions import tag_of
 
@@ -102,6 +106,15 @@ def _store_away(_: DialtraceError) -> Problem:
     return Problem("temporarily_unavailable", detail, headers={"Retry-After": str(UNSTORED_RETRY_S)})
 
 
+def _refused_webhook(error: WebhookValueRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _changed_webhook(error: WebhookVersionMismatch) -> Problem:
+    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
+
+
 TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     AgencyUnknown: _not_there("agency"),
     BlockUnknown: _not_there("entry on the block list"),
@@ -147,6 +160,13 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NumberReleased: lambda _: Problem("number_released", "The number was released. Add it again to use it."),
     NumberValueRefused: _refused,
     VersionMismatch: _mismatch_of_number,
+    WebhookUnknown: _not_there("webhook"),
+    DeliveryUnknown: _not_there("delivery"),
+    WebhookOwnerUnknown: _not_there("client"),
+    TooManyWebhooks: lambda _: Problem("too_many_webhooks"),
+    NotWaiting: lambda _: Problem("delivery_under_way"),
+    WebhookValueRefused: _refused_webhook,
+    WebhookVersionMismatch: _changed_webhook,
     StoreUnavailable: _store_away,
     StoreRefuses: _store_away,
 }

@@ -21,6 +21,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -568,6 +569,116 @@ event_sequences = Table(
     Column("agency_id", Uuid, nullable=False),
     Column("last_position", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("agency_id"),
+)
+
+#: Endpoints that are told what happens. `position`: how far in the agency's log messages were made for it.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("url", Text, nullable=False),
+    # Name and port, by which requests to one machine are counted.
+    Column("host", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("event_types", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("client_ids", ARRAY(Uuid), nullable=False, server_default="{}"),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("reason", Text),
+    stamp("state_at", default_now=True),
+    Column("position", BigInteger, nullable=False),
+    stamp("failing_since"),
+    stamp("rest_until"),
+    stamp("last_success_at"),
+    stamp("last_failure_at"),
+    Column("last_fault", Text),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("state IN ('active', 'paused', 'disabled', 'deleted')", name="state"),
+    CheckConstraint("reason IN ('asked', 'failing', 'gone')", name="reason"),
+    CheckConstraint("state IN ('active', 'deleted') OR reason IS NOT NULL", name="stopped_has_reason"),
+)
+
+#: What signs an endpoint's messages, sealed; the one before the current one signs too until it expires.
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("webhook_id", Uuid, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    stamp("made_at", default_now=True),
+    stamp("expires_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "webhook_id"], ["webhooks.agency_id", "webhooks.id"]),
+    Index(
+        "ix_webhook_secrets_current",
+        "agency_id",
+        "webhook_id",
+        unique=True,
+        postgresql_where=text("expires_at IS NULL"),
+    ),
+)
+
+#: A message on its way to an endpoint, or what became of it: ids only, the body is rendered when it is sent. Answers
+#: stand sealed in `attempts`.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("webhook_id", Uuid, nullable=False),
+    # The event's id, or a test's own.
+    Column("message_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("call_id", Uuid),
+    # With `revision` the order of a call's events.
+    Column("rank", SmallInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("position", BigInteger),
+    stamp("occurred_at", nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    # Its next try is a receiver's that is back, and does not count.
+    Column("is_pulled", Boolean, nullable=False, server_default=text("false")),
+    stamp("due_at", default_now=True),
+    Column("claim", Uuid),
+    stamp("claimed_until"),
+    stamp("created_at", default_now=True),
+    stamp("first_try_at"),
+    stamp("settled_at"),
+    Column("replays", Integer, nullable=False, server_default="0"),
+    Column("attempts", JSONB, nullable=False, server_default="[]"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "webhook_id", "message_id"),
+    ForeignKeyConstraint(["agency_id", "webhook_id"], ["webhooks.agency_id", "webhooks.id"]),
+    CheckConstraint("state IN ('waiting', 'blocked', 'sending', 'delivered', 'failed')", name="state"),
+    CheckConstraint(
+        "(state = 'sending') = (claim IS NOT NULL AND claimed_until IS NOT NULL)", name="sending_is_claimed"
+    ),
+    CheckConstraint("(state IN ('delivered', 'failed')) = (settled_at IS NOT NULL)", name="settled"),
+    Index(
+        "ix_webhook_deliveries_waiting", "agency_id", "webhook_id", "due_at", postgresql_where=text("state = 'waiting'")
+    ),
+    Index("ix_webhook_deliveries_sending", "claimed_until", postgresql_where=text("state = 'sending'")),
+    Index(
+        "ix_webhook_deliveries_open",
+        "agency_id",
+        "webhook_id",
+        "call_id",
+        "rank",
+        "revision",
+        postgresql_where=text("state IN ('waiting', 'blocked', 'sending')"),
+    ),
+    Index("ix_webhook_deliveries_listed", "agency_id", "webhook_id", "created_at", "id"),
+    Index("ix_webhook_deliveries_settled", "settled_at", postgresql_where=text("settled_at IS NOT NULL")),
 )
 
 #: Answers kept for `Idempotency-Key` (72 h): the same key and body gets the same answer again.
@@ -1179,6 +1290,9 @@ TENANT: dict[str, str | None] = {
     "recordings": "client_id",
     "events": "client_id",
     "event_sequences": None,
+    "webhooks": "client_id",
+    "webhook_secrets": "client_id",
+    "webhook_deliveries": "client_id",
     "prompts": None,
     "idempotency_keys": None,
     "live_calls": "client_id",

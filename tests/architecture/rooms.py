@@ -14,7 +14,7 @@ LEVELS = {
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "apiclient": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0, "priority": 0,
-    "messages": 3,
+    "messages": 3, "webhooks": 4, "cli_webhooks": 8,
     "readiness": 0, "secrets_box": 0,
     "node": 2,
     # Of a person: what rooms that hold something of one offer, so that any may.
@@ -37,6 +37,7 @@ ALSO = {
 READ_CONFIG = {
     "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_privacy", "cli_proofs", "cli_secrets",
     "up", "launch", "preflight", "demo", "wsgi", "services", "config",
+    "cli_webhooks",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
@@ -62,14 +63,15 @@ OFFERED = {
         "target_hosts",
     },
     "jobs": {"errors", "model", "runner", "service", "silence"},
-    "messages": {"errors", "model", "page", "service"},
     "cdr": {"erasure", "model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
     "numbers": {"errors", "model", "schedule", "service", "store"},
     "live": {"model", "service", "stream"},
     "privacy": {"copies", "errors", "holdings", "model", "receipts", "requests", "retention", "service", "signing"},
+    "messages": {"errors", "model", "page", "rendering", "service"},
+    "webhooks": {"claims", "erasure", "errors", "model", "sending", "service"},
     "node": {"main", "model", "phones", "phones_plan", "proving"},
-    "workers": {"agent", "call", "hooks", "jobs", "live_server", "monitor", "proofs", "route_copy"},
+    "workers": {"agent", "call", "hooks", "jobs", "live_server", "monitor", "proofs", "route_copy", "webhooks"},
     "demo": {"kills", "run", "stage"},
     "objectstore": {"service", "errors", "model", "sealing"},
     "recording": {"errors", "erasure", "guard", "model", "peaks", "place_store", "service", "store", "stores"},
@@ -114,6 +116,7 @@ LIBRARIES = {
         "cli_prompt",
         "cli_proofs",
         "up",
+        "cli_webhooks",
     },
     "alembic": {"db"},
     "cryptography": {"secrets_box", "objectstore/sealing", "privacy/receipts"},

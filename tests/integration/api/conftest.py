@@ -36,6 +36,7 @@ from dialtrace.recording.service import RecordingService
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.service import TrunkService
+from dialtrace.webhooks.service import WebhookService
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         audit=AuditService(database),
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, open_store(str(tmp_path / "objects")), jobs=JobQueue(database)),
+        webhooks=WebhookService(database, SecretsBox([bytes(32)]), Rules(), clock),
         secret_key="only for tests",
     )
 

@@ -78,6 +78,12 @@ BODIES: dict[str, list[Body]] = {
         lambda other: {"backup_target_id": other["target"]},
     ],
     "PATCH /v1/targets/<uuid:target_id>": [lambda _: {"name": "taken over"}],
+    "POST /v1/webhooks": [lambda other: {"url": "https://x.example/", "client_id": other["client"]}],
+    "PATCH /v1/webhooks/<uuid:webhook_id>": [lambda _: {"description": "taken over"}],
+    "POST /v1/webhooks/<uuid:webhook_id>/secret": [lambda _: {}],
+    "POST /v1/webhooks/<uuid:webhook_id>/replay": [
+        lambda _: {"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}
+    ],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
 }
@@ -87,6 +93,7 @@ IDS = {
     "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk", "event_id": "event",
     "recording_key_id": "key",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
+    "webhook_id": "webhook", "delivery_id": "delivery",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -121,6 +128,12 @@ ROWS = {
     "GET /v1/subject-requests/<uuid:request_id>/file": "one",
     "GET /v1/privacy/receipts": "list", "GET /v1/privacy/receipts/<uuid:receipt_id>": "one",
     "GET /v1/calls/<uuid:call_id>/consent": "one",
+    "GET /v1/webhooks": "list", "GET /v1/webhooks/<uuid:webhook_id>": "one",
+    "DELETE /v1/webhooks/<uuid:webhook_id>": "one", "GET /v1/webhooks/<uuid:webhook_id>/secret": "one",
+    "POST /v1/webhooks/<uuid:webhook_id>/pause": "one", "POST /v1/webhooks/<uuid:webhook_id>/resume": "one",
+    "POST /v1/webhooks/<uuid:webhook_id>/test": "one", "GET /v1/webhooks/<uuid:webhook_id>/deliveries": "one",
+    "GET /v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>": "one",
+    "POST /v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay": "one",
     "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
     "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",
     "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
@@ -186,11 +199,14 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
         )  # fmt: skip
     assert sequence(services.database) > 0
     event = victim.client_key.get("/v1/events?types=call.ended").get_json()["data"][0]["id"]
+    hook = victim.client_key.made("/v1/webhooks", {"url": "https://victimname.example/"})
+    test = victim.client_key.post(f"/v1/webhooks/{hook['id']}/test", {}).get_json()
     ids = {
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
         "block": str(block.id), "trunk": str(trunk.id), "event": event,
         "hold": str(hold.id), "request": str(request.id), "receipt": str(receipt.id),
+        "webhook": hook["id"], "delivery": test["id"],
     }  # fmt: skip
     return victim, ids
 

@@ -19,6 +19,7 @@ from .cli_options import freeswitch_option, metrics_option
 from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
+from .cli_sealing import secrets_group
 from .cli_secrets import prepare_api, with_master_keys
 from .cli_webhooks import webhook_group, work_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
@@ -28,7 +29,6 @@ from .logs import configure_logs
 if TYPE_CHECKING:
     from .calls.nodes import NodeDirectory
     from .jobs.service import JobQueue
-    from .prompts.service import PromptService
 
 
 class Cli(click.Group):
@@ -135,7 +135,7 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
     settings = begin("monitor", metrics=metrics)
     need_database(settings)
     from .nodesfile import read_nodes
-    from .services import build_database, build_prompts
+    from .services import build_database, build_gateways, build_prompts
     from .workers.monitor import run_monitor
     from .workers.route_copy import route_copy_path
 
@@ -146,6 +146,7 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
         nodes,
         database,
         route_copy=route_copy_path(settings.data_dir),
+        find_gateways=build_gateways(with_master_keys(settings), database).gateways,
         render_standard=build_prompts(settings, database).ensure_standard,
     )
 
@@ -314,21 +315,6 @@ def db_status() -> None:
 
 
 @contextmanager
-def opened_prompts() -> Iterator[PromptService]:
-    """For `dialtrace prompt`."""
-    from .db.engine import Database
-    from .services import build_prompts
-
-    settings = begin("prompt")
-    with any_database(settings) as url:
-        database = Database(url, pool_size=1)
-        try:
-            yield build_prompts(settings, database)
-        finally:
-            database.dispose()
-
-
-@contextmanager
 def opened_queue() -> Iterator[JobQueue]:
     """For `dialtrace jobs`."""
     from .db.engine import Database
@@ -342,8 +328,9 @@ def opened_queue() -> Iterator[JobQueue]:
             database.dispose()
 
 
-cli.add_command(prompt_group(opened_prompts))
+cli.add_command(prompt_group(begin, any_database))
 cli.add_command(jobs_group(opened_queue))
+cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
 cli.add_command(events_group(begin, api_client))

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .config import Settings
 from .prompts.model import LANGUAGES, Say
 
 if TYPE_CHECKING:
     from .prompts.service import PromptService
 
 
-def prompt_group(opened: Callable[[], AbstractContextManager[PromptService]]) -> click.Group:
-    """The commands; ``opened`` gives the service for as long as one runs."""
+def prompt_group(
+    begin: Callable[..., Settings], any_database: Callable[[Settings], AbstractContextManager[str]]
+) -> click.Group:
+    """The commands."""
+
+    @contextmanager
+    def opened() -> Iterator[PromptService]:
+        """The service, for as long as a command runs."""
+        from .db.engine import Database
+        from .services import build_prompts
+
+        settings = begin("prompt")
+        with any_database(settings) as url:
+            database = Database(url, pool_size=1)
+            try:
+                yield build_prompts(settings, database)
+            finally:
+                database.dispose()
 
     @click.group()
     def prompt() -> None:

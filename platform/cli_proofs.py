@@ -145,7 +145,7 @@ def call_group(begin: Begin) -> click.Group:
     @call.command("explain")
     @click.argument("call_id", type=click.UUID)
     @click.option("--agency", type=click.UUID, help="Whose call it is; only the operator's key needs it.")
-    @click.option("--language", default="en", show_default=True)
+    @click.option("--language", type=click.Choice(["en", "ru"]), default="en", show_default=True)
     def explain(call_id: Any, agency: Any, language: str) -> None:
         """Tell every decision of the call CALL_ID with its time."""
         query = {"language": language} | ({"agency_id": str(agency)} if agency else {})
@@ -174,9 +174,16 @@ def proofs_command(begin: Begin, need_database: Callable[[Settings], str]) -> cl
         from .services import build_database
         from .workers.proofs import ProofSchedule, run_schedule
 
-        database = build_database(settings, pool_size=2)
+        database = build_database(settings, pool_size=3)
         with _prover(settings, database, None, None) as prover:
             service, gap_s = NumberService(database, SystemClock()), settings["DIALTRACE_PROOFS_GAP_S"]
-            run_schedule(ProofSchedule(prover, service, SystemClock(), per_day=per_day, gap_s=gap_s))
+            turn = database.turn("proofs")
+            schedule = ProofSchedule(
+                prover, service, SystemClock(), per_day=per_day, gap_s=gap_s, is_our_turn=turn.is_ours
+            )
+            try:
+                run_schedule(schedule)
+            finally:
+                turn.give_back()
 
     return proofs

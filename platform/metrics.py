@@ -150,6 +150,10 @@ PLAN_FILES_CHANGED = Counter(
 PLAN_FAILURES = Counter(
     "dialtrace_plan_failures_total", "Fallback plans that could not be made or kept, by what failed.", ["node", "what"]
 )
+GATEWAYS = Gauge("dialtrace_gateways", "Trunks with a password that the node's switch was told of.", ["node"])
+GATEWAY_FAILURES = Counter(
+    "dialtrace_gateway_failures_total", "Looks at the gateways that failed: database, disk, switch or keys.", ["node"]
+)
 PLAN_SYNCED = Gauge(
     "dialtrace_plan_synced_timestamp_seconds", "When the fallback plans were last known to be up to date.", ["node"]
 )

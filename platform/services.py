@@ -44,7 +44,7 @@ from .secrets_box.model import SecretsBox
 from .subjects import Holder
 from .tenancy.errors import InvalidKey
 from .tenancy.service import TenancyService
-from .trunks.service import TrunkService
+from .trunks.service import GatewayDirectory, TrunkService
 from .webhooks.claims import Bounds, Claims
 from .webhooks.erasure import AnswerHolder
 from .webhooks.model import Schedule as TrySchedule
@@ -78,7 +78,7 @@ def build_database(settings: Settings, *, pool_size: int = 5, statement_timeout_
 
 
 def build_secrets_box(settings: Settings) -> SecretsBox:
-    """What seals secrets. Processes that need it were given the keys when they were started."""
+    """What seals secrets: under the keys that are set, or those that this machine keeps."""
     return SecretsBox(parse_master_keys(settings["DIALTRACE_MASTER_KEYS"]))
 
 
@@ -130,6 +130,11 @@ def build_webhook_sending(settings: Settings, master_keys: str) -> tuple[Claims,
     return Claims(database), Sender(database, client, box, SystemClock(), schedule)
 
 
+def build_gateways(settings: Settings, database: Database) -> GatewayDirectory:
+    """The trunks that know us by a password, for the monitors."""
+    return GatewayDirectory(database, build_secrets_box(settings))
+
+
 def build_tenancy(database: Database) -> TenancyService:
     """Whose key it is, for processes that serve tenants."""
     return TenancyService(database, SystemClock())
@@ -151,7 +156,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         database=database,
         tenancy=TenancyService(database, clock),
         admission=AdmissionService(database),
-        trunks=TrunkService(database, clock),
+        trunks=TrunkService(database, clock, build_secrets_box(settings)),
         numbers=NumberService(database, clock),
         nodes=NodeDirectory(database),
         flows=CallFlowService(

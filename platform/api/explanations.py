@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
+from flask import request
 from pydantic import Field
 
 from ..cdr.explain import LANGUAGES
@@ -15,13 +16,16 @@ from .fields import Answer, Id, Moment
 
 blueprint = APIBlueprint("explanations", __name__, tag="Calls")
 
-Language = Literal["en"]
+Language = Literal["en", "ru"]
 
 
 class ExplainQuery(TenantQuery):
     """How it shall be told."""
 
-    language: Annotated[Language, Field(default="en", description="Of the sentences.")]
+    language: Annotated[
+        Language | None,
+        Field(default=None, description="Of the sentences; left out: what Accept-Language prefers, or English."),
+    ]
 
 
 class EntryAnswer(Answer):
@@ -71,6 +75,6 @@ def explain_call(asked: Asked, call_id: UUID, query: ExplainQuery) -> Explanatio
     Every decision with its time: the number that was found, who decided and why, limits, spam, each step and each leg
     with its causes, consent, recordings, events, and who hung up.
     """
-    assert query.language in LANGUAGES
-    found = asked.services.cdr.explain_call(asked.agency_id, asked.client_id, call_id, language=query.language)
+    language = query.language or request.accept_languages.best_match(LANGUAGES) or "en"
+    found = asked.services.cdr.explain_call(asked.agency_id, asked.client_id, call_id, language=language)
     return ExplanationAnswer.model_validate(found)

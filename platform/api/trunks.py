@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from ..trunks.model import LOWEST_PRIORITY, MOST_CALLS, Trunk, TrunkValues
+from ..trunks.model import LOWEST_PRIORITY, MOST_CALLS, MOST_CALLS_PER_S, Trunk, TrunkValues
 from .auth import OPERATOR, Asked
 from .endpoint import endpoint
 from .fields import Answer, Body, Id, Moment, Version, absent
@@ -27,7 +27,18 @@ Host = Annotated[str, Field(max_length=253, description="Host name or IPv4 addre
 Port = Annotated[StrictInt | None, Field(ge=1, le=65_535, description="null: 5060, or what DNS says.", examples=[5060])]
 Authentication = Annotated[
     Literal["address", "digest"],
-    Field(description="How the trunk knows us. digest is refused in this release.", examples=["address"]),
+    Field(
+        description="How the trunk knows us: by our address, or by a user name and a password.", examples=["address"]
+    ),
+]
+Username = Annotated[str, Field(max_length=64, description="For digest; else empty.", examples=[""])]
+Password = Annotated[
+    str,
+    Field(
+        max_length=128,
+        description="For digest; it is sealed, never shown again, and stands in no record, event or log.",
+        examples=["correct-horse"],
+    ),
 ]
 DialPrefix = Annotated[str, Field(max_length=16, description="Digits in front of every number.", examples=[""])]
 NumberForm = Annotated[Literal["e164", "digits"], Field(description="digits: without the `+`.", examples=["e164"])]
@@ -36,6 +47,10 @@ Priority = Annotated[
 ]
 MaxCalls = Annotated[
     StrictInt | None, Field(ge=0, le=MOST_CALLS, description="At a time on each node; null: any number.", examples=[60])
+]
+MaxCallsPerS = Annotated[
+    StrictInt | None,
+    Field(ge=1, le=MOST_CALLS_PER_S, description="That begin within a second, on each node; null: any.", examples=[5]),
 ]
 Currency = Annotated[str, Field(max_length=3, description="One for all trunks.", examples=["USD"])]
 Costs = Annotated[
@@ -61,10 +76,13 @@ class NewTrunk(Body):
     host: Host
     port: Annotated[Port, Field(default=None)]
     authentication: Annotated[Authentication, Field(default="address")]
+    username: Annotated[Username, Field(default="")]
+    password: Annotated[Password | None, Field(default=None)]
     dial_prefix: Annotated[DialPrefix, Field(default="")]
     number_form: Annotated[NumberForm, Field(default="e164")]
     priority: Annotated[Priority, Field(default=100)]
     max_calls: Annotated[MaxCalls, Field(default=None)]
+    max_calls_per_s: Annotated[MaxCallsPerS, Field(default=None)]
     currency: Annotated[Currency, Field(default="USD")]
     costs: Costs
     enabled: Annotated[StrictBool, Field(default=True)]
@@ -79,10 +97,13 @@ class TrunkChange(Body):
     host: Annotated[Host, Field(default_factory=absent)]
     port: Annotated[Port, Field(default=None)]
     authentication: Annotated[Authentication, Field(default_factory=absent)]
+    username: Annotated[Username, Field(default_factory=absent)]
+    password: Annotated[Password, Field(default_factory=absent)]
     dial_prefix: Annotated[DialPrefix, Field(default_factory=absent)]
     number_form: Annotated[NumberForm, Field(default_factory=absent)]
     priority: Annotated[Priority, Field(default_factory=absent)]
     max_calls: Annotated[MaxCalls, Field(default=None)]
+    max_calls_per_s: Annotated[MaxCallsPerS, Field(default=None)]
     currency: Annotated[Currency, Field(default_factory=absent)]
     costs: Annotated[Costs, Field(default_factory=absent)]
     enabled: Annotated[StrictBool, Field(default_factory=absent)]
@@ -96,10 +117,13 @@ class TrunkAnswer(Answer):
     host: Host
     port: Port
     authentication: Authentication
+    username: Username
+    has_password: bool
     dial_prefix: DialPrefix
     number_form: NumberForm
     priority: Priority
     max_calls: MaxCalls
+    max_calls_per_s: MaxCallsPerS
     currency: Currency
     costs: Costs
     enabled: bool
@@ -122,7 +146,8 @@ def show(trunk: Trunk) -> TrunkAnswer:
 )  # fmt: skip
 def create_trunk(asked: Asked, body: NewTrunk) -> Reply[TrunkAnswer]:
     """Make a trunk"""
-    return created("/v1/trunks", show(asked.services.trunks.create_trunk(TrunkValues(**body.model_dump()))))
+    values = TrunkValues(**body.model_dump(exclude={"password"}))
+    return created("/v1/trunks", show(asked.services.trunks.create_trunk(values, password=body.password)))
 
 
 @endpoint(blueprint, "GET", "/v1/trunks", roles=OPERATOR, query=ListQuery, answer=TrunkList)
@@ -153,7 +178,9 @@ def change_trunk(asked: Asked, trunk_id: UUID, body: TrunkChange) -> Reply[Trunk
     trunks = asked.services.trunks
     before = trunks.get_trunk(trunk_id)
     check_match(request.headers, before.version, required=True)
-    changed = trunks.change_trunk(trunk_id, expected_version=before.version, changes=body.changes())
+    changes = body.changes()
+    password = changes.pop("password", None)
+    changed = trunks.change_trunk(trunk_id, expected_version=before.version, changes=changes, password=password)
     return found(show(changed))
 
 

@@ -76,6 +76,7 @@ class CompiledTrunk(Strict):
     dial_prefix: Annotated[str, Field(strict=True, pattern=r"^[0-9*]{0,16}$")]
     number_form: Literal["e164", "digits"]
     max_calls: Annotated[int, Field(strict=True, ge=0)] | None
+    max_calls_per_s: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 class SaidPrompt(Strict):
@@ -275,6 +276,10 @@ CompiledStep = Annotated[
 ]
 
 
+#: How long a caller may go about in a flow that says nothing of it, in seconds.
+LONGEST_IN_FLOW_S = 3_600
+
+
 class CompiledFlow(Strict):
     """What workers and fallback plans are made from. ``record`` holds from the start of the call; ``apology`` is played
     to a caller who is answered already when all targets, ``backup`` among them, were rung in vain."""
@@ -289,6 +294,7 @@ class CompiledFlow(Strict):
     apology: CompiledPrompt | None
     needs: list[Need]
     prompts: list[SaidPrompt]
+    longest_s: Annotated[int, Field(strict=True, ge=1)] = LONGEST_IN_FLOW_S
     #: The trunks of each telephone number among the targets, in the order in which they are tried. Never published.
     trunks: dict[str, list[CompiledTrunk]] = Field(default_factory=dict, exclude=True)
 

@@ -12,7 +12,16 @@ from uuid import UUID
 
 from ..prompts.model import apology
 from .compile_steps import Place, compiled_step, rung_target
-from .compiled import CompiledFlow, CompiledGoto, CompiledStep, Need, SaidPrompt, SoundFile, following
+from .compiled import (
+    LONGEST_IN_FLOW_S,
+    CompiledFlow,
+    CompiledGoto,
+    CompiledStep,
+    Need,
+    SaidPrompt,
+    SoundFile,
+    following,
+)
 from .errors import Fault, FlowFaulty
 from .flow_checks import Node, Outline, graph_faults, outline_of, target_places
 from .flow_steps import GotoStep, Step, links
@@ -53,6 +62,7 @@ def compile_flow(
         apology=_apology(flow, compiler.steps.values()),
         needs=needs_of(compiler.steps.values()),
         prompts=list(compiler.said.values()),
+        longest_s=flow.longest_s if isinstance(flow, FlowDocument) else LONGEST_IN_FLOW_S,
     )
     return compiled.model_dump(mode="json")
 

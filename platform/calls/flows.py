@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, StrictBool, TypeAdapter, ValidationError
+from pydantic import Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
+from .compiled import LONGEST_IN_FLOW_S
 from .errors import Fault, FlowFaulty
 from .flow_checks import flow_faults, target_places
 from .flow_faults import faults_of
@@ -64,6 +65,11 @@ class FlowDocument(Strict):
     version: Literal[2]
     record: StrictBool = False
     language: Language = Field(default="en", description="Of texts that are said, unless they name their own.")
+    longest_s: Annotated[StrictInt, Field(ge=60, le=86_400)] = Field(
+        default=LONGEST_IN_FLOW_S,
+        description="A caller who still goes about in the flow so many seconds after the call began is led to its end: "
+        "backup, apology. Talking does not count, and queues bound their own waits.",
+    )
     steps: Annotated[list[Step], Field(min_length=1, max_length=MOST_STEPS)]
 
 

@@ -153,9 +153,9 @@ class Facts:
     """What is known of a call as its plan is made; None: not known, and the flow goes on all the same.
 
     ``now`` is UTC, ``seed`` comes of the call's UUID, ``segments`` counts the recordings that were begun, ``recording``
-    says whether one runs, ``rung`` whether targets were rung in vain before. ``asks``: a queue can be joined and a web
-    hook asked, for the database is there. From ``repeat`` on it is what the database knows; ``over`` and ``blocked``
-    are words of refusals.py.
+    says whether one runs, ``in_flow_s`` how long ago the call began, ``rung`` whether targets were rung in vain before.
+    ``asks``: a queue can be joined and a web hook asked, for the database is there. From ``repeat`` on it is what the
+    database knows; ``over`` and ``blocked`` are words of refusals.py.
     """
 
     now: datetime = _NEVER
@@ -168,6 +168,7 @@ class Facts:
     tags: tuple[str, ...] = ()
     consent: str | None = None
     asks: bool = False
+    in_flow_s: int | None = None
     repeat: bool | None = None
     spam_score: int | None = None
     spam_rules: str | None = None

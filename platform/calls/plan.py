@@ -15,7 +15,7 @@ from .plan_steps import CAUSES, ring_all, walk
 from .plan_text import MOST_ACTIONS, MOST_BYTES, SEPARATOR, Plan, handed_over, must_match
 from .program import BEGIN, CALL_MARK, DAY_MARK, FINISH, NOW_MARK, Program
 from .refusals import REFUSALS_BY_FACTS, refusal_by_facts
-from .waits import come_back
+from .waits import come_back, end_in_vain, is_queues
 
 __all__ = [
     "BEGIN",
@@ -123,7 +123,17 @@ def _go(program: Program, point: str) -> str | None:
     if point == START:
         return _enter(program)
     name, _, result = point.partition("=")
+    if _goes_round(program, result):
+        end_in_vain(program)
+        return None
     return come_back(program, name, result or None)
+
+
+def _goes_round(program: Program, result: str) -> bool:
+    """Whether a caller who comes back has been about for too long: a menu that leads to itself has no other end but
+    the caller's. A queue looks after its waits itself."""
+    spent_s = program.facts.in_flow_s
+    return spent_s is not None and spent_s > program.flow.longest_s and not is_queues(result)
 
 
 def _enter(program: Program) -> str | None:

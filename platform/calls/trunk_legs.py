@@ -33,10 +33,14 @@ def attempts(legs: list[tuple[CompiledTrunk, str]]) -> list[Action]:
     found: list[Action] = []
     for place, (trunk, leg) in enumerate(legs):
         most = "-" if trunk.max_calls is None else str(trunk.max_calls)
+        rate = "-" if trunk.max_calls_per_s is None else f"{trunk.max_calls_per_s}/1"
         # A number before this one may have been busy: that says nothing of the first trunk.
         begins = ";originate_disposition=GATEWAY_DOWN" if place == 0 else ""
         found += [
-            ("multiset", f"^^;dialtrace_trunk={trunk.name};dialtrace_trunk_max={most}{begins}"),
+            (
+                "multiset",
+                f"^^;dialtrace_trunk={trunk.name};dialtrace_trunk_max={most};dialtrace_trunk_rate={rate}{begins}",
+            ),
             ("set", f"dialtrace_dial={leg}"),
             ("execute_extension", _EXTENSION),
         ]

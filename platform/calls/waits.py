@@ -12,7 +12,7 @@ from uuid import UUID
 
 from .compiled import CompiledConsent, CompiledMenu, CompiledPrompt, CompiledQueue, CompiledStep, CompiledWebhook
 from .model import QueuePlace
-from .plan_steps import OVER, dialled_by, ring_all, ring_with_music, runs, walk
+from .plan_steps import OVER, dialled_by, end, ring_all, ring_with_music, runs, walk
 from .program import BEGIN, RESUME, Program
 
 #: What a queue or a web hook brings when its time is over, when it is time for the queue's next announcement, and when
@@ -25,6 +25,17 @@ _PAUSE = "silence_stream://250"
 _NEXT_KEY_MS = 2000
 _RINGING = "tone_stream://%(1000,4000,425);loops=20"
 _TOLD = re.compile(r"[A-Za-z0-9_:.*#+-]{1,64}")
+
+
+def is_queues(result: str) -> bool:
+    """Whether a queue's wait goes on with it."""
+    return result in (STILL, MISSED) or result.startswith(_TARGET)
+
+
+def end_in_vain(program: Program) -> None:
+    """As if all targets had been rung for nothing: the backup is rung, and the apology heard."""
+    program.rung = True
+    end(program)
 
 
 @runs(CompiledConsent)

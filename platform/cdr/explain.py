@@ -319,7 +319,9 @@ class _Teller:
         talked = self._texts["talked"].format(talk_ms=call.talk_ms) if call.connected_at else ""
         words = {
             "side": self._texts[f"side.{call.hangup_side}"],
-            "duration": self._texts["ms.unknown"] if call.duration_ms is None else f"{call.duration_ms} ms",
+            "duration": self._texts["ms.unknown"]
+            if call.duration_ms is None
+            else self._texts["ms"].format(ms=call.duration_ms),
             "talk": talked,
             "cause": ", ".join(_q850(call.cause_q850, call.hangup_cause)) or self._texts["cause.unknown"],
             "sip": _bracketed(_sip(call.sip_status)),

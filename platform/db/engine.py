@@ -8,13 +8,13 @@ neighbour's rows. Works in plain threads, and in gevent processes after `green.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy.exc
-from sqlalchemy import URL, Connection, CursorResult, Row, create_engine, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, Row, create_engine, make_url
 
 from .errors import translate
 
@@ -194,6 +194,10 @@ class Database:
     def _rows(connection: Connection, statement: str, values: tuple[object, ...]) -> Sequence[Row[Any]]:
         return connection.exec_driver_sql(statement, values).all()
 
+    def turn(self, name: str) -> Turn:
+        """For work that one process of all may do at a time."""
+        return Turn(self._alone, name)
+
     def dispose(self) -> None:
         """Close every connection that is not in use."""
         self.engine.dispose()
@@ -234,3 +238,34 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+class Turn:
+    """One process of all has it, for as long as its connection lives: a lock of the session. Behind a pooler that hands
+    connections about by the transaction it is nobody's, so such a process needs an address of the server itself."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = f"dialtrace.turn.{name}"
+        self._connection: Connection | None = None
+
+    def is_ours(self) -> bool:
+        """Asks each time: whoever lost the connection has lost the turn. Raises the errors of `db.errors`."""
+        statement = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            return bool(self._connection.exec_driver_sql(statement, (self._name,)).scalar_one())
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            self.give_back()
+            raise translate(error) or error from error
+
+    def give_back(self) -> None:
+        """At once where the server hears it, else as it notices that the connection is gone. The connection goes too,
+        so that nothing of the turn is left in the pool."""
+        if self._connection is not None:
+            with suppress(sqlalchemy.exc.SQLAlchemyError):
+                self._connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None

@@ -810,11 +810,26 @@ live_calls = Table(
     PrimaryKeyConstraint("agency_id", "call_id"),
     CheckConstraint("state IN ('started', 'ringing', 'answered', 'held')", name="state"),
     Index("ix_live_calls_agency_id_client_id", "agency_id", "client_id"),
-    Index("ix_live_calls_agency_id_started_at_call_id", "agency_id", "started_at", "call_id"),
+    Index("ix_live_calls_agency_id_started_at", "agency_id", "started_at"),
     Index(
         "ix_live_calls_agency_id_target_id", "agency_id", "target_id", postgresql_where=text("target_id IS NOT NULL")
     ),
     Index("ix_live_calls_node", "node"),
+    prefixes=["UNLOGGED"],
+)
+
+#: How many of them stand on each node, of an agency and of each of its clients (`scope_id`). Written with the rows, so
+#: that a decision counts nothing.
+live_counts = Table(
+    "live_counts",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("scope_id", Uuid, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("calls", Integer, nullable=False),
+    stamp("heard_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "scope_id", "node"),
+    Index("ix_live_counts_node", "node"),
     prefixes=["UNLOGGED"],
 )
 
@@ -898,6 +913,8 @@ admissions = Table(
     Column("call_id", Uuid, nullable=False),
     Column("client_id", Uuid, nullable=False),
     stamp("admitted_at", nullable=False),
+    # Its monitor has told of it: it counts among the live calls.
+    Column("told", Boolean, nullable=False, server_default="false"),
     PrimaryKeyConstraint("agency_id", "call_id"),
     Index("ix_admissions_agency_id_admitted_at", "agency_id", "admitted_at"),
     prefixes=["UNLOGGED"],
@@ -925,11 +942,15 @@ trunks = Table(
     Column("port", Integer),
     # address: the trunk knows us by it; digest: by a password that stands in a file on the nodes.
     Column("authentication", Text, nullable=False, server_default="address"),
+    Column("username", Text, nullable=False, server_default=""),
+    # Under the master keys, for this row only (secrets_box).
+    Column("sealed_password", LargeBinary),
     Column("dial_prefix", Text, nullable=False, server_default=""),
     Column("number_form", Text, nullable=False, server_default="e164"),
     Column("priority", Integer, nullable=False, server_default="100"),
     # On each node.
     Column("max_calls", Integer),
+    Column("max_calls_per_s", Integer),
     Column("currency", Text, nullable=False, server_default="USD"),
     # Prefix → price of a minute as a decimal text; the longest prefix counts.
     Column("costs", JSONB, nullable=False, server_default="{}"),
@@ -946,6 +967,12 @@ trunks = Table(
     CheckConstraint("authentication IN ('address', 'digest')", name="authentication"),
     CheckConstraint("number_form IN ('e164', 'digits')", name="number_form"),
     CheckConstraint("max_calls BETWEEN 0 AND 100000", name="max_calls"),
+    CheckConstraint("max_calls_per_s BETWEEN 1 AND 10000", name="max_calls_per_s"),
+    CheckConstraint(
+        "CASE authentication WHEN 'digest' THEN username <> '' AND sealed_password IS NOT NULL"
+        " ELSE username = '' AND sealed_password IS NULL END",
+        name="digest",
+    ),
 )
 
 #: Objects that hold copies of records: partitions as Parquet, exports, what a person asked for. Who stores one lists it
@@ -1296,6 +1323,7 @@ TENANT: dict[str, str | None] = {
     "prompts": None,
     "idempotency_keys": None,
     "live_calls": "client_id",
+    "live_counts": None,
     "queue_entries": "client_id",
     "queue_targets": None,
     "number_proofs": "client_id",

@@ -204,6 +204,17 @@ def _global_getvar(core: Core, argument: str) -> str:
     return "".join(f"{name}={value}\n" for name, value in core.globals.items())
 
 
+def _sofia(core: Core, argument: str) -> str:
+    """Of mod_sofia.c, cmd_profile, what a monitor needs to keep gateways."""
+    match argument.split():
+        case ["profile", "external", "rescan"]:
+            core.gateways.rescan()
+            return "+OK scan complete\n"
+        case ["profile", "external", "killgw", name]:
+            return "+OK gateway marked for deletion.\n" if core.gateways.kill(name) else "-ERR no such gateway.\n"
+    return "-USAGE: profile external [rescan|killgw <gateway name>]\n"
+
+
 _COMMANDS: dict[str, Callable[[Core, str], str]] = {
     "status": _status,
     "version": lambda core, argument: f"FreeSWITCH Version {core.version} (Dialtrace node: not a FreeSWITCH)\n",
@@ -216,6 +227,8 @@ _COMMANDS: dict[str, Callable[[Core, str], str]] = {
     "uuid_break": _uuid_break,
     "uuid_dump": _uuid_dump,
     "fsctl": _fsctl,
+    "sofia": _sofia,
+    "reloadxml": lambda core, argument: "+OK [Success]\n",
     "global_getvar": _global_getvar,
     "create_uuid": lambda core, argument: str(uuid.uuid4()),
     "hostname": lambda core, argument: core.bus.hostname,

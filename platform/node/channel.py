@@ -256,8 +256,9 @@ class Channel:
             self.set("sip_term_cause", str(NUMBERS.get(ending.cause, 16)))
         if ending.reason:
             self.set("sip_reason", ending.reason)
-        if ending.disposition == "recv_refuse":
+        if ending.disposition in ("recv_refuse", ""):
             self.set("sip_call_id", self.leg.headers.call_id)
+        if ending.disposition == "recv_refuse":
             for channel in filter(None, (self, self.partner)):
                 channel.set("sip_invite_failure_status", str(ending.status))
                 channel.set("sip_invite_failure_phrase", ending.phrase)

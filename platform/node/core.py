@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .dialplan import Dialplan
 from .events import EventBus
 from .faults import Faults
+from .gateways import Gateways
 from .limits import Limits
 from .model import NodeConfig
 from .playout import Playout
@@ -40,6 +41,7 @@ class Core:
     dialplan: Dialplan
     scripts: Scripts
     globals: dict[str, str]
+    gateways: Gateways
     report: Callable[[Channel], None]
     version: str = VERSION
     limits: Limits = field(default_factory=Limits)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gevent
@@ -18,6 +18,7 @@ from .apps import exported
 from .channel import Channel, now_us
 from .dialstring import Leg as Wanted
 from .errors import NodeError
+from .gateways import Gateway
 from .model import Profile, Times
 from .session import Session
 from .sipleg import CalleeLeg
@@ -99,13 +100,19 @@ class Dialler:
         return attempt
 
     def _dial(self, wanted: Wanted, variables: dict[str, str]) -> Channel:
-        if self._core.outbound_paused or wanted.profile == "gateway":
-            raise NodeError("outbound calls are paused, or a gateway was named: this node has none")
+        if self._core.outbound_paused:
+            raise NodeError("outbound calls are paused")
+        gateway = self._gateway(wanted)
+        if gateway is not None:
+            wanted = _through(gateway, wanted)
         host = gevent.socket.gethostbyname(wanted.host)
         codec = self._caller.leg.rtp.codec
         leg = CalleeLeg(self._core.services, codec)
         channel = Channel(self._core, leg, self._profile(wanted, variables))
         self._prepare(channel, wanted, variables)
+        if gateway is not None:
+            channel.set("sip_gateway_name", gateway.name)
+            channel.set("sip_invite_domain", gateway.host)
         self._core.register(channel)
         self._caller.partner = channel
         channel.fire("CHANNEL_CREATE")
@@ -116,6 +123,7 @@ class Dialler:
             caller=one_line(number),
             caller_name="" if name == NO_NAME else one_line(name),
             headers=self._headers(variables),
+            credentials=None if gateway is None else (gateway.username, gateway.password),
         )
         config = self._core.config
         for fact, value in sipfacts.dialled_variables(leg, config.sip_host, config.sip_port).items():
@@ -125,6 +133,14 @@ class Dialler:
         channel.fire("CHANNEL_OUTGOING")
         self._caller.push("originated_legs", f"{channel.uuid};Outbound Call;{wanted.user}")
         return channel
+
+    def _gateway(self, wanted: Wanted) -> Gateway | None:
+        if wanted.profile != "gateway":
+            return None
+        found = self._core.gateways.find(wanted.target.partition("/")[0])
+        if found is None:
+            raise NodeError("there is no such gateway")
+        return found
 
     def _profile(self, wanted: Wanted, variables: dict[str, str]) -> Profile:
         caller = self._caller.profile
@@ -187,6 +203,12 @@ class Dialler:
             found |= self._caller.leg.headers.extra
         found |= {name[6:]: value for name, value in variables.items() if name.startswith("sip_h_")}
         return {name: value for name, value in found.items() if "\r" not in value and "\n" not in value}
+
+
+def _through(gateway: Gateway, wanted: Wanted) -> Wanted:
+    """The address behind a gateway, as mod_sofia.c (sofia_outgoing_channel) makes it."""
+    where = gateway.host if gateway.port == 5060 else f"{gateway.host}:{gateway.port}"
+    return replace(wanted, target=f"{wanted.user}@{where}", host=gateway.host, port=gateway.port, profile="external")
 
 
 def _moment(now: float, seconds: str | None) -> float | None:

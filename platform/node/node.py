@@ -24,6 +24,7 @@ from .core import Core
 from .errors import NodeError, NoPortLeft
 from .events import EventBus
 from .faults import Faults
+from .gateways import Gateways
 from .inbound import InboundServer
 from .model import NodeConfig, Profile, Times
 from .playout import Playout
@@ -63,7 +64,7 @@ class Node:
         }
         path = config.dialplan or Path(str(files("dialtrace.freeswitch"))) / "dialplan" / "inbound.xml"
         plan = dialplan.load(path, globals_)
-        for folder in ("cdr", "recordings", "plans", "prompts"):
+        for folder in ("cdr", "recordings", "plans", "prompts", "gateways"):
             (config.spool / folder).mkdir(parents=True, exist_ok=True)
         core_uuid = str(uuid.uuid4())
         stack = SipStack(config.sip_host, config.sip_port, self._request, self.faults)
@@ -80,6 +81,7 @@ class Node:
             dialplan=plan,
             scripts=Scripts(path.parent.parent / "scripts", config.spool, globals_),
             globals=globals_,
+            gateways=Gateways(config.spool / "gateways"),
             report=lambda channel: report(channel, config.spool / "cdr"),
         )
         self._stack = stack

@@ -43,6 +43,7 @@ GODEAD_S = 5.0
 _SIGNAL = re.compile(r"^\s*Signal\s*=\s*([0-9A-D*#])", re.MULTILINE)
 _PLAIN_DIGIT = re.compile(r"^\s*([0-9A-D*#])\s*$")
 OWNER = "FreeSWITCH"
+_CHALLENGES = (401, 407)
 _UNDERSTOOD = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS"})
 
 
@@ -293,9 +294,19 @@ class CalleeLeg(Leg):
         self.early = False
 
     def invite(
-        self, address: tuple[str, int], user: str, *, caller: str, caller_name: str, headers: dict[str, str]
+        self,
+        address: tuple[str, int],
+        user: str,
+        *,
+        caller: str,
+        caller_name: str,
+        headers: dict[str, str],
+        credentials: tuple[str, str] | None = None,
     ) -> None:
+        """``credentials``: user name and password with which a 401 or 407 is answered."""
         self.ua = self._new_ua(nh_address=address)
+        if credentials is not None:
+            self.ua.setAuth(*credentials)
         body = self._describe((self.rtp.codec,), sdp.DEFAULT_EVENT_TYPE)
         event = CCEventTry((None, caller, user, body, None, caller_name or None))
         event.extra_headers = tuple(SipHeader(f"{name}: {value}") for name, value in headers.items())
@@ -366,5 +377,9 @@ class CalleeLeg(Leg):
     def _refused(self, event: Any) -> None:
         status, text = event.getData()[:2]
         self._read_dialog()
+        if status in _CHALLENGES:
+            # A password that is not taken: the switch ends the leg itself (sofia_reg.c, …_handle_sip_r_challenge).
+            self._end(Ending("", "NORMAL_UNSPECIFIED"))
+            return
         cause = cause_of(event) or cause_from_sip(status)
         self._end(Ending("recv_refuse", cause, status, text, reason_of(event)))

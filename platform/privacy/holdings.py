@@ -56,7 +56,7 @@ def tenants(personal: str, *, other: str) -> Held:
 
 #: Every table of the database but Alembic's own; of a library's tables too. A partition is its parent.
 HOLDINGS: Mapping[str, Held] = {
-    "admissions": nobody("agency_id call_id client_id admitted_at"),
+    "admissions": nobody("agency_id call_id client_id admitted_at told"),
     "agencies": tenants("name", other="agency_id status created_at updated_at version"),
     "api_keys": tenants("name", other="agency_id id client_id role secret_hash created_at last_used_at expires_at revoked_at may_listen"),
     "audit_log": tenants("address", other="agency_id id at client_id actor_kind actor_id actor_name request_id action object_kind object_id details"),
@@ -82,6 +82,7 @@ HOLDINGS: Mapping[str, Held] = {
     "legal_holds": people("person_key hint reason", by="requests", other="agency_id id client_id kind call_id placed_by placed_at lifted_by lifted_at"),
     "legs": people("address sip_call_id facts digest", by="calls", other="agency_id id call_started_at call_id client_id target_id outcome started_at ringing_at answered_at connected_at ended_at ring_ms talk_ms hangup_cause cause_q850 sip_status codec revision created_at updated_at hangup_side trunk pdd_ms hold_ms loss_percent jitter_ms r_factor mos"),
     "live_calls": people("caller source", by="requests", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at"),
+    "live_counts": nobody("agency_id scope_id node calls heard_at"),
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
     "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version"),
@@ -111,7 +112,7 @@ HOLDINGS: Mapping[str, Held] = {
     "subject_calls": nobody("agency_id request_id call_id call_started_at client_id"),
     "subject_requests": people("phone person_key hint", by="requests", other="agency_id id client_id scope_id kind state phase counts waits requested_by requested_at before_at listed_xid claimed_until attempts fault object_id receipt_id finished_at"),
     "targets": tenants("name address", other="agency_id id client_id ring_timeout_s created_at updated_at version"),
-    "trunks": tenants("name host", other="agency_id id port authentication dial_prefix number_form priority max_calls currency costs enabled created_at updated_at version"),
+    "trunks": tenants("name host username sealed_password", other="agency_id id port authentication dial_prefix number_form priority max_calls max_calls_per_s currency costs enabled created_at updated_at version"),
     "welcome_callers": people("caller_key", by="habits", other="agency_id call_id said_at"),
 }  # fmt: skip
 

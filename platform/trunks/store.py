@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..db.tables import OPERATOR_AGENCY, trunks
@@ -14,7 +14,7 @@ from .errors import TrunkNameTaken
 from .model import Trunk
 
 _OWNER = UUID(OPERATOR_AGENCY)
-_FIELDS = tuple(name for name in Trunk.__dataclass_fields__)
+_FIELDS = tuple(name for name in Trunk.__dataclass_fields__ if name != "has_password")
 
 
 def insert_trunk(connection: Connection, trunk_id: UUID, values: Mapping[str, Any]) -> Trunk:
@@ -34,6 +34,20 @@ def find_trunks(connection: Connection, *, limit: int, after: UUID | None) -> li
     """In the order in which they were made."""
     query = select(trunks).where(trunks.c.agency_id == _OWNER).order_by(trunks.c.id).limit(limit)
     return [_trunk(row) for row in connection.execute(query if after is None else query.where(trunks.c.id > after))]
+
+
+def sealed_passwords(connection: Connection) -> list[tuple[UUID, bytes]]:
+    """Of every trunk that has one, held until the transaction ends."""
+    query = select(trunks.c.id, trunks.c.sealed_password).where(
+        trunks.c.agency_id == _OWNER, trunks.c.sealed_password.is_not(None)
+    )
+    return [(row.id, bytes(row.sealed_password)) for row in connection.execute(query.with_for_update())]
+
+
+def put_sealed_password(connection: Connection, trunk_id: UUID, sealed: bytes) -> None:
+    """Nothing about the trunk itself changes, its version neither."""
+    mine = and_(trunks.c.agency_id == _OWNER, trunks.c.id == trunk_id)
+    connection.execute(update(trunks).where(mine).values(sealed_password=sealed))
 
 
 def currencies(connection: Connection, *, but: UUID | None) -> set[str]:
@@ -65,4 +79,4 @@ def _written(connection: Connection, statement: Any) -> Any:
 
 
 def _trunk(row: Row[Any]) -> Trunk:
-    return Trunk(**{name: getattr(row, name) for name in _FIELDS})
+    return Trunk(**{name: getattr(row, name) for name in _FIELDS}, has_password=row.sealed_password is not None)

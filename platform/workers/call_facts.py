@@ -53,6 +53,7 @@ def read_facts(
         tags=tuple(word for word in _list(variable("dialtrace_tags")) if _WORD.fullmatch(word)),
         consent=_one_of(variable("dialtrace_consent"), ("given", "refused")),
         asks=known is not None,
+        in_flow_s=_since(variable("dialtrace_started"), now),
         repeat=told["repeat"] if isinstance(told.get("repeat"), bool) else None,
         spam_score=_whole(told.get("spam")),
         spam_rules=_text(told.get("spam_rules")),
@@ -65,6 +66,13 @@ def read_facts(
         blocked=_text(told.get("blocked")),
         queue=_queue(told.get("queue")),
     )
+
+
+def _since(started_us: str | None, now: datetime) -> int | None:
+    """Whole seconds since the call's stamp, which the dialplan set."""
+    if not started_us or not started_us.isascii() or not started_us.isdigit():
+        return None
+    return max(0, int(now.timestamp()) - int(started_us) // 1_000_000)
 
 
 def _segments(text: str | None) -> int:

@@ -39,7 +39,9 @@ from ..metrics import (
 from ..nodesfile import NodeSettings
 from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
+from ..trunks.gateways import Gateway
 from .drain import NodeDrain, make_drain
+from .gateway_keeper import GatewayKeeper
 from .journal_gap import JournalGap, now_us
 from .journal_writer import JournalWriter
 from .live_facts import FILTERS, LIVE_EVENTS
@@ -94,6 +96,11 @@ class NodeMonitor:
             on_event=self._on_event,
             on_disconnect=self._on_disconnect,
         )
+
+    @property
+    def core_uuid(self) -> str | None:
+        """The run of the switch, while it is heard."""
+        return self._core_uuid if self._state == "up" else None
 
     @property
     def state(self) -> str:
@@ -243,11 +250,12 @@ def run_monitor(
     database: Database,
     *,
     route_copy: Path,
+    find_gateways: Callable[[], Sequence[Gateway]],
     render_standard: Callable[[], None] = lambda: None,
 ) -> None:
     """Watches the nodes until SIGTERM or SIGINT, and keeps the machine's copy of the routes in the file ``route_copy``.
-    ``render_standard`` makes sure of the apologies and the like that every installation says. The process must be
-    patched for gevent (``__main__``)."""
+    ``find_gateways`` tells the trunks that want a password; ``render_standard`` makes sure of the apologies and the
+    like that every installation says. The process must be patched for gevent (``__main__``)."""
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
@@ -273,6 +281,11 @@ def run_monitor(
         for name, run in (("journal", journal.run), ("report", reporter.run), ("plans", keeper.run)):
             _start(group, f"{name}-{node.name}", run)
         _start(group, f"folders-{node.name}", keep_recording_folders, node)
+        gateways = GatewayKeeper(
+            node=node.name, spool=node.spool, find_gateways=find_gateways, api=monitor.api,
+            core_uuid=lambda monitor=monitor: monitor.core_uuid,  # type: ignore[misc]
+        )  # fmt: skip
+        _start(group, f"gateways-{node.name}", gateways.run)
     route_keeper = RouteKeeper(file=RouteCopyFile(route_copy), routes_changed=routes.routes_changed)
     _start(group, "routes", route_keeper.run)
     _start(group, "standard-prompts", keep_standard, render_standard)

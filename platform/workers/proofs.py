@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -156,13 +156,21 @@ class ProofSchedule:
     """Proves every number so often a day, spread by the number."""
 
     def __init__(
-        self, prover: Prover, numbers: NumberService, clock: Clock, *, per_day: int, gap_s: float
-    ) -> None:  # fmt: skip
+        self,
+        prover: Prover,
+        numbers: NumberService,
+        clock: Clock,
+        *,
+        per_day: int,
+        gap_s: float,
+        is_our_turn: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._prover = prover
         self._numbers = numbers
         self._clock = clock
         self._per_day = per_day
         self._gap_s = gap_s
+        self._is_our_turn = is_our_turn
         self._since = self._looked_at = clock.now()
         self._due: list[InService] = []
         self._stop = Event()
@@ -178,7 +186,11 @@ class ProofSchedule:
             self._stop.wait(pause_s)
 
     def prove_next(self) -> bool:
-        """Proves the number that waits longest; whether there was one."""
+        """Proves the number that waits longest; whether there was one. Of several such processes one proves; when it
+        ends another takes over and looks what it has left."""
+        if not self._is_our_turn():
+            self._due = []
+            return False
         if not self._due or (self._clock.now() - self._looked_at).total_seconds() > LIST_AGE_S:
             self._look()
         if not self._due:

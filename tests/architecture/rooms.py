@@ -19,6 +19,7 @@ LEVELS = {
     "node": 2,
     # Of a person: what rooms that hold something of one offer, so that any may.
     "subjects": 1,
+    "cli_sealing": 8,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
@@ -38,6 +39,7 @@ READ_CONFIG = {
     "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_privacy", "cli_proofs", "cli_secrets",
     "up", "launch", "preflight", "demo", "wsgi", "services", "config",
     "cli_webhooks",
+    "cli_sealing", "cli_prompt",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
@@ -65,6 +67,7 @@ OFFERED = {
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "interpret", "numbering", "explain"},
     "pool": {"placement"},
+    "trunks": {"errors", "gateways", "model", "service"},
     "numbers": {"errors", "model", "schedule", "service", "store"},
     "live": {"model", "service", "stream"},
     "privacy": {"copies", "errors", "holdings", "model", "receipts", "requests", "retention", "service", "signing"},
@@ -107,6 +110,7 @@ LIBRARIES = {
     "lupa": {"node"},
     "click": {
         "cli",
+        "cli_sealing",
         "cli_demo",
         "cli_events",
         "cli_jobs",

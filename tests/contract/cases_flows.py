@@ -214,6 +214,23 @@ def flow_menu_timeout(stage: Stage) -> dict[str, Any]:
     return _right_one(stage, _menu(stage, target, wrong, timeout_s=1), wrong)
 
 
+@case(
+    GROUP,
+    "menu: it leads to itself, and the caller never chooses: after the flow's longest time the backup is rung",
+    {"status": 200, "backup": 1, "rounds": Within(1, 4)},
+)
+def flow_menu_endless(stage: Stage) -> dict[str, Any]:
+    backup, wrong = _two(stage)
+    steps = {"menu": menu({"1": "desk"}, otherwise="menu", timeout_s=1), "desk": ringing(wrong)}
+    stage.runs(flow(steps, record=False, backup=backup, longest_s=1))
+    call = stage.call()
+    status = call.answer_of_invite()
+    call.wait(lambda: backup.line.calls, "the backup's telephone")
+    gevent.sleep(0.8)
+    call.hang_up()
+    return {"status": status, "backup": len(backup.line.calls), "rounds": stage.knocks() - 1}
+
+
 @case(GROUP, "menu: choices of several keys, the one that is part of another among them", _RIGHT_ONE)
 def flow_menu_several_keys(stage: Stage) -> dict[str, Any]:
     target, wrong = _two(stage)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import gevent
 
 from dialtrace.calls.model import Route
+from dialtrace.trunks.gateways import Gateway
 
 from .case import Within, case
 from .stage import AGENCY, CLIENT, FLOW, FLOW_VERSION, NUMBER, TELEPHONE, Stage, Target
-from .telephone import answers, refuses
+from .telephone import Challenge, answers, refuses
 
 GROUP = "Trunks"
 #: Answered is not connected yet.
@@ -100,6 +103,94 @@ def trunk_full(stage: Stage) -> dict[str, Any]:
     statuses = [one.answer_of_invite()]
     other = stage.call()
     statuses.append(other.answer_of_invite())
+    gevent.sleep(TALK_S)
+    other.hang_up()
+    one.hang_up()
+    return {"statuses": statuses, "first": len(first.line.calls), "second": len(second.line.calls)}
+
+
+#: Everything that a carrier might hand out and that a file or a header might trip over.
+PASSWORD = "s3cret&<>\"'$%41{};,=\\#~end"
+
+
+def leaks(stage: Stage, secret: str) -> list[str]:
+    """Where the switch shows it: in the events and records of the case's calls, in the plan, in its log."""
+    found = []
+    for dialog in stage.dialogs:
+        for record in stage.switch.records(stage.call_id(dialog)):
+            found += ["a record"] * (secret in json.dumps(record))
+            for event in stage.switch.events_of(record["variables"]["uuid"]):
+                found += [event.name] * any(secret in value for value in event.headers.values())
+    found += ["the event socket"] * (secret.encode() in stage.switch.heard())
+    found += ["a file"] * any(
+        secret in path.read_text(encoding="utf-8", errors="replace")
+        for folder in ("cdr", "plans")
+        for path in (stage.switch.spool / folder).rglob("*.*")
+    )
+    return found
+
+
+def password_case(stage: Stage, challenge: Challenge, known: str, *, name: str) -> dict[str, Any]:
+    """A trunk that wants a password, with the one that the switch was told, and a dearer trunk behind it."""
+    first, second = stage.target(answers(0.1), challenge=challenge), stage.target(answers(0.0))
+    stage.gateways(Gateway(name, "127.0.0.1", first.line.port, challenge.username, known))
+    by_password = trunk(first, name, authentication="digest")
+    stage.runs(telephone_route(first, [by_password, trunk(second, "dearer")]))
+    call = stage.call()
+    status = call.answer_of_invite()
+    gevent.sleep(TALK_S)
+    call.hang_up()
+    return {
+        "status": status, "refused": challenge.refusals, "carried": len(first.line.calls),
+        "by_the_next": len(second.line.calls), "leaks": leaks(stage, known),
+    }  # fmt: skip
+
+
+@case(
+    GROUP,
+    "a trunk asks for a password by 407: the call goes through it, and the password stands in no record or event",
+    {"status": 200, "refused": 1, "carried": 1, "by_the_next": 0, "leaks": []},
+    alone=True,
+)
+def trunk_password(stage: Stage) -> dict[str, Any]:
+    return password_case(stage, Challenge("user@carrier", PASSWORD), PASSWORD, name="digest")
+
+
+@case(
+    GROUP,
+    "a trunk asks for a password by 401, and a new one has just been given: it is used from the next call on",
+    {"status": 200, "refused": 1, "carried": 1, "by_the_next": 0, "leaks": []},
+    alone=True,
+)
+def trunk_new_password(stage: Stage) -> dict[str, Any]:
+    challenge = Challenge("100200", PASSWORD + "2", status=401)
+    stage.gateways(Gateway("digest-new", "127.0.0.1", 5, challenge.username, "an old one"))
+    return password_case(stage, challenge, challenge.password, name="digest-new")
+
+
+@case(
+    GROUP,
+    "a trunk does not take the password that we have: the next trunk carries the call",
+    {"status": 200, "refused": Within(2, 4), "carried": 0, "by_the_next": 1, "leaks": []},
+    alone=True,
+)
+def trunk_wrong_password(stage: Stage) -> dict[str, Any]:
+    return password_case(stage, Challenge("100200", "the right one"), "not-the-right-one", name="digest-wrong")
+
+
+@case(
+    GROUP,
+    "a trunk that takes one call in a second: the second call goes by the next trunk at once",
+    {"statuses": [200, 200], "first": 1, "second": 1},
+)
+def trunk_rate(stage: Stage) -> dict[str, Any]:
+    first, second = stage.target(answers(0.0)), stage.target(answers(0.0))
+    # The window of a counter is whole seconds of the clock: two calls may fall into two of them.
+    trunks = [trunk(first, "slow", max_calls_per_s=1), trunk(second, "quick")]
+    stage.runs(telephone_route(first, trunks))
+    gevent.sleep(1.05 - time.time() % 1.0)
+    one, other = stage.call(), stage.call()
+    statuses = [one.answer_of_invite(), other.answer_of_invite()]
     gevent.sleep(TALK_S)
     other.hang_up()
     one.hang_up()

@@ -15,7 +15,12 @@ ALWAYS = {day: [[0, 1440]] for day in ("mon", "tue", "wed", "thu", "fri", "sat",
 
 
 def flow(
-    steps: dict[str, Step], *, record: bool = True, backup: Target | None = None, apology: Step | None = None
+    steps: dict[str, Step],
+    *,
+    record: bool = True,
+    backup: Target | None = None,
+    apology: Step | None = None,
+    longest_s: int = 3600,
 ) -> Route:
     """A number's route with these steps, the first of which is where calls enter."""
     compiled = {
@@ -29,6 +34,7 @@ def flow(
         "apology": apology,
         "needs": [],
         "prompts": [],
+        "longest_s": longest_s,
     }
     read_compiled(compiled)
     return Route(AGENCY, CLIENT, NUMBER, "active", FLOW, FLOW_VERSION, compiled)

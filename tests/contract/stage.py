@@ -20,12 +20,14 @@ from dialtrace.calls.plan import Plan, make_plan, point_of
 from dialtrace.calls.plan_file import plan_file, plan_path
 from dialtrace.cdr.interpret import interpret
 from dialtrace.esl.events import ConnectReply
+from dialtrace.trunks.gateways import Gateway
 from dialtrace.workers.call_facts import read_facts
+from dialtrace.workers.gateway_keeper import GatewayKeeper
 
 from .facts import comparable
 from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, recording_of, write_tone
 from .switches import Switch
-from .telephone import Dialog, Line
+from .telephone import Challenge, Dialog, Line
 from .worker import Act, ScriptedWorker, gives
 
 AGENCY, CLIENT, NUMBER, FLOW = (UUID(f"01990000-0000-7000-8000-0000000000{end}") for end in ("a1", "c7", "d1", "f1"))
@@ -40,10 +42,16 @@ PROMPT_HZ, ANNOUNCEMENT_HZ = 1750, 440
 class Target:
     """A telephone that a case's plan may ring."""
 
-    def __init__(self, index: int, behave: Callable[[Dialog], None] | None, tone_hz: int) -> None:
+    def __init__(
+        self,
+        index: int,
+        behave: Callable[[Dialog], None] | None,
+        tone_hz: int,
+        challenge: Challenge | None = None,
+    ) -> None:
         self.id = UUID(f"01990000-0000-7000-8000-0000000000e{index}")
         self.name = f"target-{index}"
-        self.line = Line(tone_hz=tone_hz, on_call=behave)
+        self.line = Line(tone_hz=tone_hz, on_call=behave, challenge=challenge)
         if behave is None:
             self.line.close()
 
@@ -71,9 +79,15 @@ class Stage:
 
     # --- what the case sets up ---
 
-    def target(self, behave: Callable[[Dialog], None] | None, *, tone_hz: int = TARGET_TONE_HZ) -> Target:
-        """None: nothing listens at its address."""
-        found = Target(len(self.targets) + 1, behave, tone_hz)
+    def target(
+        self,
+        behave: Callable[[Dialog], None] | None,
+        *,
+        tone_hz: int = TARGET_TONE_HZ,
+        challenge: Challenge | None = None,
+    ) -> Target:
+        """None: nothing listens at its address. ``challenge``: what it wants to be told before it listens."""
+        found = Target(len(self.targets) + 1, behave, tone_hz, challenge)
         self.targets.append(found)
         return found
 
@@ -97,6 +111,13 @@ class Stage:
         path = self.switch.spool / "plans" / plan_path("+" + self.number)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+    def gateways(self, *gateways: Gateway) -> None:
+        """The switch is told of these, and of no others, as the node's monitor tells it."""
+        GatewayKeeper(
+            node=self.switch.kind, spool=self.switch.spool, find_gateways=lambda: gateways, api=self.switch.api,
+            core_uuid=lambda: self.switch.api("global_getvar", "core_uuid"),
+        ).keep()  # fmt: skip
 
     def prompt(self, name: str, seconds: float, hertz: int = PROMPT_HZ) -> Path:
         return write_tone(self.switch.spool / "prompts" / f"{name}.wav", hertz, seconds)

@@ -6,6 +6,7 @@ A :class:`Dialog` keeps what was seen and when. Runs in a process that gevent ha
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import time
@@ -249,10 +250,56 @@ def _sdp(port: int, direction: str = "sendrecv") -> str:
     )
 
 
+@dataclass
+class Challenge:
+    """What a carrier with digest authentication asks of an INVITE: MD5 with `auth` (RFC 2617), by 401 or 407."""
+
+    username: str
+    password: str
+    status: int = 407
+    realm: str = "carrier"
+    refusals: int = 0
+    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def refusal(self, invite: Message) -> bytes:
+        copied = "".join(f"Via: {value}\r\n" for name, value in invite.headers if name == "via")
+        asks = "Proxy-Authenticate" if self.status == 407 else "WWW-Authenticate"
+        return (
+            f"SIP/2.0 {self.status} Who are you\r\n{copied}From: {invite.get('from')}\r\n"
+            f"To: {invite.get('to')};tag={self.nonce[:8]}\r\nCall-ID: {invite.get('call-id')}\r\n"
+            f'CSeq: {invite.get("cseq")}\r\n{asks}: Digest realm="{self.realm}", nonce="{self.nonce}", algorithm=MD5,'
+            f' qop="auth"\r\nContent-Length: 0\r\n\r\n'
+        ).encode()
+
+    def is_met(self, invite: Message) -> bool:
+        said = invite.get("proxy-authorization" if self.status == 407 else "authorization")
+        told = {name.lower(): quoted or plain for name, quoted, plain in _DIGEST.findall(said)}
+        if told.get("username") != self.username or told.get("nonce") != self.nonce:
+            return False
+        secret = _md5(f"{self.username}:{self.realm}:{self.password}")
+        asked = _md5(f"INVITE:{told['uri']}")
+        extra = f"{told['nc']}:{told['cnonce']}:{told['qop']}:" if "qop" in told else ""
+        return told.get("response") == _md5(f"{secret}:{self.nonce}:{extra}{asked}")
+
+
+_DIGEST = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))')
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
 class Line:
     """A telephone."""
 
-    def __init__(self, *, tone_hz: int = 0, on_call: Callable[[Dialog], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        tone_hz: int = 0,
+        on_call: Callable[[Dialog], None] | None = None,
+        challenge: Challenge | None = None,
+    ) -> None:
+        self.challenge = challenge
         self.sock: socket.socket = bind_udp()
         self.port: int = self.sock.getsockname()[1]
         self.tone_hz = tone_hz
@@ -314,10 +361,25 @@ class Line:
                 continue
             message = Message.read(data)
             dialog = self.dialogs.get(message.get("call-id"))
+            if self._asks_again(message, source):
+                continue
             if dialog is not None:
                 dialog.take(message)
             elif message.method == "INVITE" and not message.status and self._on_call is not None:
                 self._ring(message, source)
+
+    def _asks_again(self, message: Message, source: tuple[str, int]) -> bool:
+        """Whether this was an INVITE without the password that this line wants, or the ACK of its refusal: a carrier
+        challenges it (RFC 3261 22) and knows nothing of a call yet."""
+        if self.challenge is None or message.status or message.method not in ("INVITE", "ACK"):
+            return False
+        if message.method == "ACK":
+            return message.get("call-id") not in self.dialogs
+        if self.challenge.is_met(message):
+            return False
+        self.challenge.refusals += 1
+        self.sock.sendto(self.challenge.refusal(message), source)
+        return True
 
     def _ring(self, message: Message, source: tuple[str, int]) -> None:
         contact = re.search(r"<([^>]+)>", message.get("contact"))

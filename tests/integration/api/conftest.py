@@ -46,7 +46,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         database=database,
         tenancy=TenancyService(database, clock),
         admission=AdmissionService(database),
-        trunks=TrunkService(database, clock),
+        trunks=TrunkService(database, clock, SecretsBox([b"k" * 32])),
         numbers=NumberService(database, clock),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),

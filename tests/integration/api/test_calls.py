@@ -218,6 +218,23 @@ def test_given_a_call_when_it_is_explained_then_its_story_is_told_by_name_and_in
     assert told["entries"][1]["data"]["client"] == tenant.client["name"]
 
 
+@pytest.mark.parametrize(
+    ("query", "accepted", "language"),
+    [
+        ("", "", "en"), ("", "ru-RU,ru;q=0.9,en;q=0.5", "ru"), ("", "de, ru;q=0.1", "ru"), ("", "de", "en"),
+        ("?language=en", "ru", "en"), ("?language=ru", "", "ru"),
+    ],
+)  # fmt: skip
+def test_given_a_language_when_explained_then_the_sentences_are_in_it(
+    services: ApiServices, tenant: Tenant, query: str, accepted: str, language: str
+) -> None:
+    call_id = store_call(services, tenant.agency["id"], tenant.client["id"])
+    told = tenant.client_key.get(f"/v1/calls/{call_id}/explain{query}", Accept_Language=accepted).get_json()
+    assert told["language"] == language
+    assert ("called" in told["entries"][0]["text"]) == (language == "en")
+    assert ("звонок на" in told["entries"][0]["text"]) == (language == "ru")
+
+
 def test_given_a_language_without_texts_when_explained_then_the_fault_is_named(
     services: ApiServices, tenant: Tenant
 ) -> None:

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from dialtrace.api.app import ApiServices
+from dialtrace.clock import SystemClock
+from dialtrace.secrets_box.model import SecretsBox
+from dialtrace.trunks.service import GatewayDirectory, TrunkService
 
 from .conftest import Asker, Tenant
 from .records import store_call
@@ -123,7 +127,11 @@ class TestTrunks:
             ({"name": "North Trunk"}, "name"), ({"host": "a b"}, "host"), ({"host": "x]y"}, "host"),
             ({"costs": {"44": "1"}}, "costs"), ({"costs": {"+44": "cheap"}}, "costs"),
             ({"currency": "usd"}, "currency"),
-            ({"dial_prefix": "9w"}, "dial_prefix"), ({"authentication": "digest"}, "authentication"),
+            ({"dial_prefix": "9w"}, "dial_prefix"), ({"authentication": "digest"}, "username"),
+            ({"authentication": "digest", "username": "u"}, "password"), ({"password": "p"}, "password"),
+            ({"authentication": "digest", "username": "u", "password": "two words"}, "password"),
+            ({"authentication": "digest", "username": "u", "password": "a:b"}, "password"),
+            ({"username": "u"}, "username"), ({"max_calls_per_s": 0}, "max_calls_per_s"),
         ],
     )  # fmt: skip
     def test_given_a_trunk_that_is_none_when_made_then_refused(
@@ -132,6 +140,43 @@ class TestTrunks:
         answer = operator.post("/v1/trunks", TRUNK | change)
         assert answer.status_code == 422
         assert answer.get_json()["errors"][0]["pointer"] == f"#/{field}"
+
+    def test_given_a_trunk_with_a_password_when_asked_in_any_way_then_it_is_never_shown_and_opens_for_monitors_only(
+        self, operator: Asker, services: ApiServices, owner_engine: Engine
+    ) -> None:
+        told = {"authentication": "digest", "username": "100200", "password": "correct-horse", "max_calls_per_s": 5}
+        answers = [operator.post("/v1/trunks", TRUNK | told, Idempotency_Key="once") for _ in range(2)]
+        made = answers[0].get_json()
+        path = f"/v1/trunks/{made['id']}"
+        answers += [operator.get(path), operator.get("/v1/trunks"), operator.post("/v1/trunks", TRUNK | told)]
+        answers.append(operator.patch(path, {"password": "battery\tstaple"}, If_Match='"v1"'))
+        assert (made["has_password"], made["username"], made["max_calls_per_s"]) == (True, "100200", 5)
+        assert not any(word in one.get_data(as_text=True) for one in answers for word in ("horse", "staple"))
+        with owner_engine.connect() as connection:
+            (row,) = connection.exec_driver_sql("SELECT trunks::text AS told FROM trunks").all()
+            kept = connection.exec_driver_sql("SELECT idempotency_keys::text AS told FROM idempotency_keys").all()
+        assert "horse" not in row.told
+        assert b"horse".hex() not in row.told
+        assert not any("horse" in one.told for one in kept)
+        box = SecretsBox([b"k" * 32])
+        (gateway,) = GatewayDirectory(services.database, box).gateways()
+        assert (gateway.name, gateway.username, gateway.password) == ("north", "100200", "correct-horse")
+        assert "horse" not in repr(gateway)
+
+    def test_given_a_password_when_changed_rotated_or_no_longer_wanted_then_so_it_is(
+        self, operator: Asker, services: ApiServices
+    ) -> None:
+        told = {"authentication": "digest", "username": "u", "password": "first"}
+        path = f"/v1/trunks/{operator.made('/v1/trunks', TRUNK | told)['id']}"
+        assert operator.patch(path, {"password": "second"}, If_Match='"v1"').status_code == 200
+        old, new = b"k" * 32, b"n" * 32
+        service = TrunkService(services.database, SystemClock(), SecretsBox([new, old]))
+        assert [service.reseal_passwords() for _ in range(2)] == [1, 0]
+        (gateway,) = GatewayDirectory(services.database, SecretsBox([new])).gateways()
+        assert gateway.password == "second"
+        changed = operator.patch(path, {"authentication": "address"}, If_Match='"v2"').get_json()
+        assert (changed["has_password"], changed["username"]) == (False, "")
+        assert GatewayDirectory(services.database, SecretsBox([new])).gateways() == []
 
     def test_given_prices_in_one_currency_when_a_trunk_has_another_then_refused(self, operator: Asker) -> None:
         operator.made("/v1/trunks", TRUNK)

@@ -62,6 +62,7 @@ run_monitor(
     read_nodes(pathlib.Path(sys.argv[1])),
     Database(sys.argv[2], statement_timeout_ms=2000),
     route_copy=pathlib.Path(sys.argv[3]),
+    find_gateways=list,
 )
 """
 )

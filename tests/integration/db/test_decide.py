@@ -9,9 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from dialtrace.admission.service import AdmissionService
+from dialtrace.calls.live import Batch, LiveCall, Owner
+from dialtrace.calls.live_rows import LiveRows
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.ids import new_id
 from dialtrace.numbers.service import NumberService
+from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.model import TrunkValues
 from dialtrace.trunks.service import TrunkService
@@ -225,6 +228,7 @@ class TestLimits:
                     ),
                     {"a": stage.agency, "i": call, "c": client or stage.client, "seen": seen},
                 )
+            connection.exec_driver_sql("SELECT dialtrace_live_count('n')")
         return made
 
     def forget(self, stage, *, ago):
@@ -272,6 +276,26 @@ class TestLimits:
         assert stage.facts() == {}
         assert stage.facts() == {"over": "agency_calls"}
 
+    def test_given_batches_of_monitors_when_calls_come_and_go_then_each_counts_once_while_it_stands(self, stage):
+        self.limit(stage, calls=3)
+        live, let_in = LiveRows(stage.database), [uuid.uuid4() for _ in range(3)]
+        assert [stage.facts(call=call) for call in let_in] == [{}, {}, {}]
+        rows = [LiveCall(str(call), started_us=1, owner=Owner(stage.agency, stage.client)) for call in let_in]
+        live.put("n", Batch(rows[:2], [], []))
+        live.put("m", Batch(rows[2:], [], []))
+        assert stage.facts() == {"over": "agency_calls"}, "told of, and counted once"
+        live.put("n", Batch([], [(stage.agency, str(let_in[0]))], []))
+        assert stage.facts() == {}
+        assert stage.facts() == {"over": "agency_calls"}
+
+    def test_given_old_admissions_when_monitors_speak_then_they_are_cleared_away(self, stage):
+        self.limit(stage, calls=3)
+        stage.facts()
+        self.forget(stage, ago=timedelta(seconds=6))
+        assert LiveRows(stage.database).seen("n") == 0
+        with stage.owner.connect() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM admissions").scalar() == 0
+
     def test_given_a_rate_when_more_calls_come_within_a_second_then_the_rest_is_refused_and_the_next_second_is_free(
         self, stage
     ):
@@ -309,6 +333,7 @@ class TestLimits:
                         ),
                         {"a": stage.agency, "i": call, "c": stage.client},
                     )
+                connection.exec_driver_sql("SELECT dialtrace_live_count('n')")
         assert len(let_in) == 10
 
 
@@ -317,7 +342,7 @@ class TestTrunks:
 
     @pytest.fixture
     def trunks(self, stage):
-        service = TrunkService(stage.database, stage.clock)
+        service = TrunkService(stage.database, stage.clock, SecretsBox([b"k" * 32]))
         for name, priority, costs in (
             ("dear", 1, {"+": "0.09"}),
             ("cheap", 9, {"+44": "0.0125", "+": "5"}),

@@ -81,3 +81,16 @@ def test_given_a_schedule_then_each_number_is_proven_once_in_its_day(numbers, cl
         proven += schedule.prove_next()
         assert schedule.prove_next() is False
     assert (proven, prover.proven) == (2, [served.e164] * 2)
+
+
+def test_given_two_schedules_when_both_are_due_then_one_proves_until_it_ends(database, numbers, clock, served):
+    first, second = database.turn("proofs"), database.turn("proofs")
+    assert [first.is_ours(), second.is_ours(), first.is_ours()] == [True, False, True]
+    prover = Recorder(numbers, clock)
+    schedule = ProofSchedule(prover, numbers, clock, per_day=1, gap_s=1, is_our_turn=second.is_ours)
+    clock.moment += timedelta(days=2)
+    assert schedule.prove_next() is False
+    first.give_back()
+    assert schedule.prove_next() is True
+    second.give_back()
+    assert prover.proven == [served.e164]

@@ -43,8 +43,9 @@ def test_given_two_trunks_when_one_number_is_rung_then_each_is_tried_by_way_of_t
     dialled = Dialled(ROUTE, trunks={NUMBER: [trunk("cheap", max_calls=3), trunk("dear")]})
     actions = dialled.attempts(target())
     assert [application for application, _ in actions] == ["multiset", "set", "execute_extension"] * 2
-    assert actions[0][1] == "^^;dialtrace_trunk=cheap;dialtrace_trunk_max=3;originate_disposition=GATEWAY_DOWN"
-    assert actions[3][1] == "^^;dialtrace_trunk=dear;dialtrace_trunk_max=-"
+    first = "^^;dialtrace_trunk=cheap;dialtrace_trunk_max=3;dialtrace_trunk_rate=-;originate_disposition=GATEWAY_DOWN"
+    assert actions[0][1] == first
+    assert actions[3][1] == "^^;dialtrace_trunk=dear;dialtrace_trunk_max=-;dialtrace_trunk_rate=-"
     assert "dialtrace_trunk=cheap" in actions[1][1]
     assert dialled.size(target()) == (6, sum(len(application) + len(data) + 2 for application, data in actions))
 

@@ -67,6 +67,7 @@ setup(
         "psycopg[binary,pool]>=3.2,<4",
         "psycogreen>=1.0.2,<2",
         "psycopg2-binary>=2.9.9,<3",
+        "pyarrow>=18",
         "pydantic>=2.7,<3",
         "rich>=13.7",
         "sippy==2.5.0",

@@ -1,10 +1,13 @@
 """A small client of the public API, as any partner would write one. The demonstration, the proofs of numbers and the
 command line use nothing else to ask the platform."""
 
+import hashlib
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +21,10 @@ class ApiRefused(DialtraceError):
 
 class ApiAway(DialtraceError):
     """The API does not answer."""
+
+
+class DownloadBroken(DialtraceError):
+    """A file that was fetched is not the one that was promised."""
 
 
 class ApiClient:
@@ -69,6 +76,23 @@ class ApiClient:
                 return None
             raise
 
+    def fetch(self, path: str, target: Path, *, sha256: str) -> None:
+        """A file onto the disk, whole or not at all. Raises ApiRefused, ApiAway, DownloadBroken."""
+        fresh = target.with_name(f".{target.name}.{new_id().hex}")
+        digest = hashlib.sha256()
+        address = self._base_url + path
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {self._token}"})  # noqa: S310
+        try:
+            with self._opened(request) as answer, fresh.open("xb") as file:
+                while chunk := answer.read(256 * 1024):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if digest.hexdigest() != sha256:
+                raise DownloadBroken(f"{path}: SHA-256 is {digest.hexdigest()}, {sha256} was expected")
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
+
     def _ask(
         self,
         path: str,
@@ -83,11 +107,16 @@ class ApiClient:
             headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
             method=method,
         )
+        with self._opened(request) as answer:
+            return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+
+    @contextmanager
+    def _opened(self, request: urllib.request.Request) -> Iterator[Any]:
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310
-                return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+                yield answer
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
-            raise ApiRefused(f"{request.get_method()} {path}: {error.code} {text}") from error
+            raise ApiRefused(f"{request.get_method()} {request.selector}: {error.code} {text}") from error
         except OSError as error:
             raise ApiAway(f"{self._base_url} does not answer: {error}") from error

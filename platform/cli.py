@@ -13,6 +13,7 @@ import click
 
 from .cli_demo import demo
 from .cli_events import events_group
+from .cli_export import export_command
 from .cli_jobs import jobs_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
@@ -28,6 +29,7 @@ from .logs import configure_logs
 
 if TYPE_CHECKING:
     from .calls.nodes import NodeDirectory
+    from .db.engine import Database
     from .jobs.service import JobQueue
 
 
@@ -177,8 +179,9 @@ def work_jobs(metrics: tuple[str, int] | None) -> None:
 
     step_back()
     settings = with_master_keys(settings)
-    queue = JobQueue(build_database(settings, pool_size=4))
-    runner = Runner(queue, build_jobs(settings, queue), SCHEDULES)
+    database = build_database(settings, pool_size=8)
+    queue = JobQueue(database)
+    runner = Runner(queue, build_jobs(settings, database, queue), SCHEDULES)
     run_job_process(runner=runner, queue=queue, database_url=database_url)
 
 
@@ -259,17 +262,26 @@ def any_database(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
+def opened_database(process: str) -> Iterator[tuple[Settings, Database]]:
+    """For commands that end: the settings, and one connection."""
+    from .db.engine import Database
+
+    settings = begin(process)
+    with any_database(settings) as url:
+        database = Database(url, pool_size=1)
+        try:
+            yield settings, database
+        finally:
+            database.dispose()
+
+
+@contextmanager
 def opened_nodes() -> Iterator[NodeDirectory]:
     """For `dialtrace node list` and its like."""
     from .calls.nodes import NodeDirectory
-    from .db.engine import Database
 
-    with any_database(begin("node")) as url:
-        database = Database(url, pool_size=1)
-        try:
-            yield NodeDirectory(database)
-        finally:
-            database.dispose()
+    with opened_database("node") as (_, database):
+        yield NodeDirectory(database)
 
 
 cli.add_command(node_group(begin, opened_nodes))
@@ -317,15 +329,10 @@ def db_status() -> None:
 @contextmanager
 def opened_queue() -> Iterator[JobQueue]:
     """For `dialtrace jobs`."""
-    from .db.engine import Database
     from .jobs.service import JobQueue
 
-    with any_database(begin("jobs")) as url:
-        database = Database(url, pool_size=1)
-        try:
-            yield JobQueue(database)
-        finally:
-            database.dispose()
+    with opened_database("jobs") as (_, database):
+        yield JobQueue(database)
 
 
 cli.add_command(prompt_group(begin, any_database))
@@ -335,6 +342,7 @@ cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
 cli.add_command(events_group(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
+cli.add_command(export_command(begin, api_client))
 work.add_command(proofs_command(begin, need_database))
 work.add_command(work_command(begin, need_database))
 cli.add_command(webhook_group(begin, api_client))

@@ -264,3 +264,7 @@ RETENTION_FAILED = Counter("dialtrace_retention_failed_total", "Agencies whose d
 ERASURES_SWEPT = Counter(
     "dialtrace_erasures_swept_total", "Erased people for whom a node's disk was looked through.", ["node"]
 )
+# --- exports ---
+EXPORT_FILES = Counter("dialtrace_export_files_total", "Files of exports that were stored.", ["content", "format"])
+EXPORT_ROWS = Counter("dialtrace_export_rows_total", "Rows in them.", ["content"])
+EXPORT_BYTES = Counter("dialtrace_export_bytes_total", "Bytes of them.", ["format"])

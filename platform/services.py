@@ -19,6 +19,9 @@ from .config import Settings
 from .db.engine import Database
 from .db.tables import OPERATOR_AGENCY
 from .decisions.service import DecisionService, HookSecrets
+from .exports.making import MAKE, MAKE_TRIES, ExportMaker, StoreOf
+from .exports.scheduling import DUE, ExportSchedules
+from .exports.service import ExportService
 from .jobs.model import LONG, Kind, Schedule
 from .jobs.service import JobQueue
 from .live.service import LiveService
@@ -169,6 +172,8 @@ def build_api_services(settings: Settings) -> ApiServices:
             database, store, box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
         ),
         audit=AuditService(database),
+        exports=ExportService(database, clock, JobQueue(database), export_store(settings)),
+        export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
         webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),
@@ -182,16 +187,21 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="tidy-jobs", cron="17 3 * * *", job="jobs.tidy"),
     Schedule(name="carry-out-requests", cron="* * * * *", job=CARRY_OUT, lane=LONG),
     Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
+    Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
 )
 
 
-def build_jobs(settings: Settings, queue: JobQueue) -> tuple[Kind, ...]:
+def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple[Kind, ...]:
     """Every job by name, with what runs for it (docs/howto/jobs.md)."""
     privacy = build_privacy_work(settings)
+    maker = ExportMaker(database, export_store(settings))
+    schedules = ExportSchedules(database, SystemClock(), queue)
     return (
         Kind(name="jobs.tidy", handler=queue.tidy),
         Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
         Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),
+        Kind(name=DUE, handler=schedules.begin_due),
+        Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
     )
 
 
@@ -232,6 +242,12 @@ def build_privacy_work(settings: Settings) -> PrivacyWork:
             copies=CopyHolder(database, store),
         ),
     )
+
+
+def export_store(settings: Settings) -> StoreOf:
+    """Where an agency's exports stand: where recordings do."""
+    objects = build_store(settings)
+    return lambda _agency: ("", objects)
 
 
 def operator_key(database_url: str, data_dir: Path) -> str:

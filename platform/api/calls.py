@@ -14,7 +14,7 @@ from ..recording.model import Recording
 from .auth import EVERYBODY, Asked
 from .call_parts import AttestationAnswer, CostAnswer, MediaAnswer, show_attestation, show_cost, show_media
 from .endpoint import endpoint
-from .fields import Answer, Id, Moment, MomentIn, PhoneFilter
+from .fields import Answer, Body, Id, Moment, MomentIn, PhoneFilter
 from .owners import OwnedQuery
 from .paging import Listed, list_page
 from .store import recording_states
@@ -48,8 +48,8 @@ SipCallId = Annotated[
 Node = Annotated[str, Field(description="Name of the node that had the call.", examples=["node-1"])]
 
 
-class CallQuery(OwnedQuery):
-    """Filters of the list of calls; all that are given must hold."""
+class CallFilterQuery(Body):
+    """Filters of calls; all that are given must hold."""
 
     number: Annotated[PhoneFilter | None, Field(default=None)]
     caller: Annotated[PhoneFilter | None, Field(default=None)]
@@ -63,6 +63,15 @@ class CallQuery(OwnedQuery):
         Literal["exclude", "include", "only"],
         Field(default="exclude", description="Calls that the installation placed itself, to prove a number."),
     ]
+
+    def to_filters(self) -> CallFilters:
+        """As the rooms below understand them."""
+        names = CallFilterQuery.model_fields.keys() - {"test"}
+        return CallFilters(**{name: getattr(self, name) for name in names}, is_test=_TESTS[self.test])
+
+
+class CallQuery(OwnedQuery, CallFilterQuery):
+    """Filters of the list of calls; all that are given must hold."""
 
 
 class CallAnswer(Answer):
@@ -308,17 +317,7 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
     The latest first. A call is there once it has ended. Calls to numbers that nobody has belong to the operator. Test
     calls are left out unless `test` asks for them.
     """
-    filters = CallFilters(
-        number=query.number,
-        caller=query.caller,
-        outcome=query.outcome,
-        node=query.node,
-        started_from=query.started_from,
-        started_until=query.started_until,
-        answered_only=query.answered_only,
-        min_talk_ms=query.min_talk_ms,
-        is_test=_TESTS[query.test],
-    )
+    filters = query.to_filters()
     services = asked.services
 
     def show(calls: Sequence[Call]) -> list[CallAnswer]:

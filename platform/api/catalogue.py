@@ -59,6 +59,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "idempotency_key_reused": Kind(
         422, "Idempotency-Key was used for another request", "Each new request needs a key of its own."
     ),
+    "export_too_large": Kind(422, "Too many rows at once", "Let a job make the file: POST /v1/exports."),
     "version_required": Kind(428, "If-Match is required", "Send the `ETag` of what you read: no change is lost then."),
     "too_many_listeners": Kind(429, "Too many listeners", "A stream serves so many at a time. Ask again later."),
     "internal_error": Kind(500, "Something went wrong here", "Not your fault. `request_id` helps us to find it."),

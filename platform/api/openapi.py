@@ -47,6 +47,7 @@ TAGS = [
     {"name": "Flows", "description": "What happens to a call to a number, step by step."},
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
+    {"name": "Exports", "description": "Calls, events and the audit log as files, once or by schedule."},
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},
     {"name": "Recordings", "description": "Where recordings are kept, and under which keys."},
     {"name": "Privacy", "description": "How long what is kept, legal holds, requests of persons, receipts."},

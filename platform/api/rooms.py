@@ -13,6 +13,8 @@ from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
 from ..decisions.service import HookSecrets
+from ..exports.scheduling import ExportSchedules
+from ..exports.service import ExportService
 from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
@@ -42,6 +44,8 @@ class ApiServices:
     webhooks: WebhookService
     recordings: RecordingService
     audit: AuditService
+    exports: ExportService
+    export_schedules: ExportSchedules
     hook_secrets: HookSecrets
     privacy: PrivacyService
     secret_key: str

@@ -20,6 +20,14 @@ from ..calls.errors import (
 )
 from ..cdr.errors import CallUnknown
 from ..errors import DialtraceError
+from ..exports.errors import (
+    ExportFileMissing,
+    ExportScheduleUnknown,
+    ExportTooLarge,
+    ExportUnknown,
+    ScheduleChanged,
+)
+from ..exports.errors import ValueRefused as ExportValueRefused
 from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
@@ -72,7 +80,12 @@ def _flow_unknown(_: FlowUnknown) -> Problem:
 
 
 def _refused(
-    error: PrivacyValueRefused | ValueRefused | NumberValueRefused | AdmissionValueRefused | TrunkValueRefused,
+    error: PrivacyValueRefused
+    | ValueRefused
+    | NumberValueRefused
+    | AdmissionValueRefused
+    | TrunkValueRefused
+    | ExportValueRefused,
 ) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
@@ -87,7 +100,7 @@ def _mismatch(error: VersionConflict) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
-def _mismatch_of_number(error: VersionMismatch | TrunkVersionMismatch) -> Problem:
+def _mismatch_of_number(error: VersionMismatch | TrunkVersionMismatch | ScheduleChanged) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
@@ -167,6 +180,12 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NotWaiting: lambda _: Problem("delivery_under_way"),
     WebhookValueRefused: _refused_webhook,
     WebhookVersionMismatch: _changed_webhook,
+    ExportUnknown: _not_there("export"),
+    ExportScheduleUnknown: _not_there("export schedule"),
+    ExportFileMissing: lambda error: Problem("not_found", f"There is no such file: {error}"),
+    ExportTooLarge: lambda error: Problem("export_too_large", f"{error}. Let a job make the file: POST /v1/exports."),
+    ExportValueRefused: _refused,
+    ScheduleChanged: _mismatch_of_number,
     StoreUnavailable: _store_away,
     StoreRefuses: _store_away,
 }

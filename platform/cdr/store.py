@@ -293,7 +293,8 @@ def recording_of(row: RowMapping) -> Recording:
     return Recording(**{name: row[name] for name in Recording.__dataclass_fields__})
 
 
-def _filtered(agency_id: uuid.UUID, client_id: uuid.UUID | None, filters: CallFilters) -> Select[Any]:
+def filtered_calls(agency_id: uuid.UUID, client_id: uuid.UUID | None, filters: CallFilters) -> Select[Any]:
+    """The calls for which all filters hold, in no order; exports read by it too."""
     conditions = [calls.c.agency_id == agency_id]
     if client_id is not None:
         conditions.append(calls.c.client_id == client_id)
@@ -324,7 +325,7 @@ def find_calls(
     before: tuple[datetime, uuid.UUID] | None,
 ) -> list[Call]:
     """Calls, the latest first; ``before`` (start, id) is where the page before this one ended."""
-    query = _filtered(agency_id, client_id, filters)
+    query = filtered_calls(agency_id, client_id, filters)
     if before is not None:
         query = query.where(tuple_(calls.c.started_at, calls.c.id) < tuple_(literal(before[0]), literal(before[1])))
     query = query.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit)

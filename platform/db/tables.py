@@ -1002,6 +1002,8 @@ export_objects = Table(
     stamp("rewritten_at"),
     stamp("expires_at"),
     stamp("deleted_at"),
+    # The export that it is a file of, if it is one.
+    Column("export_id", Uuid),
     PrimaryKeyConstraint("agency_id", "id"),
     UniqueConstraint("agency_id", "place", "object_name"),
     ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
@@ -1010,6 +1012,94 @@ export_objects = Table(
     CheckConstraint("state IN ('stored', 'deleted')", name="state"),
     CheckConstraint("(state = 'deleted') = (deleted_at IS NOT NULL)", name="deleted"),
     Index("ix_export_objects_stored", "agency_id", "from_at", postgresql_where=text("state = 'stored'")),
+    Index(
+        "ix_export_objects_agency_id_export_id",
+        "agency_id",
+        "export_id",
+        postgresql_where=text("export_id IS NOT NULL"),
+    ),
+)
+
+#: What was asked to be exported, and how far that is. Its files are in `export_objects`.
+exports = Table(
+    "exports",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    # Empty: a file for each client of the agency.
+    Column("client_id", Uuid),
+    Column("schedule_id", Uuid),
+    Column("content", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    stamp("from_at", nullable=False),
+    stamp("until_at", nullable=False),
+    # Revisions since then of calls that began before `from_at` are in it too.
+    stamp("late_since"),
+    # Of calls, by the names of GET /v1/calls; never a caller.
+    Column("filters", JSONB, nullable=False, server_default="{}"),
+    Column("bom", Boolean, nullable=False, server_default="false"),
+    Column("columns", ARRAY(Text)),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    # The database's time before its first row was read.
+    stamp("cut_at"),
+    Column("row_count", BigInteger),
+    Column("error", Text),
+    stamp("created_at", default_now=True),
+    stamp("finished_at"),
+    stamp("expires_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("content IN ('calls', 'events', 'audit')", name="content"),
+    CheckConstraint("format IN ('csv', 'ndjson', 'parquet')", name="format"),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
+    Index("ix_exports_agency_id_created_at_id", "agency_id", "created_at", "id"),
+)
+
+export_schedules = Table(
+    "export_schedules",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("name", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("every", Text, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("weekday", Integer),
+    Column("day", Integer),
+    Column("time_zone", Text, nullable=False),
+    Column("bom", Boolean, nullable=False, server_default="false"),
+    Column("enabled", Boolean, nullable=False, server_default="true"),
+    # Where the span of the next run begins.
+    stamp("covered_until", nullable=False),
+    stamp("last_cut_at"),
+    stamp("next_run_at", nullable=False),
+    Column("last_export_id", Uuid),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("every IN ('daily', 'weekly', 'monthly')", name="every"),
+    CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
+    CheckConstraint("(weekday BETWEEN 1 AND 7) OR weekday IS NULL", name="weekday"),
+    CheckConstraint("(day BETWEEN 1 AND 28) OR day IS NULL", name="day"),
+    Index("ix_export_schedules_next_run_at", "next_run_at", postgresql_where=text("enabled")),
+)
+
+#: The columns that a client's exports have; empty: all.
+export_columns = Table(
+    "export_columns",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("calls", ARRAY(Text)),
+    Column("events", ARRAY(Text)),
+    Column("audit", ARRAY(Text)),
+    stamp("updated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "client_id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
 )
 
 #: What is known of a caller over all tenants, under a keyed hash of the number (admission/spam.py).
@@ -1351,6 +1441,9 @@ TENANT: dict[str, str | None] = {
     "privacy_receipts": "client_id",
     "flow_notices": None,
     "consents": "client_id",
+    "exports": "client_id",
+    "export_schedules": "client_id",
+    "export_columns": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).
@@ -1358,5 +1451,15 @@ REFERENCE = frozenset({"directory", "published_flows", "nodes", "caller_patterns
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
 SYSTEM_READS = frozenset(
-    {"agencies", "events", "live_calls", "nodes", "number_proofs", "prompts", "queue_entries", "recordings"}
+    {
+        "agencies",
+        "events",
+        "export_schedules",
+        "live_calls",
+        "nodes",
+        "number_proofs",
+        "prompts",
+        "queue_entries",
+        "recordings",
+    }
 )

@@ -74,8 +74,12 @@ HOLDINGS: Mapping[str, Held] = {
     "erasure_sweeps": nobody("agency_id erasure_id node swept_at"),
     "event_sequences": nobody("agency_id last_position"),
     "events": nobody("agency_id id client_id type call_id revision occurred_at position data recorded_at"),
-    "export_objects": people("sha256", by="copies", other="agency_id id client_id kind format content place object_name state from_at until_at row_count size_bytes made_at rewritten_at expires_at deleted_at"),
     "flow_notices": nobody("agency_id flow_id version record steps"),
+    "export_objects": people("sha256", by="copies", other="agency_id id client_id kind format content place object_name state from_at until_at row_count size_bytes made_at rewritten_at expires_at deleted_at export_id"),
+    "export_columns": nobody("agency_id client_id calls events audit updated_at"),
+    "export_schedules": tenants("name", other="agency_id id client_id content format every hour weekday day time_zone bom enabled covered_until last_cut_at next_run_at last_export_id created_at updated_at version"),
+    # No caller is ever a filter of an export that is kept; its files stand in export_objects.
+    "exports": tenants("filters", other="agency_id id client_id schedule_id content format from_at until_at late_since bom columns state cut_at row_count error created_at finished_at expires_at"),
     "flows": tenants("name document", other="agency_id id client_id created_at updated_at version"),
     "hook_secrets": nobody("agency_id id client_id secret made_at expires_at"),
     "idempotency_keys": people("key answer body_digest request", by="rows", other="agency_id key_id status created_at"),

@@ -24,6 +24,8 @@ from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.decisions.service import HookSecrets
+from dialtrace.exports.scheduling import ExportSchedules
+from dialtrace.exports.service import ExportService
 from dialtrace.jobs.service import JobQueue
 from dialtrace.live.service import LiveService
 from dialtrace.messages.service import MessageService
@@ -42,6 +44,7 @@ from dialtrace.webhooks.service import WebhookService
 @pytest.fixture
 def services(database: Database, tmp_path: Path) -> ApiServices:
     clock = SystemClock()
+    objects = open_store(str(tmp_path / "objects"))
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
@@ -55,14 +58,16 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         messages=MessageService(database),
         recordings=RecordingService(
             database,
-            open_store(str(tmp_path / "objects")),
+            objects,
             box=SecretsBox([bytes(32)]),
             guard=EndpointGuard(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
         ),
         audit=AuditService(database),
+        exports=ExportService(database, clock, JobQueue(database), lambda _: ("", objects)),
+        export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
-        privacy=PrivacyService(database, clock, open_store(str(tmp_path / "objects")), jobs=JobQueue(database)),
         webhooks=WebhookService(database, SecretsBox([bytes(32)]), Rules(), clock),
+        privacy=PrivacyService(database, clock, objects, jobs=JobQueue(database)),
         secret_key="only for tests",
     )
 

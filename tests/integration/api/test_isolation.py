@@ -18,6 +18,9 @@ from dialtrace.admission.model import NewBlock
 from dialtrace.api.app import ApiServices
 from dialtrace.api.endpoint import PUBLIC, Endpoint
 from dialtrace.events.service import sequence
+from dialtrace.exports.making import ExportMaker
+from dialtrace.jobs.model import Done, Job
+from dialtrace.objectstore.service import open_store
 from dialtrace.privacy.signing import Signer
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.trunks.model import TrunkValues
@@ -73,6 +76,27 @@ BODIES: dict[str, list[Body]] = {
     "POST /v1/subject-requests": [
         lambda other: {"client_id": other["client"], "kind": "erase", "phone": "+442079467777"},
     ],
+    "POST /v1/exports": [
+        lambda other: {
+            "client_id": other["client"],
+            "content": "calls",
+            "format": "csv",
+            "from": "2026-11-01T00:00:00Z",
+            "until": "2026-12-01T00:00:00Z",
+        }
+    ],
+    "PUT /v1/clients/<uuid:client_id>/export-columns": [lambda _: {"calls": ["id"], "events": None, "audit": None}],
+    "POST /v1/export-schedules": [
+        lambda other: {
+            "client_id": other["client"],
+            "name": "x",
+            "content": "calls",
+            "format": "csv",
+            "every": "daily",
+            "hour": 0,
+        }
+    ],
+    "PATCH /v1/export-schedules/<uuid:schedule_id>": [lambda _: {"hour": 7}],
     "PATCH /v1/clients/<uuid:client_id>": [
         lambda _: {"name": "taken over"},
         lambda other: {"backup_target_id": other["target"]},
@@ -94,6 +118,7 @@ IDS = {
     "recording_key_id": "key",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
+    "export_id": "export", "schedule_id": "schedule",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -134,6 +159,11 @@ ROWS = {
     "POST /v1/webhooks/<uuid:webhook_id>/test": "one", "GET /v1/webhooks/<uuid:webhook_id>/deliveries": "one",
     "GET /v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>": "one",
     "POST /v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay": "one",
+    "GET /v1/exports": "list", "GET /v1/exports/<uuid:export_id>": "one",
+    "GET /v1/exports/<uuid:export_id>/files/<name>": "one", "GET /v1/calls/export": "list",
+    "GET /v1/clients/<uuid:client_id>/export-columns": "one",
+    "GET /v1/export-schedules": "list", "GET /v1/export-schedules/<uuid:schedule_id>": "one",
+    "DELETE /v1/export-schedules/<uuid:schedule_id>": "one", "POST /v1/export-schedules/<uuid:schedule_id>/run": "one",
     "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
     "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",
     "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
@@ -201,7 +231,19 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     event = victim.client_key.get("/v1/events?types=call.ended").get_json()["data"][0]["id"]
     hook = victim.client_key.made("/v1/webhooks", {"url": "https://victimname.example/"})
     test = victim.client_key.post(f"/v1/webhooks/{hook['id']}/test", {}).get_json()
+    span = {"from": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+    export = victim.client_key.post(
+        "/v1/exports", {"client_id": client, "content": "calls", "format": "csv", **span}
+    ).get_json()["id"]
+    job = Job(1, "exports.make", 1, {"agency_id": agency, "export_id": export})
+    objects = open_store(str(tmp_path / "objects"))
+    assert ExportMaker(services.database, lambda _: ("", objects)).make(job) == Done()
+    schedule = victim.agency_key.made(
+        "/v1/export-schedules",
+        {"client_id": client, "name": "Victimname", "content": "calls", "format": "csv", "every": "daily", "hour": 0},
+    )["id"]
     ids = {
+        "export": export, "schedule": schedule,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
         "block": str(block.id), "trunk": str(trunk.id), "event": event,
@@ -216,6 +258,7 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
     method, path = row.split(" ", 1)
     for argument, name in IDS.items():
         path = path.replace(f"<uuid:{argument}>", ids[name])
+    path = path.replace("/files/<name>", f"/files/{ids['client']}.csv")
     bodies: list[Any] = [make(ids) for make in BODIES.get(row, ())] or [None]
     for body in bodies:
         yield method, path, body

@@ -46,6 +46,8 @@ def consent_of(call: CallFacts, notices: Notices = UNKNOWN) -> ConsentFacts | No
     """The proof; None: the call was neither recorded nor asked, so there is nothing to prove."""
     trail = [step for step in call.facts.get("trail", ()) if isinstance(step, Mapping)]
     said = call.facts.get("consent")
+    if said not in ("given", "refused"):
+        said = None  # a word that no consent gives proves nothing, and must not keep the call's record out
     asked = _first(trail, notices, "consent")
     recorded = bool(call.segments) or call.should_record
     if asked is None and said is None and not recorded:

@@ -36,14 +36,15 @@ def _fact(name: str, kind: Kind, default: Any = None) -> Column:
     return Column(name, kind, lambda row: row["facts"].get(name, default))
 
 
-_STATES = {"on_node": "pending"}
+#: What the store holds is stored, whether it has confirmed that or not; what is no end of a life is pending.
+_STATES = {"stored": "stored", "verified": "stored", "absent": "absent"}
 #: Of several segments the least settled one speaks for the call, as in GET /v1/calls.
 _RANK = ("none", "absent", "stored", "pending")
 
 
 def _recording(row: Row) -> str:
-    states = [_STATES.get(part["state"], part["state"]) for part in row["recordings"]]
-    return max((state if state in _RANK else "pending" for state in states), key=_RANK.index, default="none")
+    states = [_STATES.get(part["state"], "pending") for part in row["recordings"]]
+    return max(states, key=_RANK.index, default="none")
 
 
 def _recorded_ms(row: Row) -> int | None:

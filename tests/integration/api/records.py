@@ -62,7 +62,7 @@ def store_call(
         number_id=UUID(number_id) if number_id else None, facts=facts or {},
     )  # fmt: skip
     stored = services.cdr.store_batch([call, leg])
-    assert all(one.changed and one.refused is None for one in stored)
+    assert all(one.changed and one.refused is None for one in stored), [(one.changed, one.refused) for one in stored]
     return call_id
 
 

@@ -125,7 +125,7 @@ def moved_by_operator(stage: Stage) -> dict[str, Any]:
 @case(
     GROUP,
     "a target that answers and sends no sound: no MOS is claimed for it; the caller's side has one",
-    {"silent": (None, None, True), "caller_mos": Within(3.5, 4.42)},
+    {"silent": [None, None, True], "caller_mos": Within(3.5, 4.42)},
 )
 def silent_target(stage: Stage) -> dict[str, Any]:
     target = stage.target(answers(0.1), tone_hz=0)
@@ -136,7 +136,7 @@ def silent_target(stage: Stage) -> dict[str, Any]:
     call.hang_up()
     record, leg = stage.facts(call)
     media = leg.facts["media"]
-    return {"silent": (leg.mos, leg.r_factor, media.get("no_audio_in", False)), "caller_mos": record.mos}
+    return {"silent": [leg.mos, leg.r_factor, media.get("no_audio_in", False)], "caller_mos": record.mos}
 
 
 @case(
@@ -170,7 +170,7 @@ def passport(attest: str) -> str:
 @case(
     GROUP,
     "an Identity header that nobody verified is kept as a claim; the header of a named edge counts; Diversion is kept",
-    {"attested": ("A", "TN-Validation-Passed", "edge", "B"), "diverted_from": "+14155550111", "passed_on": False},
+    {"attested": ["A", "TN-Validation-Passed", "edge", "B"], "diverted_from": "+14155550111", "passed_on": False},
 )
 def attested_and_diverted(stage: Stage) -> dict[str, Any]:
     target = stage.target(answers(0.0))
@@ -190,7 +190,7 @@ def attested_and_diverted(stage: Stage) -> dict[str, Any]:
     assert target.call.invite
     names = {name for name, _ in target.call.invite.headers}
     return {
-        "attested": (record.attestation, record.verstat, record.attested_by, told),
+        "attested": [record.attestation, record.verstat, record.attested_by, told],
         "diverted_from": record.diverted_from,
         "passed_on": bool(names & {"identity", "x-dialtrace-verstat", "diversion"}),
     }

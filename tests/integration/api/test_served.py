@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -78,6 +79,7 @@ def environment(database_url: str, folder: Path) -> dict[str, str]:
         "DIALTRACE_DATA_DIR": str(folder / "data"),
         "DIALTRACE_RECORDINGS_URL": str(folder / "objects"),
         "DIALTRACE_SECRET_KEY": "only for tests",
+        "DIALTRACE_MASTER_KEYS": base64.b64encode(bytes(range(32))).decode(),
         # Joins the metrics of both processes.
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
     }

@@ -1,5 +1,6 @@
 """A worker leaves the question for a web hook before the plan that waits; if it cannot, nobody waits."""
 
+import time
 import uuid
 
 import gevent
@@ -38,7 +39,7 @@ class Asked:
 
     def __init__(self, result):
         self._variables = {
-            "dialtrace_dialled": "442079460001", "dialtrace_started": "1790000000000000",
+            "dialtrace_dialled": "442079460001", "dialtrace_started": f"{int(time.time())}000000",
             "dialtrace_spool": "/var/spool/n1", "dialtrace_step": "ask", "dialtrace_result": result,
             "dialtrace_node": "node-1", "dialtrace_caller": "442079460123",
         }  # fmt: skip

@@ -25,7 +25,8 @@ def comparable(records: Sequence[Mapping[str, Any]], *, number: str, names: Mapp
     """The facts of a call's files: the A leg's first, then its legs'. ``names`` are the case's words for ids and
     addresses; the legs are called leg-1, leg-2 … in the order of the files."""
     facts = [as_columns(interpret(record, node="node-1")) for record in records]
-    known = dict(names) | {f"+{number}": "the case's number"}
+    # A trunk that no other case may use bears the end of the number, which depends on how many cases come before.
+    known = dict(names) | {f"+{number}": "the case's number", f"narrow-{number[-4:]}": "narrow"}
     for index, one in enumerate(facts):
         known[str(one["id"])] = f"leg-{index}" if index else "the call"
     return [_plain(one, known) for one in facts]

@@ -6,9 +6,13 @@ direction, for the reply to `connect` and for the records' variables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 Names = dict[str, list[str]]
+
+#: A limit's variables bear what it counts: a case's number, which depends on how many cases come before it.
+_OF_A_CASE = re.compile(r"(?<=[_-])[0-9]{4,15}$")
 
 
 def union(results: Iterable[Mapping[str, Names]]) -> Names:
@@ -16,7 +20,7 @@ def union(results: Iterable[Mapping[str, Names]]) -> Names:
     found: dict[str, set[str]] = {}
     for one in results:
         for kind, names in one.items():
-            found.setdefault(kind, set()).update(names)
+            found.setdefault(kind, set()).update(_OF_A_CASE.sub("N", name) for name in names)
     return {kind: sorted(names) for kind, names in sorted(found.items())}
 
 

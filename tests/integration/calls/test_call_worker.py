@@ -40,7 +40,9 @@ def test_given_a_call_to_a_number_then_the_worker_hands_over_its_plan_and_lets_g
     assert answer.plan is not None
     assert answer.plan.startswith(f"m:~:multiset:^^;dialtrace_agency={tenant.agency_id};")
     assert f"dialtrace_number={number};" in answer.plan
-    assert f"record_session\\s/var/spool/n1/recordings/{from_microseconds(STARTED_US):%Y%m%d}/{CALL}-1.wav" in answer.plan
+    assert (
+        f"record_session\\s/var/spool/n1/recordings/{from_microseconds(STARTED_US):%Y%m%d}/{CALL}-1.wav" in answer.plan
+    )
     assert f"dialtrace_target={target}," in answer.plan
     assert answer.plan.endswith(r"sofia/external/7@10.0.0.7~transfer:finish\sXML\sflow")
     assert answer.seconds < BUDGET_S

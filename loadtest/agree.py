@@ -27,12 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from dialtrace.apiclient import ApiClient
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.demo.sipp import Sipp, free_media_port
-from dialtrace.demo.stage import DemoOptions, check_begun, running_platform
+from dialtrace.demo.stage import DemoOptions, await_calm, check_begun, running_platform
 from dialtrace.errors import DialtraceError
 from dialtrace.launch import free_port
 from dialtrace.loadtest.agree_log import Agreement, Dialog, compare, read_dialogs, spread_of
@@ -49,8 +47,6 @@ NEVER_MS = 1000.0
 RING_MS = 150
 TALK_MS = 1500
 RECORDS_WITHIN_S = 60.0
-#: The machine is left to itself before the first call.
-CALM_PERCENT, CALM_WITHIN_S = 40.0, 20.0
 
 #: Kinds of telephone that are called: (scenario, status of a refusal).
 TARGETS = {
@@ -256,19 +252,12 @@ def play(freeswitch: Path | None, *, calls: int, rate: float) -> tuple[Agreement
             operator = ApiClient(demo.plan.api_url, demo.plan.operator_token)
             own = provision(operator, demo.plan.api_url, uris)
             time.sleep(2.0)  # for the workers to hear of the numbers
-            _await_calm()
+            await_calm()
             played = telephones.place(demo.plan.nodes[0], calls, rate)
             if not played.callers:
                 raise CannotPlay("SIPp placed no call")
         records = read_records(operator, own, played)
     return compare(records, played.callers, played.targets), played, records
-
-
-def _await_calm() -> None:
-    """Until the platform's own start no longer takes the processors: its calls would be those of an overload."""
-    deadline_s = time.monotonic() + CALM_WITHIN_S
-    while psutil.cpu_percent(interval=1.0) > CALM_PERCENT and time.monotonic() < deadline_s:
-        pass
 
 
 def report(found: Agreement, played: Played, *, tolerance_ms: float, within: float) -> tuple[dict[str, Any], bool]:

@@ -49,7 +49,8 @@ class ChildSpec:
     kind: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] | None = None
-    ready_timeout_s: float = 20.0
+    #: On a machine where the tests of two others ran it took 25 s.
+    ready_timeout_s: float = 60.0
     stop_timeout_s: float = 10.0
     #: It says itself when it is ready (`readiness`), beside what ``ready`` sees from outside.
     notifies: bool = False

@@ -24,7 +24,16 @@ from .phones import PhonesOfKind
 from .provision import provision
 from .sipp import Sipp
 from .sound import heard_on_both_sides
-from .stage import Demo, DemoOptions, check_begun, choose_callers, make_callers, running_platform, running_targets
+from .stage import (
+    Demo,
+    DemoOptions,
+    await_calm,
+    check_begun,
+    choose_callers,
+    make_callers,
+    running_platform,
+    running_targets,
+)
 
 SETTLE_TIMEOUT_S = 60.0
 #: How long callers may need beyond the calls' own time.
@@ -162,6 +171,7 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
     own, provisioned = provision(operator, demo.plan.api_url, targets)
     calls = plan_calls(demo.options.calls, demo.options.seed, provisioned)
     callers = make_callers(demo, demo.folder / "sipp", calls)
+    await_calm()
     satisfied = make_calls(demo, callers, len(calls), console, during)
 
     def read() -> list[dict[str, Any]]:

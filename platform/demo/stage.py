@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ..config import Settings, load_settings
 from ..errors import DialtraceError
 from ..launch import Plan, free_port, plan_nodes, plan_platform, running_database
@@ -23,6 +25,9 @@ from .mix import PlannedCall
 from .phones import Phones, PhonesOfKind
 from .sipp import Sipp, caller, free_media_port, target
 from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, ulaw_tone
+
+#: The machine is left to itself before the first call.
+CALM_PERCENT, CALM_WITHIN_S = 40.0, 20.0
 
 RING_MS = 300
 #: Targets end by themselves after this, should nobody stop them.
@@ -132,6 +137,13 @@ def running_targets(folder: Path, callers: str = "auto") -> Iterator[dict[str, s
     finally:
         for phone in phones:
             phone.stop()
+
+
+def await_calm() -> None:
+    """Until the platform's own start no longer takes the processors: its calls would be those of an overload."""
+    deadline_s = time.monotonic() + CALM_WITHIN_S
+    while psutil.cpu_percent(interval=1.0) > CALM_PERCENT and time.monotonic() < deadline_s:
+        pass
 
 
 def check_begun(phones: Sequence[Sipp | PhonesOfKind | Phones]) -> None:

@@ -118,7 +118,7 @@ def work_calls(metrics: tuple[str, int] | None) -> None:
     settings = begin("worker", metrics=metrics)
     need_database(settings)
     from .priority import go_first
-    from .services import build_database
+    from .services.databases import build_database
     from .workers.call import run_call_worker
     from .workers.route_copy import route_copy_path
 
@@ -137,7 +137,8 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
     settings = begin("monitor", metrics=metrics)
     need_database(settings)
     from .nodesfile import read_nodes
-    from .services import build_database, build_gateways, build_prompts
+    from .services.call_plane import build_gateways, build_prompts
+    from .services.databases import build_database
     from .workers.monitor import run_monitor
     from .workers.route_copy import route_copy_path
 
@@ -159,7 +160,7 @@ def work_hooks(metrics: tuple[str, int] | None) -> None:
     """Ask clients' web hooks what to do with the calls that wait for them."""
     settings = begin("hooks", metrics=metrics)
     need_database(settings)
-    from .services import build_decisions
+    from .services.call_plane import build_decisions
     from .workers.hooks import MOST_OF_A_CLIENT, run_hook_worker
 
     run_hook_worker(build_decisions(settings, most_per_host=MOST_OF_A_CLIENT))
@@ -174,7 +175,8 @@ def work_jobs(metrics: tuple[str, int] | None) -> None:
     from .jobs.runner import Runner
     from .jobs.service import JobQueue
     from .priority import step_back
-    from .services import SCHEDULES, build_database, build_jobs
+    from .services.databases import build_database
+    from .services.jobs import SCHEDULES, build_jobs
     from .workers.jobs import run_job_process
 
     step_back()
@@ -193,7 +195,10 @@ def agent(metrics: tuple[str, int] | None) -> None:
     need_database(settings)
     from .nodesfile import read_nodes
     from .priority import step_back
-    from .services import build_box_if_any, build_database, build_guard, build_store
+    from .services.databases import build_database
+    from .services.outside import build_guard
+    from .services.sealing import build_box_if_any
+    from .services.stores import build_store
     from .workers.agent import run_agent
 
     step_back()
@@ -208,7 +213,8 @@ def live(metrics: tuple[str, int] | None) -> None:
     """Stream the calls that stand to whoever listens (server-sent events)."""
     settings = begin("live", metrics=metrics)
     need_database(settings)
-    from .services import build_database, build_tenancy
+    from .services.databases import build_database
+    from .services.tenants import build_tenancy
     from .workers.live_server import run_live_server
 
     database = build_database(settings)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import click
 
-from .jobs.service import JobQueue
+if TYPE_CHECKING:
+    from .jobs.service import JobQueue
 
 
 def jobs_group(opened: Callable[[], AbstractContextManager[JobQueue]]) -> click.Group:

@@ -59,7 +59,7 @@ def privacy_group(begin: Begin, api_client: MakeClient, prepare: Callable[[Setti
     def run() -> None:
         """Go on with every request and delete what is due, now and here. The job process does so by itself."""
         settings = prepare(begin("privacy"))
-        from .services import build_privacy_work
+        from .services.persons import build_privacy_work
 
         work = build_privacy_work(settings)
         click.echo(json.dumps({"requests": work.requests.run_due(), "deleted": work.retention.run()}))

@@ -25,7 +25,7 @@ def prompt_group(
     def opened() -> Iterator[PromptService]:
         """The service, for as long as a command runs."""
         from .db.engine import Database
-        from .services import build_prompts
+        from .services.call_plane import build_prompts
 
         settings = begin("prompt")
         with any_database(settings) as url:

@@ -171,7 +171,7 @@ def proofs_command(begin: Begin, need_database: Callable[[Settings], str]) -> cl
             raise SettingsFaulty(["DIALTRACE_PROOFS_PER_DAY: 0, so there is nothing to do; say how often a day"])
         from .clock import SystemClock
         from .numbers.service import NumberService
-        from .services import build_database
+        from .services.databases import build_database
         from .workers.proofs import ProofSchedule, run_schedule
 
         database = build_database(settings, pool_size=3)

@@ -32,7 +32,7 @@ def secrets_group(
         """Seal the passwords of trunks under the first of DIALTRACE_MASTER_KEYS."""
         from .clock import SystemClock
         from .db.engine import Database
-        from .services import build_secrets_box
+        from .services.sealing import build_secrets_box
         from .trunks.service import TrunkService
 
         settings = with_master_keys(begin("secrets"))

@@ -140,7 +140,7 @@ def work_command(begin: Begin, need_database: Callable[[Settings], str]) -> clic
         need_database(settings)
         from .launch import master_keys
         from .priority import step_back
-        from .services import build_webhook_sending
+        from .services.webhook_sending import build_webhook_sending
         from .workers.webhooks import WebhookWorker, run_webhook_worker
 
         step_back()

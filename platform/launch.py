@@ -22,7 +22,7 @@ from .db.migrate import upgrade
 from .errors import DialtraceError
 from .freeswitch_launch import freeswitch_spec, options_status
 from .nodesfile import NodeSettings, write_nodes
-from .services import operator_key
+from .services.tenants import operator_key
 from .supervisor import ChildSpec
 
 PROGRAM = [sys.executable, "-m", "dialtrace"]

@@ -8,7 +8,7 @@ from .api.app import create_app as create_api
 from .config import load_settings
 from .db.green import bound_psycopg
 from .logs import configure_logs
-from .services import build_api_services
+from .services.api import build_api_services
 
 
 def create_app() -> APIFlask:

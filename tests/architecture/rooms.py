@@ -51,6 +51,18 @@ OFFERED = {
     "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
+    "services": {
+        "api",
+        "call_plane",
+        "databases",
+        "jobs",
+        "outside",
+        "persons",
+        "sealing",
+        "stores",
+        "tenants",
+        "webhook_sending",
+    },
     "calls": {
         "asking",
         "errors",

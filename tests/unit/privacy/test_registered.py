@@ -6,7 +6,7 @@ import pytest
 
 from dialtrace.objectstore.folder import FolderStore
 from dialtrace.privacy.holdings import HOLDINGS, NODE_HOLDINGS
-from dialtrace.services import build_holders
+from dialtrace.services.persons import build_holders
 
 #: `mentions` and `rows`: tables_walk, for every table alike. `requests`: the room itself. `spool`: the agent's sweep.
 WITHOUT_A_HOLDER = {"mentions", "rows", "requests", "spool"}

@@ -1,0 +1,61 @@
+"""Everything that the API's resources use."""
+
+from __future__ import annotations
+
+from ..admission.service import AdmissionService
+from ..api.app import ApiServices
+from ..audit.service import AuditService
+from ..calls.nodes import NodeDirectory
+from ..calls.service import CallFlowService
+from ..cdr.service import CdrService
+from ..clock import SystemClock
+from ..config import Settings
+from ..decisions.service import HookSecrets
+from ..exports.scheduling import ExportSchedules
+from ..exports.service import ExportService
+from ..jobs.service import JobQueue
+from ..live.service import LiveService
+from ..messages.service import MessageService
+from ..numbers.service import NumberService
+from ..outgoing.model import parse_networks
+from ..privacy.service import PrivacyService
+from ..recording.service import RecordingService
+from ..tenancy.service import TenancyService
+from ..trunks.service import TrunkService
+from ..webhooks.service import WebhookService
+from .call_plane import build_prompts, build_target_hosts
+from .databases import build_database
+from .outside import build_guard, build_rules
+from .sealing import build_box_if_any, build_secrets_box
+from .stores import build_store, export_store
+
+
+def build_api_services(settings: Settings) -> ApiServices:
+    """Everything that the API's resources use."""
+    database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
+    clock, store = SystemClock(), build_store(settings)
+    return ApiServices(
+        database=database,
+        tenancy=TenancyService(database, clock),
+        admission=AdmissionService(database),
+        trunks=TrunkService(database, clock, build_secrets_box(settings)),
+        numbers=NumberService(database, clock),
+        nodes=NodeDirectory(database),
+        flows=CallFlowService(
+            database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)
+        ),
+        cdr=CdrService(database),
+        live=LiveService(database),
+        messages=MessageService(database),
+        recordings=RecordingService(
+            database, store, box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
+        ),
+        audit=AuditService(database),
+        exports=ExportService(database, clock, JobQueue(database), export_store(settings)),
+        export_schedules=ExportSchedules(database, clock, JobQueue(database)),
+        hook_secrets=HookSecrets(database, clock),
+        privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
+        webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),
+        secret_key=settings["DIALTRACE_SECRET_KEY"],
+        proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
+    )

@@ -1,0 +1,36 @@
+"""What comes by itself and what runs in the background."""
+
+from __future__ import annotations
+
+from ..clock import SystemClock
+from ..config import Settings
+from ..db.engine import Database
+from ..exports.making import MAKE, MAKE_TRIES, ExportMaker
+from ..exports.scheduling import DUE, ExportSchedules
+from ..jobs.model import LONG, Kind, Schedule
+from ..jobs.service import JobQueue
+from ..privacy.service import CARRY_OUT
+from .persons import build_privacy_work
+from .stores import export_store
+
+#: What comes by itself. Never two of one schedule at a time; times are UTC.
+SCHEDULES: tuple[Schedule, ...] = (
+    Schedule(name="tidy-jobs", cron="17 3 * * *", job="jobs.tidy"),
+    Schedule(name="carry-out-requests", cron="* * * * *", job=CARRY_OUT, lane=LONG),
+    Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
+    Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
+)
+
+
+def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple[Kind, ...]:
+    """Every job by name, with what runs for it (docs/howto/jobs.md)."""
+    privacy = build_privacy_work(settings)
+    maker = ExportMaker(database, export_store(settings))
+    schedules = ExportSchedules(database, SystemClock(), queue)
+    return (
+        Kind(name="jobs.tidy", handler=queue.tidy),
+        Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
+        Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),
+        Kind(name=DUE, handler=schedules.begin_due),
+        Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
+    )

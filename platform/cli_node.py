@@ -67,8 +67,10 @@ def run_embedded(
     """The embedded switch, until it is told to stop. Raises click's usage errors."""
     from .node.main import run_node
     from .node.model import NodeConfig
+    from .priority import go_first
 
     begin(name, metrics=metrics)
+    go_first()
     password = os.environ.get("DIALTRACE_NODE_PASSWORD", "")
     if len(password) < 8:
         raise click.UsageError("set DIALTRACE_NODE_PASSWORD to at least 8 characters")

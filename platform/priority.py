@@ -17,7 +17,7 @@ AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def go_first() -> None:
-    """For a process that callers wait for. Only root, or systemd (``Nice=``), may do so; without the right it stays as
+    """For a process that callers wait for, or hear. Only root, or systemd (``Nice=``), may do so; without the right it stays as
     it is."""
     _set(FIRST)
 

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 SIPPY_VERSION = "2.5.0"
 TICK_S = 0.01
+#: A process that got no processor for so long has answers in its socket that a timer would ask for once more.
+LATE_S = 0.05
 _SOCKET_BUFFER = 4 * 1024 * 1024
 _IP_RECVERR = 11
 _MSG_ERRQUEUE = 0x2000
@@ -186,9 +188,12 @@ class SipStack:
         self._faults.bad_packets += 1
 
     def run_timers(self) -> None:
-        """Sippy's timers, for a greenlet of its own; ``ED2.loop`` would block the hub in C."""
+        """Sippy's timers, for a greenlet of its own; ``ED2.loop`` would block the hub in C. After a standstill what has
+        come is read first: an INVITE that is sent again although its 200 lies there unread confuses a simple peer."""
         due = time.monotonic()
         while True:
+            if time.monotonic() - due > LATE_S:
+                gevent.sleep(TICK_S / 10)
             ED2.last_ts = MonoTime()
             ED2.dispatchTimers()
             if ED2.twasted * 2 > len(ED2.tlisteners):

@@ -445,6 +445,11 @@ class Target(_Station):
         dialog = self.dialogs.get(message.get("call-id"))
         if message.method == "INVITE" and dialog is None:
             self._take(message, source)
+        elif message.method == "INVITE" and dialog is not None and dialog.invite is not None:
+            again = message.get("cseq") == dialog.invite.get("cseq")
+            dialog.note("INVITE again" if again else "INVITE within")
+            if not again:
+                super()._request(message, source)
         elif message.method == "CANCEL" and dialog is not None:
             dialog.note("CANCEL")
             dialog.respond(200, "OK", request=message)

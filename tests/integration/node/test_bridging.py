@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from .calls import FINISH, GO_ON, call_id, plan, samples_of
-from .phone import Phone, Target, answers, loudest_hertz, refuses, rings_for_ever, stays_silent
+from .phone import Dialog, Phone, Target, answers, loudest_hertz, refuses, rings_for_ever, stays_silent
 from .switch import Events, Switch, Worker
 
 Make = Callable[..., Target]
@@ -39,6 +40,31 @@ def test_given_an_answering_target_when_both_speak_then_each_hears_the_other_and
     assert loudest_hertz(samples[1600:-1600, 1]) == 1000
     assert len(dialog.audio.sources) == 1
     check_answered_records(switch, call)
+
+
+def test_given_a_node_that_gets_no_processor_when_the_target_has_answered_then_it_is_not_asked_again(
+    switch: Switch, worker: Worker, events: Events, phone: Phone, target: Make
+) -> None:
+    """SIPp takes an INVITE that comes after its 200 for a fault, speaks no word and answers no BYE."""
+
+    def behave(dialog: Dialog) -> None:
+        switch.process.send_signal(signal.SIGSTOP)
+        try:
+            dialog.ring()
+            dialog.answer()
+            time.sleep(0.9)  # RFC 3261 T1 is half a second.
+        finally:
+            switch.process.send_signal(signal.SIGCONT)
+
+    callee = target(behave)
+    number = plan(worker, f"{GO_ON}bridge:[dialtrace_target=t1]{callee.address}{FINISH}")
+    dialog = phone.call(switch.sip, number)
+    dialog.answered()
+    callee.first().wait_for("ACK")
+    dialog.bye()
+    callee.first().wait_for("BYE")
+    assert "INVITE again" not in callee.first().seen
+    events.wait_for(call_id(events, number), "CHANNEL_DESTROY")
 
 
 def check_answered_records(switch: Switch, call: str) -> None:

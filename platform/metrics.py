@@ -50,6 +50,10 @@ WORKER_COPY_AGE_SECONDS = Histogram(
     buckets=(1, 10, 60, 300, 1800, 7200, 43_200, 86_400),
 )
 
+# --- pools ---
+POOL_LEASES = Counter("dialtrace_pool_leases_total", "Numbers given to visits, by the rung of the ladder.", ["rung"])
+POOL_RENEWALS = Counter("dialtrace_pool_renewals_total", "Signs of life that have prolonged an exposure.")
+
 # --- api ---
 HTTP_REQUESTS = Counter(
     "dialtrace_http_requests_total",

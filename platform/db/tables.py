@@ -149,13 +149,29 @@ numbers = Table(
     stamp("updated_at", default_now=True),
     stamp("released_at"),
     Column("version", Integer, nullable=False, server_default="1"),
+    # Of a number in a pool.
+    Column("pool_id", Uuid),
+    # Where its callers take it to be; free words of the agency's, compared as they are.
+    Column("region", Text),
+    # Where it stands in the inventory (numbers.model.STATES), since when, and why if that needs saying.
+    Column("state", Text, nullable=False, server_default="free"),
+    stamp("state_at", default_now=True),
+    Column("state_reason", Text),
+    # A number that rests is not used again before that.
+    stamp("free_from"),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
     ForeignKeyConstraint(["agency_id", "client_id", "flow_id"], ["flows.agency_id", "flows.client_id", "flows.id"]),
     CheckConstraint("kind IN ('static', 'dynamic')", name="kind"),
     CheckConstraint("status IN ('active', 'suspended', 'released')", name="status"),
     CheckConstraint("e164 ~ '^\\+[1-9][0-9]{4,14}$'", name="e164"),
+    CheckConstraint(
+        "state IN ('free', 'soaking', 'in_pool', 'static', 'resting', 'quarantined', 'released')", name="state"
+    ),
+    CheckConstraint("(state = 'in_pool') = (pool_id IS NOT NULL)", name="in_pool"),
     Index("ix_numbers_agency_id_e164", "agency_id", "e164"),
+    Index("ix_numbers_agency_id_pool_id", "agency_id", "pool_id", postgresql_where=text("pool_id IS NOT NULL")),
+    Index("ix_numbers_agency_id_client_id_state", "agency_id", "client_id", "state"),
 )
 
 #: What was last proven of each number by a call of our own (`dialtrace number prove`).
@@ -1394,6 +1410,139 @@ consents = Table(
     CheckConstraint("answer IN ('given', 'refused', 'not_asked', 'not_answered')", name="answer"),
 )
 
+#: A set of dynamic numbers of one client that visits are given in turn.
+pools = Table(
+    "pools",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    # Empty: for any site of the client.
+    Column("site_id", Uuid),
+    # What answers its numbers.
+    Column("flow_id", Uuid),
+    Column("name", Text, nullable=False),
+    # Where new numbers are to be, and whether a visit prefers numbers of its own region.
+    Column("region", Text),
+    Column("match_region", Boolean, nullable=False, server_default="false"),
+    # Whether a number that is held may be shown to a second visit when none is free.
+    Column("shares", Boolean, nullable=False, server_default="true"),
+    # How long a number stays its visit's after the last sign of life, and how long it then rests.
+    Column("tail_s", Integer, nullable=False, server_default="1200"),
+    Column("rest_s", Integer, nullable=False, server_default="60"),
+    # The share of visits that may find no number of their own in the worst hour.
+    Column("loss_target", Double, nullable=False, server_default=text("0.01")),
+    Column("fewest_numbers", Integer, nullable=False, server_default="0"),
+    Column("most_numbers", Integer),
+    Column("grows", Boolean, nullable=False, server_default="false"),
+    # Of one number, a month.
+    Column("number_price", Numeric),
+    Column("monthly_budget", Numeric),
+    Column("currency", Text),
+    Column("status", Text, nullable=False, server_default="active"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    ForeignKeyConstraint(["agency_id", "client_id", "flow_id"], ["flows.agency_id", "flows.client_id", "flows.id"]),
+    CheckConstraint("tail_s BETWEEN 1 AND 86400", name="tail_s"),
+    CheckConstraint("rest_s BETWEEN 0 AND 2592000", name="rest_s"),
+    CheckConstraint("loss_target > 0 AND loss_target < 1", name="loss_target"),
+    CheckConstraint("fewest_numbers >= 0 AND (most_numbers IS NULL OR most_numbers >= fewest_numbers)", name="numbers"),
+    CheckConstraint(
+        "(number_price IS NULL OR number_price >= 0) AND (monthly_budget IS NULL OR monthly_budget >= 0)"
+        " AND (currency IS NOT NULL OR (number_price IS NULL AND monthly_budget IS NULL))",
+        name="budget",
+    ),
+    CheckConstraint("status IN ('active', 'closed')", name="status"),
+    Index("ix_pools_agency_id_client_id", "agency_id", "client_id"),
+)
+
+#: What a lease takes a row of: one for each number that may be leased at this moment or later.
+pool_numbers = Table(
+    "pool_numbers",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("number_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("pool_id", Uuid, nullable=False),
+    Column("region", Text),
+    # The node that serves it first; '': not placed yet.
+    Column("first_node", Text, nullable=False, server_default=""),
+    # When tail and rest of whoever had it last are over.
+    stamp("free_from", nullable=False),
+    # Until then somebody is taken to look at it; and until when somebody shares it.
+    stamp("live_until"),
+    stamp("shared_until"),
+    # Who had it last: the visit, and what the visitor is known by (the visit itself, where consent was refused).
+    Column("visit_id", Uuid),
+    Column("visitor", Text),
+    PrimaryKeyConstraint("agency_id", "number_id"),
+    Index("ix_pool_numbers_free", "agency_id", "pool_id", "first_node", "free_from"),
+    Index(
+        "ix_pool_numbers_region",
+        "agency_id",
+        "pool_id",
+        "region",
+        "first_node",
+        "free_from",
+        postgresql_where=text("region IS NOT NULL"),
+    ),
+    Index(
+        "ix_pool_numbers_visitor",
+        "agency_id",
+        "visitor",
+        "pool_id",
+        postgresql_where=text("visitor IS NOT NULL"),
+    ),
+)
+
+#: Which number a visit of a source is shown when its pool has none left; source '': of any.
+pool_reserves = Table(
+    "pool_reserves",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("pool_id", Uuid, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("number_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("agency_id", "pool_id", "source"),
+    ForeignKeyConstraint(["agency_id", "pool_id"], ["pools.agency_id", "pools.id"]),
+    ForeignKeyConstraint(["agency_id", "number_id"], ["numbers.agency_id", "numbers.id"]),
+)
+
+#: Every number that a visit was shown, and for how long: what calls are matched on. No foreign key to `visits`, which
+#: is partitioned, nor to `pools`, whose row every lease would lock.
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("site_id", Uuid),
+    Column("pool_id", Uuid),
+    # Empty: the page kept the site's own number.
+    Column("number_id", Uuid),
+    Column("visit_id", Uuid, nullable=False),
+    stamp("visit_started_at", nullable=False),
+    Column("visitor_id", Text),
+    Column("rung", Text, nullable=False),
+    stamp("shown_at", nullable=False),
+    # The last sign of life, and the end of the tail after it.
+    stamp("seen_until", nullable=False),
+    stamp("held_until", nullable=False),
+    Column("tail_s", Integer, nullable=False),
+    stamp("clicked_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    CheckConstraint("rung IN ('exclusive', 'shared', 'source', 'site', 'static')", name="rung"),
+    CheckConstraint("number_id IS NOT NULL OR rung = 'site'", name="number"),
+    CheckConstraint("shown_at <= seen_until AND seen_until <= held_until", name="times"),
+    Index("ix_exposures_agency_id_visit_id", "agency_id", "visit_id"),
+    Index("ix_exposures_agency_id_number_id_shown_at", "agency_id", "number_id", "shown_at"),
+    Index("ix_exposures_agency_id_pool_id_shown_at", "agency_id", "pool_id", "shown_at"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -1444,6 +1593,10 @@ TENANT: dict[str, str | None] = {
     "exports": "client_id",
     "export_schedules": "client_id",
     "export_columns": "client_id",
+    "pools": "client_id",
+    "pool_numbers": "client_id",
+    "pool_reserves": "client_id",
+    "exposures": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).

@@ -15,6 +15,8 @@ KINDS = ("static", "dynamic")
 #: What may be asked for; `released` is reached by releasing only.
 STATUSES = ("active", "suspended")
 LABEL_LENGTH = 200
+#: Where a number stands in the inventory. `soaking` and `resting`: its calls are counted, nobody is shown it.
+STATES = ("free", "soaking", "in_pool", "static", "resting", "quarantined", "released")
 
 
 class Unchanged(enum.Enum):
@@ -87,6 +89,12 @@ class Number:
     updated_at: datetime
     released_at: datetime | None
     version: int
+    pool_id: UUID | None = None
+    region: str | None = None
+    state: str = "free"
+    state_at: datetime | None = None
+    state_reason: str | None = None
+    free_from: datetime | None = None
     last_proven_at: datetime | None = None
     last_proof: Proof | None = None
 

@@ -66,6 +66,7 @@ class NumberService:
             "kind": check_kind(kind),
             "flow_id": _id(flow_id) if flow_id is not None else None,
             "label": check_label(label),
+            "state": "static" if kind == "static" else "free",
         }
         with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
             added = store.insert_number(connection, values)
@@ -138,7 +139,8 @@ class NumberService:
     ) -> Number:
         """Give it back: its callers are refused as `released` until somebody adds it again. Doing it twice changes
         nothing. Raises NumberUnknown, VersionMismatch."""
-        changes = {"status": "released", "released_at": self._clock.now()}
+        now = self._clock.now()
+        changes = {"status": "released", "released_at": now, "state": "released", "state_at": now, "pool_id": None}
         try:
             return self._change(agency_id, number_id, client_id, version, changes)
         except NumberReleased:
@@ -163,6 +165,8 @@ class NumberService:
             if all(getattr(found, name) == value for name, value in changes.items()):
                 return found
             changed = store.update_number(connection, found.agency_id, found.id, changes, self._clock.now())
+            if changed.status != "active":
+                store.leave_pool(connection, found.agency_id, found.id)
             store.put_in_directory(connection, changed)
         return replace(changed, last_proven_at=found.last_proven_at, last_proof=found.last_proof)
 

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy.exc
-from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
-from ..db.tables import nodes, number_proofs, numbers
+from ..db.tables import nodes, number_proofs, numbers, pool_numbers
 from .errors import FlowUnknown, HolderUnknown, NumberTaken
 from .model import InService, LastProof, Number, Proof, ProofStep
 
@@ -101,6 +101,13 @@ def update_number(
         .returning(*numbers.c)
     )
     return _number(connection.execute(statement).one())
+
+
+def leave_pool(connection: Connection, agency_id: UUID, number_id: UUID) -> None:
+    """Nobody is given it any more; whoever sees it goes on seeing it."""
+    connection.execute(
+        delete(pool_numbers).where(pool_numbers.c.agency_id == agency_id, pool_numbers.c.number_id == number_id)
+    )
 
 
 def put_in_directory(connection: Connection, number: Number) -> None:

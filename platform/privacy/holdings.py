@@ -79,6 +79,8 @@ HOLDINGS: Mapping[str, Held] = {
     "export_columns": nobody("agency_id client_id calls events audit updated_at"),
     "export_schedules": tenants("name", other="agency_id id client_id content format every hour weekday day time_zone bom enabled covered_until last_cut_at next_run_at last_export_id created_at updated_at version"),
     # No caller is ever a filter of an export that is kept; its files stand in export_objects.
+    # A visitor's id tells nobody: what it leads to stands in visits.
+    "exposures": nobody("agency_id id client_id site_id pool_id number_id visit_id visit_started_at visitor_id rung shown_at seen_until held_until tail_s clicked_at"),
     "exports": tenants("filters", other="agency_id id client_id schedule_id content format from_at until_at late_since bom columns state cut_at row_count error created_at finished_at expires_at"),
     "flows": tenants("name document", other="agency_id id client_id created_at updated_at version"),
     "hook_secrets": nobody("agency_id id client_id secret made_at expires_at"),
@@ -89,7 +91,7 @@ HOLDINGS: Mapping[str, Held] = {
     "live_counts": nobody("agency_id scope_id node calls heard_at"),
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
-    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version"),
+    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version pool_id region state state_at state_reason free_from"),
     # A job's arguments are ids, dates and short words; jobs.model refuses what looks like a person's.
     "procrastinate_events": nobody("at id job_id type"),
     "procrastinate_jobs": nobody(
@@ -101,6 +103,9 @@ HOLDINGS: Mapping[str, Held] = {
     "webhook_deliveries": people("attempts", by="webhooks", other="agency_id id client_id webhook_id message_id type call_id rank revision position occurred_at state tries is_pulled due_at claim claimed_until created_at first_try_at settled_at replays"),
     "webhook_secrets": nobody("agency_id id client_id webhook_id sealed made_at expires_at"),
     "webhooks": tenants("url host description", other="agency_id id client_id event_types client_ids state reason state_at position failing_since rest_until last_success_at last_failure_at last_fault created_at updated_at version"),
+    "pool_numbers": nobody("agency_id number_id client_id pool_id region first_node free_from live_until shared_until visit_id visitor"),
+    "pool_reserves": nobody("agency_id pool_id source client_id number_id"),
+    "pools": tenants("name", other="agency_id id client_id site_id flow_id region match_region shares tail_s rest_s loss_target fewest_numbers most_numbers grows number_price monthly_budget currency status created_at updated_at version"),
     "prompts": tenants("wav name text_sha256 sha256", other="agency_id kind language voice duration_ms created_at"),
     "published_flows": tenants("compiled", other="flow_id agency_id version telephones changed_xid"),
     "queue_entries": nobody("agency_id call_id client_id flow_id step node targets reserve_s joined_at state target_id reserved_until woken_at held_until offers"),

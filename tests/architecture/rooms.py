@@ -81,7 +81,7 @@ OFFERED = {
     "exports": {"columns", "errors", "formats", "making", "model", "scheduling", "service"},
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "store", "interpret", "numbering", "explain"},
-    "pool": {"placement"},
+    "pool": {"errors", "model", "placement", "service"},
     "trunks": {"errors", "gateways", "model", "service"},
     "numbers": {"errors", "model", "schedule", "service", "store"},
     "live": {"model", "service", "stream"},

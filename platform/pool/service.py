@@ -1,0 +1,92 @@
+"""Use cases of visits: lease a number, go on seeing it, leave. What the pools themselves are is `pools.py`'s matter.
+
+Must not know HTTP, nor how a visit's source was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from ..clock import Clock
+from ..db.engine import Database
+from ..ids import new_id
+from ..metrics import POOL_LEASES, POOL_RENEWALS
+from . import lease_store as store
+from .errors import NumberNotFit, PoolUnknown
+from .model import MOST_AT_ONCE, STATIC_TAIL_S, Leased, Renewed, VisitRef, distinct
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose visit it is."""
+
+    agency_id: UUID
+    client_id: UUID | None = None
+
+
+class Pools:
+    """Leases in one database. Every method is one statement, a transaction of its own."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def lease(self, tenant: Tenant | UUID, pool_id: UUID, visit: VisitRef) -> Leased:
+        """The number that the visit is to see. The rungs of the ladder: its own or its visitor's number, the longest
+        rested of the pool (one of the visit's region first, if the pool is to match regions), the longest quiet one of
+        somebody else, the source's reserve, and last the site's own (``number_id`` None). No number of a visit that is
+        there is ever taken away. Asking again prolongs what the visit has. Raises PoolUnknown, also for one that is
+        closed."""
+        agency_id, now = _agency(tenant), self._clock.now()
+        visitor = None if visit.visitor_id is None else str(visit.visitor_id)
+        values = (
+            str(agency_id), str(pool_id), str(visit.id), visit.started_at, visitor or str(visit.id),
+            visit.site_id and str(visit.site_id), visit.region, visit.source or "", now, str(new_id()), visitor,
+        )  # fmt: skip
+        leased = store.lease(self._database, agency_id, values)
+        if leased is None:
+            raise PoolUnknown(f"there is no pool {pool_id} to lease from")
+        POOL_LEASES.labels(rung=leased.rung).inc()
+        return leased
+
+    def show_static(self, tenant: Tenant | UUID, number_id: UUID, visit: VisitRef) -> Leased:
+        """Keeps that the visit sees a source's own number. Raises NumberNotFit."""
+        agency_id, now = _agency(tenant), self._clock.now()
+        values = (
+            str(agency_id), str(number_id), str(visit.id), visit.started_at,
+            None if visit.visitor_id is None else str(visit.visitor_id), visit.site_id and str(visit.site_id),
+            str(new_id()), now, STATIC_TAIL_S,
+        )  # fmt: skip
+        shown = store.show(self._database, agency_id, values)
+        if shown is None:
+            raise NumberNotFit(f"the number {number_id} is not in use")
+        POOL_LEASES.labels(rung=shown.rung).inc()
+        return shown
+
+    def renew(self, tenant: Tenant | UUID, visit_ids: Sequence[UUID | str]) -> list[Renewed]:
+        """Signs of life of visits, each with all numbers that it sees. A visit that is not told of in the answer has
+        let its number go and must ask for one again."""
+        return self._renew(tenant, visit_ids, leaving=False)
+
+    def end(self, tenant: Tenant | UUID, visit_id: UUID | str) -> list[Renewed]:
+        """The visitor has left the page: the tail begins."""
+        return self._renew(tenant, [visit_id], leaving=True)
+
+    def click(self, tenant: Tenant | UUID, visit_id: UUID, number_id: UUID) -> bool:
+        """The visitor has tapped the number. Whether the visit has seen it at all."""
+        return store.click(self._database, _agency(tenant), visit_id, number_id, self._clock.now())
+
+    def _renew(self, tenant: Tenant | UUID, visit_ids: Sequence[UUID | str], *, leaving: bool) -> list[Renewed]:
+        agency_id, now, wanted = _agency(tenant), self._clock.now(), distinct(visit_ids)
+        renewed: list[Renewed] = []
+        for start in range(0, len(wanted), MOST_AT_ONCE):
+            batch = wanted[start : start + MOST_AT_ONCE]
+            renewed += store.renew(self._database, agency_id, batch, now, leaving=leaving)
+        POOL_RENEWALS.inc(len(renewed))
+        return renewed
+
+
+def _agency(tenant: Tenant | UUID) -> UUID:
+    return tenant.agency_id if isinstance(tenant, Tenant) else tenant

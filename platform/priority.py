@@ -17,8 +17,8 @@ AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def go_first() -> None:
-    """For a process that callers wait for, or hear. Only root, or systemd (``Nice=``), may do so; without the right it stays as
-    it is."""
+    """For a process that callers wait for, or hear. Only root, or systemd (``Nice=``), may do so; without the right it
+    stays as it is."""
     _set(FIRST)
 
 

@@ -17,6 +17,7 @@ from .cli_export import export_command
 from .cli_jobs import jobs_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
+from .cli_partitions import partitions_group
 from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
@@ -343,6 +344,7 @@ def opened_queue() -> Iterator[JobQueue]:
 
 cli.add_command(prompt_group(begin, any_database))
 cli.add_command(jobs_group(opened_queue))
+cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))

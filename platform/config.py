@@ -61,6 +61,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _months(text: str) -> int:
+    value = int(text)
+    if not (value == 0 or 2 <= value <= 1200):
+        raise ValueError("must be 0 (for ever) or 2 to 1200")
+    return value
+
+
 def _per_day(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 96:
@@ -216,6 +223,13 @@ SETTINGS: tuple[Setting, ...] = (
         "none",
         "How the store is asked to encrypt what it keeps, and must say that it did: none, s3 (its own keys), kms, or "
         "kms:<key>.",
+    ),
+    Setting(
+        "DIALTRACE_PARTITIONS_KEEP_MONTHS",
+        _months,
+        "0",
+        "Whole months after a month's own for which its records stay in the database; then they go to the object "
+        "store, where `dialtrace partitions list` finds them (docs/howto/partitions.md). 0: for ever.",
     ),
     Setting(
         "DIALTRACE_NODES_FILE",

@@ -268,6 +268,20 @@ RETENTION_FAILED = Counter("dialtrace_retention_failed_total", "Agencies whose d
 ERASURES_SWEPT = Counter(
     "dialtrace_erasures_swept_total", "Erased people for whom a node's disk was looked through.", ["node"]
 )
+# --- archive ---
+PARTITIONS_AHEAD = Gauge(
+    "dialtrace_partitions_ahead", "Months after this one for which a table has partitions.", ["table"]
+)
+PARTITION_STRAY_ROWS = Gauge(
+    "dialtrace_partition_stray_rows",
+    "Rows in a default partition: of months that nobody has made, or that went.",
+    ["table"],
+)
+PARTITIONS_RETIRED = Counter(
+    "dialtrace_partitions_retired_total",
+    "Partitions that went to the object store, and months that could not.",
+    ["outcome"],
+)
 # --- exports ---
 EXPORT_FILES = Counter("dialtrace_export_files_total", "Files of exports that were stored.", ["content", "format"])
 EXPORT_ROWS = Counter("dialtrace_export_rows_total", "Rows in them.", ["content"])

@@ -1,4 +1,4 @@
-"""Keeps the monthly partitions of `calls` and `legs` ahead of time. Must not know what is stored in them."""
+"""Keeps the monthly partitions of every partitioned table ahead of time. Must not know what is stored in them."""
 
 from datetime import datetime
 

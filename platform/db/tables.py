@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    Date,
     DateTime,
     Double,
     ForeignKeyConstraint,
@@ -1541,6 +1542,20 @@ exposures = Table(
     Index("ix_exposures_agency_id_visit_id", "agency_id", "visit_id"),
     Index("ix_exposures_agency_id_number_id_shown_at", "agency_id", "number_id", "shown_at"),
     Index("ix_exposures_agency_id_pool_id_shown_at", "agency_id", "pool_id", "shown_at"),
+
+# Months of partitioned tables that have gone to the object store, or are on their way (archive).
+retired_months = Table(
+    "retired_months",
+    metadata,
+    Column("parent", Text, nullable=False),
+    Column("month", Date, nullable=False),
+    # 1, 2, …: what came after its month had gone goes later, as a further part.
+    Column("part", Integer, nullable=False),
+    Column("row_count", BigInteger),
+    stamp("begun_at", default_now=True),
+    stamp("retired_at"),
+    PrimaryKeyConstraint("parent", "month", "part"),
+    CheckConstraint("date_trunc('month', month) = month", name="month"),
 )
 
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
@@ -1600,13 +1615,24 @@ TENANT: dict[str, str | None] = {
 }
 
 #: Tables outside row-level security (see the module's text).
-REFERENCE = frozenset({"directory", "published_flows", "nodes", "caller_patterns", "caller_secret", "receipt_keys"})
+REFERENCE = frozenset(
+    {
+        "directory",
+        "published_flows",
+        "nodes",
+        "caller_patterns",
+        "caller_secret",
+        "receipt_keys",
+        "retired_months",
+    }
+)
 
 #: What the role dialtrace_system may read across tenants, and nothing else (DESIGN, Data).
 SYSTEM_READS = frozenset(
     {
         "agencies",
         "events",
+        "export_objects",
         "export_schedules",
         "live_calls",
         "nodes",

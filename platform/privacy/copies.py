@@ -2,7 +2,8 @@
 over. An object in an agency's own bucket is the agency's: it is told by `person.erased`, which names it.
 
 A copy is rewritten whole: read, each row of the person emptied of what tells of them, written under the same name,
-confirmed, and listed with its new digest. Read twice it is the same.
+confirmed, and listed with its new digest, in the manifest beside it too. Read twice it is the same. Rows that somebody
+holds stay as they are.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from ..db.engine import Database
+from ..objectstore.errors import ObjectMissing
 from ..subjects import REPLACEMENT, Subject, Tally
 from . import copy_store
 from .errors import CopyUnreadable
 from .holdings import HOLDINGS
 
 BATCH = 50
+#: What lies beside the files of an export or of a month, and names each with its digest.
+MANIFEST = "manifest.json"
 #: Columns that tell of a person, by name, whatever table or report they are copied from.
 PERSONAL = frozenset(column for held in HOLDINGS.values() if held.kind == "people" for column in held.personal) - {
     "key", "request", "answer", "url", "fault",
@@ -55,9 +59,13 @@ class Person:
 
     calls: frozenset[str]
     pattern: re.Pattern[str]
+    #: Calls and clients under a legal hold.
+    held: frozenset[str] = frozenset()
 
     def empties(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The row without the person; None: they are not in it."""
+        """The row without the person; None: they are not in it, or somebody holds it."""
+        if any(_id(row.get(name)) in self.held for name in (*CALL_COLUMNS, "client_id")):
+            return None
         own = any(_id(row.get(name)) in self.calls for name in CALL_COLUMNS)
         own = own or any(self.pattern.search(str(row.get(name) or "")) for name in CALLER_COLUMNS)
         changed = {}
@@ -157,7 +165,7 @@ class CopyHolder:
 
     def erase(self, subject: Subject, tally: Tally) -> None:
         self._delete_files(subject, tally)
-        person = Person(self._calls(subject), re.compile(subject.pattern))
+        person = Person(self._calls(subject), re.compile(subject.pattern), self._held(subject))
         after: UUID | None = None
         while True:
             with self._database.tenant(subject.agency_id) as connection:
@@ -222,6 +230,10 @@ class CopyHolder:
         with self._database.tenant(subject.agency_id) as connection:
             return frozenset(copy_store.call_ids_of(connection, subject.agency_id, subject.request_id))
 
+    def _held(self, subject: Subject) -> frozenset[str]:
+        with self._database.tenant(subject.agency_id) as connection:
+            return frozenset(copy_store.held_ids_of(connection, subject.agency_id))
+
     def _rewrite(self, copy: RowMapping, person: Person, subject: Subject, tally: Tally) -> None:
         if copy["place"]:
             # Another's bucket, which we may only write to: its owner is told which calls to erase.
@@ -241,6 +253,22 @@ class CopyHolder:
                 digest = hashlib.file_digest(file, "sha256").digest()
             self._objects.put_file(copy["object_name"], target, sha256=digest)
             size_bytes = target.stat().st_size
+            self._correct_manifest(copy["object_name"], digest, size_bytes, Path(folder) / MANIFEST)
         with self._database.tenant(subject.agency_id) as connection:
             copy_store.change_copy(connection, copy["agency_id"], copy["id"], sha256=digest, size_bytes=size_bytes)
             tally.note(connection, "copies_rewritten", 1, objects=[copy["object_name"]])
+
+    def _correct_manifest(self, name: str, digest: bytes, size_bytes: int, path: Path) -> None:
+        """Whoever reads an export by its manifest compares what they got with it. A copy that has none needs nothing;
+        it is written before the listing, so that a crash between the two is made good by the next run."""
+        folder, _, own = name.rpartition("/")
+        try:
+            with self._objects.open(f"{folder}/{MANIFEST}") as stream:
+                manifest = json.loads(b"".join(stream))
+        except ObjectMissing:
+            return
+        for file in manifest.get("files", []):
+            if file.get("name") == own:
+                file.update(sha256=digest.hex(), size_bytes=size_bytes, rewritten=True)
+        path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        self._objects.put_file(f"{folder}/{MANIFEST}", path, sha256=hashlib.sha256(path.read_bytes()).digest())

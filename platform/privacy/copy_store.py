@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ..db.tables import (
     export_objects,
+    legal_holds,
     subject_calls,
     subject_requests,
 )
@@ -74,6 +75,15 @@ def call_ids_of(connection: Connection, agency_id: UUID, request_id: UUID) -> li
     """The calls that a request is about."""
     query = select(subject_calls.c.call_id).where(
         subject_calls.c.agency_id == agency_id, subject_calls.c.request_id == request_id
+    )
+    return [str(one) for one in connection.execute(query).scalars()]
+
+
+def held_ids_of(connection: Connection, agency_id: UUID) -> list[str]:
+    """Calls and clients that somebody holds. A held caller is not erased in the first place."""
+    columns = legal_holds.c
+    query = select(func.coalesce(columns.call_id, columns.client_id)).where(
+        columns.agency_id == agency_id, columns.lifted_at.is_(None), columns.kind.in_(("call", "client"))
     )
     return [str(one) for one in connection.execute(query).scalars()]
 

@@ -117,6 +117,7 @@ HOLDINGS: Mapping[str, Held] = {
     "recordings": people("sha256 peaks object_checksum original_sha256 data_key original_key", by="recordings", other="agency_id id client_id call_id call_started_at segment state absence_reason node node_path object_name size_bytes duration_ms channels attempts last_error created_at updated_at stored_at store_id format sample_rate peak_frames object_bytes key_id convert_to original_name original_bytes"),
     "retention_bounds": nobody("agency_id data_class least_days most_days"),
     "retention_rules": nobody("agency_id scope_id client_id cdr_days recording_days caller_days visit_days caller_becomes updated_at"),
+    "retired_months": nobody("parent month part row_count begun_at retired_at"),
     "rotations": nobody("agency_id flow_id step turn"),
     "subject_calls": nobody("agency_id request_id call_id call_started_at client_id"),
     "subject_requests": people("phone person_key hint", by="requests", other="agency_id id client_id scope_id kind state phase counts waits requested_by requested_at before_at listed_xid claimed_until attempts fault object_id receipt_id finished_at"),

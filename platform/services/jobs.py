@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..archive.service import CARE
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
@@ -10,6 +11,7 @@ from ..exports.scheduling import DUE, ExportSchedules
 from ..jobs.model import LONG, Kind, Schedule
 from ..jobs.service import JobQueue
 from ..privacy.service import CARRY_OUT
+from .archive import build_archive
 from .persons import build_privacy_work
 from .stores import export_store
 
@@ -19,6 +21,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="carry-out-requests", cron="* * * * *", job=CARRY_OUT, lane=LONG),
     Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
     Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
+    Schedule(name="care-for-partitions", cron="23 2 * * *", job=CARE, lane=LONG),
 )
 
 
@@ -32,5 +35,6 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
         Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),
         Kind(name=DUE, handler=schedules.begin_due),
+        Kind(name=CARE, handler=build_archive(settings).care, tries=5, longest_run_s=12 * 3600.0),
         Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
     )

@@ -4,10 +4,10 @@
 LEVELS = {
     "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
-    "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_export": 8,
+    "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
-    "cdr": 4, "calls": 4, "privacy": 4, "exports": 4,
+    "cdr": 4, "calls": 4, "privacy": 4, "exports": 4, "archive": 4,
     "recording": 3, "prompts": 3,
     "tenancy": 2, "audit": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "jobs": 2,
@@ -41,7 +41,7 @@ READ_CONFIG = {
     "up", "launch", "preflight", "demo", "wsgi", "services", "config",
     "cli_webhooks",
     "cli_sealing", "cli_prompt",
-    "cli_export",
+    "cli_export", "cli_partitions",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
@@ -78,6 +78,7 @@ OFFERED = {
         "service",
         "target_hosts",
     },
+    "archive": {"errors", "model", "service"},
     "exports": {"columns", "errors", "formats", "making", "model", "scheduling", "service"},
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "store", "interpret", "numbering", "explain"},
@@ -132,6 +133,7 @@ LIBRARIES = {
         "cli_demo",
         "cli_events",
         "cli_jobs",
+        "cli_partitions",
         "cli_node",
         "cli_options",
         "cli_privacy",
@@ -143,7 +145,7 @@ LIBRARIES = {
     },
     "alembic": {"db"},
     "cryptography": {"secrets_box", "objectstore/sealing", "privacy/receipts"},
-    "pyarrow": {"exports/formats"},
+    "pyarrow": {"exports/formats", "archive/parquet"},
     "procrastinate": {"jobs", "workers/jobs"},
     "psycopg": {"jobs"},
     "psycopg_pool": {"workers/jobs"},

@@ -1542,6 +1542,7 @@ exposures = Table(
     Index("ix_exposures_agency_id_visit_id", "agency_id", "visit_id"),
     Index("ix_exposures_agency_id_number_id_shown_at", "agency_id", "number_id", "shown_at"),
     Index("ix_exposures_agency_id_pool_id_shown_at", "agency_id", "pool_id", "shown_at"),
+)
 
 # Months of partitioned tables that have gone to the object store, or are on their way (archive).
 retired_months = Table(

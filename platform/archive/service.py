@@ -20,10 +20,10 @@ from uuid import UUID
 import structlog
 
 from ..clock import Clock
+from ..db.columns import metadata
 from ..db.engine import Database
 from ..db.errors import TransactionConflict
 from ..db.partitions import make_partitions
-from ..db.tables import metadata
 from ..errors import DialtraceError
 from ..jobs.model import Done, Job, Outcome, Retry
 from ..metrics import PARTITION_STRAY_ROWS, PARTITIONS_AHEAD, PARTITIONS_RETIRED

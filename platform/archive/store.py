@@ -32,8 +32,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from ..db.columns import metadata
 from ..db.engine import Database
-from ..db.tables import calls, export_objects, legs, metadata
+from ..db.tables import calls, export_objects, legs
 from .errors import MonthMoved, MonthStays
 from .model import Mark, Obstacle, Partition, RetiredMonth, begins_at, next_month
 

@@ -48,7 +48,7 @@ READ_CONFIG = {
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "admission": {"erasure", "errors", "model", "service", "spam", "store"},
-    "db": {"engine", "tables", "embedded", "migrate", "partitions", "green", "errors"},
+    "db": {"engine", "tables", "columns", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "services": {

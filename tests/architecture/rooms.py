@@ -52,6 +52,7 @@ OFFERED = {
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "services": {
+        "archive",
         "api",
         "call_plane",
         "databases",

@@ -42,6 +42,7 @@ setup(
     package_data={
         "dialtrace": ["py.typed"],
         "dialtrace.api": ["static/*", "templates/*"],
+        "dialtrace.sites": ["*.toml"],
         "dialtrace.migrations": ["*.mako", "versions/*.py", "sql/*.sql"],
         "dialtrace.freeswitch": ["*.md", "*.xml", "**/*.xml", "**/*.lua", "systemd/*", "Dockerfile", "compose.yaml"],
         "dialtrace.loadtest": ["scenarios/*.xml", "*.md"],

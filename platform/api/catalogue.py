@@ -40,6 +40,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "recording_key_in_use": Kind(
         409, "Key is in use", "It is the current one, or recordings are under it: make a new one and rewrap first."
     ),
+    "no_draft": Kind(409, "There is no draft", "The site's rules are as they were published last. Draft some first."),
     "trunk_name_taken": Kind(409, "Trunk name is in use", "Each trunk has a name of its own; records tell it."),
     "too_many_webhooks": Kind(409, "Too many webhooks", "An owner may have 50. Remove one that nobody needs."),
     "delivery_under_way": Kind(409, "Message is on its way", "It is being sent at this moment. Ask again in a minute."),

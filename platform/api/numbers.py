@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import request
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from ..numbers.model import Number
+from ..numbers.model import SOURCE_FIELDS, Number
+from ..sites.sources import source_book
 from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, PhoneFilter, Version, absent
@@ -28,6 +30,21 @@ FlowId = Annotated[
     Field(description="The flow that answers; null: calls are refused.", examples=[EXAMPLE_ID]),
 ]
 Kind = Literal["static", "dynamic"]
+SourceText = Annotated[str | None, Field(max_length=300, examples=[None])]
+SOURCE_OF = "What calls to this static number come from; null: nothing is known."
+
+
+def _channel(text: str | None) -> str | None:
+    channels = source_book().channels
+    if text is not None and text not in channels:
+        raise ValueError("must be one of " + ", ".join(channels))
+    return text
+
+
+ChannelOf = Annotated[
+    str | None, AfterValidator(_channel), Field(max_length=300, description=SOURCE_OF, examples=["offline"])
+]
+SourceOf = Annotated[str | None, Field(max_length=300, description="Its name.", examples=["radio"])]
 
 
 class NewNumber(Body):
@@ -52,6 +69,12 @@ class NewNumber(Body):
     ]
     flow_id: Annotated[FlowId, Field(default=None)]
     label: Annotated[Label, Field(default="")]
+    channel: Annotated[ChannelOf, Field(default=None)]
+    source: Annotated[SourceOf, Field(default=None)]
+    medium: Annotated[SourceText, Field(default=None)]
+    campaign: Annotated[SourceText, Field(default=None)]
+    content: Annotated[SourceText, Field(default=None)]
+    keyword: Annotated[SourceText, Field(default=None)]
 
 
 class NumberChange(Body):
@@ -65,6 +88,12 @@ class NumberChange(Body):
         Literal["active", "suspended"],
         Field(default_factory=absent, description="suspended: calls are refused. DELETE releases a number."),
     ]
+    channel: Annotated[ChannelOf, Field(default=None)]
+    source: Annotated[SourceOf, Field(default=None)]
+    medium: Annotated[SourceText, Field(default=None)]
+    campaign: Annotated[SourceText, Field(default=None)]
+    content: Annotated[SourceText, Field(default=None)]
+    keyword: Annotated[SourceText, Field(default=None)]
 
 
 class ProofStepAnswer(Answer):
@@ -98,6 +127,12 @@ class NumberAnswer(Answer):
     status: Literal["active", "suspended", "released"]
     label: Label
     flow_id: FlowId
+    channel: Annotated[str | None, Field(description=SOURCE_OF, examples=["offline"])]
+    source: SourceOf
+    medium: SourceText
+    campaign: SourceText
+    content: SourceText
+    keyword: SourceText
     created_at: Moment
     updated_at: Moment
     released_at: Moment | None
@@ -115,6 +150,10 @@ class NumberQuery(OwnedQuery):
 
     number: Annotated[PhoneFilter | None, Field(default=None)]
     status: Annotated[Literal["active", "suspended", "released"] | None, Field(default=None)]
+
+
+def _source_in(values: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: values[name] for name in SOURCE_FIELDS if name in values}
 
 
 def show(number: Number) -> NumberAnswer:
@@ -138,7 +177,13 @@ def add_number(asked: Asked, body: NewNumber) -> Reply[NumberAnswer]:
     The next call to it follows its flow.
     """
     added = asked.services.numbers.add_number(
-        asked.agency_id, owner_of(asked), body.number, kind=body.kind, flow_id=body.flow_id, label=body.label
+        asked.agency_id,
+        owner_of(asked),
+        body.number,
+        kind=body.kind,
+        flow_id=body.flow_id,
+        label=body.label,
+        source=_source_in(body.model_dump()),
     )
     return created("/v1/numbers", show(added))
 
@@ -183,8 +228,15 @@ def change_number(asked: Asked, number_id: UUID, body: NumberChange) -> Reply[Nu
     numbers = asked.services.numbers
     before = numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)
     check_match(request.headers, before.version, required=True)
+    changes = body.changes()
+    source = _source_in(changes)
     changed = numbers.update_number(
-        asked.agency_id, number_id, client_id=asked.client_id, version=before.version, **body.changes()
+        asked.agency_id,
+        number_id,
+        client_id=asked.client_id,
+        version=before.version,
+        source=source,
+        **{name: value for name, value in changes.items() if name not in source},
     )
     return found(show(changed))
 

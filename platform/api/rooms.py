@@ -20,6 +20,7 @@ from ..messages.service import MessageService
 from ..numbers.service import NumberService
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
+from ..sites.service import SiteService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
@@ -36,6 +37,7 @@ class ApiServices:
     admission: AdmissionService
     trunks: TrunkService
     numbers: NumberService
+    sites: SiteService
     nodes: NodeDirectory
     flows: CallFlowService
     cdr: CdrService

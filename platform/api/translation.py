@@ -45,6 +45,9 @@ from ..recording.errors import (
     StoreSettingsFaulty,
 )
 from ..recording.errors import KeyUnknown as RecordingKeyUnknown
+from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown
+from ..sites.errors import OwnerUnknown as SiteOwnerUnknown
+from ..sites.errors import VersionMismatch as SiteVersionMismatch
 from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
 from ..trunks.errors import TrunkNameTaken, TrunkUnknown
 from ..trunks.errors import ValueRefused as TrunkValueRefused
@@ -63,10 +66,10 @@ def _not_there(what: str) -> Callable[[Any], Problem]:
     return lambda _: Problem("not_found", f"There is no such {what}.")
 
 
-def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty], Problem]:
+def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty | SiteFaulty], Problem]:
     """Faults with JSON pointers, below the member ``prefix`` of the body."""
 
-    def problem(error: FlowFaulty | TargetFaulty) -> Problem:
+    def problem(error: FlowFaulty | TargetFaulty | SiteFaulty) -> Problem:
         faults = [Fault(code=one.code, detail=one.message, pointer=f"#{prefix}{one.pointer}") for one in error.faults]
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         return Problem("validation_failed", f"The request has {count}; see errors.", faults=faults)
@@ -100,7 +103,9 @@ def _mismatch(error: VersionConflict) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
-def _mismatch_of_number(error: VersionMismatch | TrunkVersionMismatch | ScheduleChanged) -> Problem:
+def _mismatch_of_number(
+    error: VersionMismatch | TrunkVersionMismatch | ScheduleChanged | SiteVersionMismatch,
+) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
@@ -173,6 +178,11 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NumberReleased: lambda _: Problem("number_released", "The number was released. Add it again to use it."),
     NumberValueRefused: _refused,
     VersionMismatch: _mismatch_of_number,
+    SiteUnknown: _not_there("site"),
+    SiteOwnerUnknown: _not_there("client"),
+    SiteFaulty: _faulty(""),
+    SiteVersionMismatch: _mismatch_of_number,
+    NoDraft: lambda _: Problem("no_draft"),
     WebhookUnknown: _not_there("webhook"),
     DeliveryUnknown: _not_there("delivery"),
     WebhookOwnerUnknown: _not_there("client"),

@@ -160,6 +160,13 @@ numbers = Table(
     Column("state_reason", Text),
     # A number that rests is not used again before that.
     stamp("free_from"),
+    # What a static number stands for.
+    Column("channel", Text),
+    Column("source", Text),
+    Column("medium", Text),
+    Column("campaign", Text),
+    Column("content", Text),
+    Column("keyword", Text),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
     ForeignKeyConstraint(["agency_id", "client_id", "flow_id"], ["flows.agency_id", "flows.client_id", "flows.id"]),
@@ -1559,6 +1566,119 @@ retired_months = Table(
     CheckConstraint("date_trunc('month', month) = month", name="month"),
 )
 
+# --- Sites and the visits to them. ---
+
+#: A web site of a client, with what its snippet does: the rules that are live and those being drafted.
+sites = Table(
+    "sites",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    # What the snippet names; anybody who looks at the page reads it.
+    Column("token", Text, nullable=False),
+    Column("domains", ARRAY(Text), nullable=False),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
+    Column("rules_draft", JSONB),
+    Column("rules_live", JSONB, nullable=False, server_default="{}"),
+    # Counts the publications.
+    Column("rules_version", Integer, nullable=False, server_default="0"),
+    Column("status", Text, nullable=False, server_default="active"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "client_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("status IN ('active', 'suspended', 'deleted')", name="status"),
+)
+
+#: Finds the agency of a snippet's token.
+site_directory = Table(
+    "site_directory",
+    metadata,
+    Column("token", Text, nullable=False),
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("site_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("token"),
+)
+
+#: A client's own rules for telling sources, before the general ones.
+source_rules = Table(
+    "source_rules",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("rules", JSONB, nullable=False),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "client_id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+)
+
+#: A browsing session. Its id is a UUIDv7 whose time is started_at: whoever knows the id knows the partition.
+visits = Table(
+    "visits",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    stamp("started_at", nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("site_id", Uuid, nullable=False),
+    # Of a visitor who refused: of this page alone.
+    Column("visitor_id", Uuid, nullable=False),
+    # Without parameters that tell nothing of the source.
+    Column("landing_page", Text, nullable=False),
+    Column("referrer", Text),
+    Column("channel", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("medium", Text),
+    Column("campaign", Text),
+    Column("content", Text),
+    Column("keyword", Text),
+    Column("click_ids", JSONB, nullable=False, server_default="{}"),
+    # Which rule told the source.
+    Column("classified_by", Text, nullable=False),
+    Column("rules_version", Integer, nullable=False, server_default="0"),
+    Column("device", Text, nullable=False),
+    Column("region", Text),
+    # By the site's policy a network, or a keyed hash, or neither.
+    Column("address", Text),
+    Column("address_hash", LargeBinary),
+    Column("consent", Text, nullable=False),
+    Column("pages", Integer, nullable=False, server_default="1"),
+    stamp("last_seen_at", nullable=False),
+    stamp("left_at"),
+    Column("is_bot", Boolean, nullable=False, server_default=text("false")),
+    # With rules that are a draft.
+    Column("is_preview", Boolean, nullable=False, server_default=text("false")),
+    PrimaryKeyConstraint("agency_id", "id", "started_at"),
+    CheckConstraint("consent IN ('given', 'refused', 'not_asked')", name="consent"),
+    CheckConstraint("device IN ('desktop', 'mobile', 'tablet', 'bot', 'other')", name="device"),
+    Index("ix_visits_agency_id_visitor_id_started_at", "agency_id", "visitor_id", "started_at"),
+    Index("ix_visits_agency_id_client_id_started_at", "agency_id", "client_id", "started_at"),
+    postgresql_partition_by="RANGE (started_at)",
+)
+
+#: A visitor pressed a telephone link; number_id empty: of a number that is not ours.
+tel_clicks = Table(
+    "tel_clicks",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("visit_id", Uuid, nullable=False),
+    stamp("visit_started_at", nullable=False),
+    Column("number_id", Uuid),
+    stamp("clicked_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "id"),
+    Index("ix_tel_clicks_agency_id_number_id_clicked_at", "agency_id", "number_id", "clicked_at"),
+    Index("ix_tel_clicks_agency_id_visit_id", "agency_id", "visit_id"),
+    Index("ix_tel_clicks_agency_id_client_id_visit_started_at", "agency_id", "client_id", "visit_started_at"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -1613,6 +1733,10 @@ TENANT: dict[str, str | None] = {
     "pool_numbers": "client_id",
     "pool_reserves": "client_id",
     "exposures": "client_id",
+    "sites": "client_id",
+    "source_rules": "client_id",
+    "visits": "client_id",
+    "tel_clicks": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).
@@ -1625,6 +1749,7 @@ REFERENCE = frozenset(
         "caller_secret",
         "receipt_keys",
         "retired_months",
+        "site_directory",
     }
 )
 

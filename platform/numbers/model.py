@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,9 @@ KINDS = ("static", "dynamic")
 #: What may be asked for; `released` is reached by releasing only.
 STATUSES = ("active", "suspended")
 LABEL_LENGTH = 200
+#: What a static number may stand for.
+SOURCE_FIELDS = ("channel", "source", "medium", "campaign", "content", "keyword")
+SOURCE_LENGTH = 300
 #: Where a number stands in the inventory. `soaking` and `resting`: its calls are counted, nobody is shown it.
 STATES = ("free", "soaking", "in_pool", "static", "resting", "quarantined", "released")
 
@@ -95,6 +98,12 @@ class Number:
     state_at: datetime | None = None
     state_reason: str | None = None
     free_from: datetime | None = None
+    channel: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    campaign: str | None = None
+    content: str | None = None
+    keyword: str | None = None
     last_proven_at: datetime | None = None
     last_proof: Proof | None = None
 
@@ -129,3 +138,23 @@ def check_label(label: str) -> str:
     if not kept.isprintable():
         raise ValueRefused("label", "must hold no line breaks or other control characters")
     return kept
+
+
+def check_source(kind: str, values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What a number stands for, as it is kept: every field, None where nothing is said. Raises ValueRefused."""
+    kept = {name: _source_text(name, values.get(name)) for name in SOURCE_FIELDS}
+    if not any(kept.values()):
+        return kept
+    if kind != "static":
+        raise ValueRefused("source", "must be left out: a dynamic number has the source of the visit that holds it")
+    for name in ("channel", "source"):
+        if kept[name] is None:
+            raise ValueRefused(name, "must be said where anything is said of where the number's callers come from")
+    return kept
+
+
+def _source_text(name: str, value: str | None) -> str | None:
+    text = (value or "").strip()
+    if len(text) > SOURCE_LENGTH or not text.isprintable():
+        raise ValueRefused(name, f"must have at most {SOURCE_LENGTH} characters, and no line breaks")
+    return text or None

@@ -19,6 +19,7 @@ from ..phone import parse_e164
 from . import store
 from .errors import NumberReleased, NumberUnknown, VersionMismatch
 from .model import (
+    SOURCE_FIELDS,
     UNCHANGED,
     InService,
     LastProof,
@@ -28,10 +29,12 @@ from .model import (
     check_kind,
     check_label,
     check_number,
+    check_source,
     check_status,
 )
 
 MAX_PAGE = 500
+NOTHING: Mapping[str, str | None] = {}
 
 
 def _id(value: UUID | str) -> UUID:
@@ -55,9 +58,11 @@ class NumberService:
         flow_id: UUID | str | None = None,
         label: str = "",
         region: str | None = None,
+        source: Mapping[str, str | None] | None = None,
     ) -> Number:
-        """``number`` in any form that `phone.parse_e164` reads (``region``: how to read one without country code).
-        Raises ValueRefused, NumberTaken, HolderUnknown, FlowUnknown."""
+        """``number`` in any form that `phone.parse_e164` reads (``region``: how to read one without country code);
+        ``source``: what a static one stands for (`model.SOURCE_FIELDS`). Raises ValueRefused, NumberTaken,
+        HolderUnknown, FlowUnknown."""
         values = {
             "agency_id": _id(agency_id),
             "id": new_id(),
@@ -67,6 +72,7 @@ class NumberService:
             "flow_id": _id(flow_id) if flow_id is not None else None,
             "label": check_label(label),
             "state": "static" if kind == "static" else "free",
+            **check_source(kind, source or {}),
         }
         with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
             added = store.insert_number(connection, values)
@@ -117,9 +123,11 @@ class NumberService:
         flow_id: UUID | str | Unchanged | None = UNCHANGED,
         label: str | Unchanged = UNCHANGED,
         status: str | Unchanged = UNCHANGED,
+        source: Mapping[str, str | None] | None = None,
     ) -> Number:
-        """Change what is given; ``version``: only if the number still has it. What changes nothing makes no new
-        version. Raises NumberUnknown, NumberReleased, VersionMismatch, FlowUnknown, ValueRefused."""
+        """Change what is given; ``version``: only if the number still has it; ``source``: each of its fields that is
+        named. What changes nothing makes no new version. Raises NumberUnknown, NumberReleased, VersionMismatch,
+        FlowUnknown, ValueRefused."""
         changes: dict[str, Any] = {}
         if not isinstance(flow_id, Unchanged):
             changes["flow_id"] = _id(flow_id) if flow_id is not None else None
@@ -127,7 +135,7 @@ class NumberService:
             changes["label"] = check_label(label)
         if not isinstance(status, Unchanged):
             changes["status"] = check_status(status)
-        return self._change(agency_id, number_id, client_id, version, changes)
+        return self._change(agency_id, number_id, client_id, version, changes, source or {})
 
     def release_number(
         self,
@@ -153,6 +161,7 @@ class NumberService:
         client_id: UUID | str | None,
         version: int | None,
         changes: dict[str, Any],
+        source: Mapping[str, str | None] = NOTHING,
     ) -> Number:
         with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
             found = store.find_number(connection, _id(agency_id), _id(number_id), lock=True)
@@ -162,6 +171,9 @@ class NumberService:
                 raise NumberReleased
             if version is not None and version != found.version:
                 raise VersionMismatch(found.version)
+            if source:
+                before = {name: getattr(found, name) for name in SOURCE_FIELDS}
+                changes = {**changes, **check_source(found.kind, {**before, **source})}
             if all(getattr(found, name) == value for name, value in changes.items()):
                 return found
             changed = store.update_number(connection, found.agency_id, found.id, changes, self._clock.now())

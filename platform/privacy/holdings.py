@@ -91,7 +91,7 @@ HOLDINGS: Mapping[str, Held] = {
     "live_counts": nobody("agency_id scope_id node calls heard_at"),
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
-    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version pool_id region state state_at state_reason free_from"),
+    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version pool_id region state state_at state_reason free_from channel source medium campaign content keyword"),
     # A job's arguments are ids, dates and short words; jobs.model refuses what looks like a person's.
     "procrastinate_events": nobody("at id job_id type"),
     "procrastinate_jobs": nobody(
@@ -100,6 +100,8 @@ HOLDINGS: Mapping[str, Held] = {
     "procrastinate_periodic_defers": nobody("defer_timestamp id job_id periodic_id task_name"),
     "procrastinate_workers": nobody("id last_heartbeat"),
     "privacy_receipts": people("document signature", by="requests", other="agency_id id client_id kind request_id key_id made_at"),
+    # Whoever visits is known by a number of its own that no telephone number leads to, until a call is attributed.
+    "visits": people("landing_page referrer click_ids keyword address address_hash visitor_id", by="mentions", other="agency_id id started_at client_id site_id channel source medium campaign content classified_by rules_version device region consent pages last_seen_at left_at is_bot is_preview"),
     "webhook_deliveries": people("attempts", by="webhooks", other="agency_id id client_id webhook_id message_id type call_id rank revision position occurred_at state tries is_pulled due_at claim claimed_until created_at first_try_at settled_at replays"),
     "webhook_secrets": nobody("agency_id id client_id webhook_id sealed made_at expires_at"),
     "webhooks": tenants("url host description", other="agency_id id client_id event_types client_ids state reason state_at position failing_since rest_until last_success_at last_failure_at last_fault created_at updated_at version"),
@@ -119,9 +121,13 @@ HOLDINGS: Mapping[str, Held] = {
     "retention_rules": nobody("agency_id scope_id client_id cdr_days recording_days caller_days visit_days caller_becomes updated_at"),
     "retired_months": nobody("parent month part row_count begun_at retired_at"),
     "rotations": nobody("agency_id flow_id step turn"),
+    "site_directory": nobody("token agency_id client_id site_id"),
+    "sites": tenants("name domains settings rules_draft rules_live", other="agency_id id client_id token rules_version status created_at updated_at version"),
+    "source_rules": tenants("rules", other="agency_id client_id updated_at version"),
     "subject_calls": nobody("agency_id request_id call_id call_started_at client_id"),
     "subject_requests": people("phone person_key hint", by="requests", other="agency_id id client_id scope_id kind state phase counts waits requested_by requested_at before_at listed_xid claimed_until attempts fault object_id receipt_id finished_at"),
     "targets": tenants("name address", other="agency_id id client_id ring_timeout_s created_at updated_at version"),
+    "tel_clicks": nobody("agency_id id client_id visit_id visit_started_at number_id clicked_at"),
     "trunks": tenants("name host username sealed_password", other="agency_id id port authentication dial_prefix number_form priority max_calls max_calls_per_s currency costs enabled created_at updated_at version"),
     "welcome_callers": people("caller_key", by="habits", other="agency_id call_id said_at"),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from ..numbers.service import NumberService
 from ..outgoing.model import parse_networks
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
+from ..sites.service import SiteService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
@@ -40,6 +41,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock, build_secrets_box(settings)),
         numbers=NumberService(database, clock),
+        sites=SiteService(database, clock),
         nodes=NodeDirectory(database),
         flows=CallFlowService(
             database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)

@@ -36,6 +36,7 @@ from dialtrace.privacy.service import PrivacyService
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
 from dialtrace.secrets_box.model import SecretsBox
+from dialtrace.sites.service import SiteService
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.service import TrunkService
 from dialtrace.webhooks.service import WebhookService
@@ -51,6 +52,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock, SecretsBox([b"k" * 32])),
         numbers=NumberService(database, clock),
+        sites=SiteService(database, clock),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),

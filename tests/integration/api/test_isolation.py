@@ -108,6 +108,11 @@ BODIES: dict[str, list[Body]] = {
     "POST /v1/webhooks/<uuid:webhook_id>/replay": [
         lambda _: {"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}
     ],
+    "POST /v1/sites": [lambda other: {"name": "x", "domains": ["x.example"], "client_id": other["client"]}],
+    "PATCH /v1/sites/<uuid:site_id>": [lambda _: {"name": "taken over"}],
+    "PUT /v1/sites/<uuid:site_id>/rules/draft": [lambda _: {"rules": {}}],
+    "PUT /v1/clients/<uuid:client_id>/source-rules": [lambda _: {"rules": []}],
+    "POST /v1/sources/classify": [lambda other: {"landing_page": "x", "client_id": other["client"]}],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
 }
@@ -118,13 +123,16 @@ IDS = {
     "recording_key_id": "key",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
-    "export_id": "export", "schedule_id": "schedule",
+    "export_id": "export", "schedule_id": "schedule", "site_id": "site",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
     "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list", "GET /v1/audit-log": "list",
     "GET /v1/calls/live": "list",
+    "GET /v1/sites": "list", "GET /v1/sites/<uuid:site_id>": "one", "DELETE /v1/sites/<uuid:site_id>": "one",
+    "GET /v1/sites/<uuid:site_id>/rules": "one", "DELETE /v1/sites/<uuid:site_id>/rules/draft": "one",
+    "POST /v1/sites/<uuid:site_id>/rules/publish": "one", "GET /v1/clients/<uuid:client_id>/source-rules": "one",
     "GET /v1/agencies/<uuid:agency_id>": "one", "GET /v1/clients/<uuid:client_id>": "one",
     "GET /v1/clients/<uuid:client_id>/hook-secret": "one", "POST /v1/clients/<uuid:client_id>/hook-secret": "one",
     "GET /v1/targets/<uuid:target_id>": "one", "GET /v1/flows/<uuid:flow_id>": "one",
@@ -242,7 +250,10 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
         "/v1/export-schedules",
         {"client_id": client, "name": "Victimname", "content": "calls", "format": "csv", "every": "daily", "hour": 0},
     )["id"]
+    site = victim.client_key.made("/v1/sites", {"name": "Victimname", "domains": ["victimname.example"]})
+    victim.client_key.ask("PUT", f"/v1/sites/{site['id']}/rules/draft", {"rules": {}})
     ids = {
+        "site": site["id"],
         "export": export, "schedule": schedule,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),

@@ -265,14 +265,9 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             environment={**environment, **metrics_of(settings, 2)},
             notifies=True,
         ),
-        ChildSpec(
-            name="hooks",
-            kind="hooks",
-            argv=[*PROGRAM, "work", "hooks"],
-            environment={**environment, **metrics_of(settings, 3 + len(workers))},
-            notifies=True,
-        ),
-        webhooks_spec(settings, environment, 7 + len(workers)),
+        beside_spec("hooks", settings, environment, 3 + len(workers)),
+        beside_spec("webhooks", settings, environment, 7 + len(workers), stop_timeout_s=12),
+        beside_spec("pools", settings, environment, 8 + len(workers)),
         ChildSpec(
             name="live",
             kind="live",
@@ -280,28 +275,18 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             environment={**environment, **metrics_of(settings, 5 + len(workers))},
             notifies=True,
         ),
-        ChildSpec(
-            name="jobs",
-            kind="jobs",
-            argv=[*PROGRAM, "work", "jobs"],
-            environment={**environment, **metrics_of(settings, 6 + len(workers))},
-            stop_timeout_s=30,
-            notifies=True,
-        ),
+        beside_spec("jobs", settings, environment, 6 + len(workers), stop_timeout_s=30),
         *([proofs_spec(settings, environment)] if settings["DIALTRACE_PROOFS_PER_DAY"] else []),
     ]
 
 
-def webhooks_spec(settings: Settings, environment: dict[str, str], offset: int) -> ChildSpec:
-    """What sends to webhooks."""
-    return ChildSpec(
-        name="webhooks",
-        kind="webhooks",
-        argv=[*PROGRAM, "work", "webhooks"],
-        environment={**environment, **metrics_of(settings, offset)},
-        stop_timeout_s=12,
-        notifies=True,
-    )
+def beside_spec(
+    name: str, settings: Settings, environment: dict[str, str], offset: int, *, stop_timeout_s: float = 10.0
+) -> ChildSpec:
+    """A process of `dialtrace work` that no caller waits for."""
+    own = {**environment, **metrics_of(settings, offset)}
+    argv = [*PROGRAM, "work", name]
+    return ChildSpec(name=name, kind=name, argv=argv, environment=own, stop_timeout_s=stop_timeout_s, notifies=True)
 
 
 def proofs_spec(settings: Settings, environment: dict[str, str]) -> ChildSpec:

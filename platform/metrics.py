@@ -54,6 +54,19 @@ WORKER_COPY_AGE_SECONDS = Histogram(
 POOL_LEASES = Counter("dialtrace_pool_leases_total", "Numbers given to visits, by the rung of the ladder.", ["rung"])
 POOL_RENEWALS = Counter("dialtrace_pool_renewals_total", "Signs of life that have prolonged an exposure.")
 
+POOL_LOSS = Gauge(
+    "dialtrace_pool_loss_ratio",
+    "Share of visits of the last quarter of an hour that found no number of their own: of all pools, and of the worst.",
+    ["of"],
+)
+POOL_SHORT = Gauge("dialtrace_pools_short", "Pools that lose more than their target at this moment.")
+POOL_NUMBERS = Gauge("dialtrace_pool_numbers", "Numbers in pools, by what they do at this moment.", ["state"])
+POOL_RESIZED = Counter("dialtrace_pool_resized_numbers_total", "Numbers that pools took or gave back.", ["direction"])
+POOL_PASSES_FAILED = Counter("dialtrace_pool_passes_failed_total", "Passes of the pool manager that failed.", ["what"])
+POOL_MANAGER_TURN = Gauge("dialtrace_pool_manager_turn", "1: this process looks after the pools; 0: another one does.")
+NUMBERS_PLACED = Counter("dialtrace_numbers_placed_total", "Numbers that got another list of nodes.")
+NUMBERS_JUDGED = Counter("dialtrace_numbers_judged_total", "Numbers whose state a rule has changed.", ["to", "why"])
+
 # --- api ---
 HTTP_REQUESTS = Counter(
     "dialtrace_http_requests_total",

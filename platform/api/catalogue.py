@@ -36,6 +36,8 @@ CATALOGUE: Mapping[str, Kind] = {
     "method_not_allowed": Kind(405, "Method is not allowed", "`Allow` lists what this address takes."),
     "number_taken": Kind(409, "Number is in use", "The platform serves it already, perhaps for somebody else."),
     "number_released": Kind(409, "Number was released", "A released number does not change any more. Add it again."),
+    "number_not_fit": Kind(409, "Number cannot be used so", "The detail says which one, what it is and must be."),
+    "pool_closed": Kind(409, "Pool is closed", "A closed pool does not change any more. Make another."),
     "node_is_there": Kind(409, "Node is not gone", "It was heard of a short while ago, and may bring records home."),
     "recording_key_in_use": Kind(
         409, "Key is in use", "It is the current one, or recordings are under it: make a new one and rewrap first."

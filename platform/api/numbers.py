@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import request
 from pydantic import AfterValidator, ConfigDict, Field
 
-from ..numbers.model import SOURCE_FIELDS, Number
+from ..numbers.model import SOURCE_FIELDS, Inventory, Number
 from ..sites.sources import source_book
 from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
@@ -45,6 +45,7 @@ ChannelOf = Annotated[
     str | None, AfterValidator(_channel), Field(max_length=300, description=SOURCE_OF, examples=["offline"])
 ]
 SourceOf = Annotated[str | None, Field(max_length=300, description="Its name.", examples=["radio"])]
+State = Literal["free", "soaking", "in_pool", "static", "resting", "quarantined", "released"]
 
 
 class NewNumber(Body):
@@ -75,6 +76,14 @@ class NewNumber(Body):
     campaign: Annotated[SourceText, Field(default=None)]
     content: Annotated[SourceText, Field(default=None)]
     keyword: Annotated[SourceText, Field(default=None)]
+    region: Annotated[
+        str | None, Field(default=None, max_length=100, description="Where callers take it to be.", examples=["London"])
+    ]
+    soak_days: Annotated[
+        int,
+        Field(default=0, ge=0, le=180, description="Of a dynamic number: for so long its calls are counted before "
+              "it is free; one that others dial is set aside.", examples=[14]),
+    ]  # fmt: skip
 
 
 class NumberChange(Body):
@@ -133,6 +142,12 @@ class NumberAnswer(Answer):
     campaign: SourceText
     content: SourceText
     keyword: SourceText
+    pool_id: Annotated[UUID | None, Field(description="The pool that leases it.", examples=[None])]
+    region: Annotated[str | None, Field(description="Where callers take it to be.", examples=["London"])]
+    state: Annotated[State, Field(description="Where it stands in the inventory.", examples=["static"])]
+    state_at: Annotated[Moment | None, Field(description="Since when.")]
+    state_reason: Annotated[str | None, Field(examples=[None])]
+    free_from: Annotated[Moment | None, Field(description="Of one that soaks or rests: not before that.")]
     created_at: Moment
     updated_at: Moment
     released_at: Moment | None
@@ -150,6 +165,8 @@ class NumberQuery(OwnedQuery):
 
     number: Annotated[PhoneFilter | None, Field(default=None)]
     status: Annotated[Literal["active", "suspended", "released"] | None, Field(default=None)]
+    state: Annotated[State | None, Field(default=None, description="Where it stands in the inventory.")]
+    pool_id: Annotated[UUID | None, Field(default=None, description="Only this pool's.", examples=[EXAMPLE_ID])]
 
 
 def _source_in(values: Mapping[str, Any]) -> dict[str, str | None]:
@@ -184,6 +201,7 @@ def add_number(asked: Asked, body: NewNumber) -> Reply[NumberAnswer]:
         flow_id=body.flow_id,
         label=body.label,
         source=_source_in(body.model_dump()),
+        inventory=Inventory(region=body.region, soak_days=body.soak_days),
     )
     return created("/v1/numbers", show(added))
 
@@ -199,7 +217,14 @@ def list_numbers(asked: Asked, query: NumberQuery) -> Any:
         asked,
         query,
         lambda limit, after: numbers.list_numbers(
-            asked.agency_id, asked.client_id, status=query.status, e164=query.number, limit=limit, after=after
+            asked.agency_id,
+            asked.client_id,
+            status=query.status,
+            e164=query.number,
+            state=query.state,
+            pool_id=query.pool_id,
+            limit=limit,
+            after=after,
         ),
         each(show),
     )

@@ -47,6 +47,7 @@ TAGS = [
     {"name": "Flows", "description": "What happens to a call to a number, step by step."},
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Sites", "description": "Web sites, what their snippet shows to whom, and where visits come from."},
+    {"name": "Pools", "description": "Sets of dynamic numbers that visits are given in turn."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
     {"name": "Exports", "description": "Calls, events and the audit log as files, once or by schedule."},
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},

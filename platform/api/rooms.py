@@ -18,6 +18,9 @@ from ..exports.service import ExportService
 from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
+from ..pool.pools import PoolService
+from ..pool.rounds import PoolRounds
+from ..pool.service import Pools
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..sites.service import SiteService
@@ -38,6 +41,9 @@ class ApiServices:
     trunks: TrunkService
     numbers: NumberService
     sites: SiteService
+    pools: PoolService
+    leases: Pools
+    pool_rounds: PoolRounds
     nodes: NodeDirectory
     flows: CallFlowService
     cdr: CdrService

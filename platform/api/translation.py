@@ -32,6 +32,11 @@ from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
+from ..pool.errors import FlowUnknown as PoolFlowUnknown
+from ..pool.errors import HolderUnknown as PoolHolderUnknown
+from ..pool.errors import NumberNotFit, PoolClosed, PoolUnknown
+from ..pool.errors import ValueRefused as PoolValueRefused
+from ..pool.errors import VersionMismatch as PoolVersionMismatch
 from ..privacy.errors import FileUnavailable, HoldUnknown, ReceiptUnknown, RequestUnknown
 from ..privacy.errors import OwnerUnknown as PrivacyOwnerUnknown
 from ..privacy.errors import ValueRefused as PrivacyValueRefused
@@ -77,9 +82,9 @@ def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty | SiteFaulty], P
     return problem
 
 
-def _flow_unknown(_: FlowUnknown) -> Problem:
+def _flow_unknown(_: FlowUnknown | PoolFlowUnknown) -> Problem:
     fault = Fault(code="unknown_flow", detail="the client has no such flow", pointer="#/flow_id")
-    return Problem("not_found", "The number's client has no such flow.", faults=[fault])
+    return Problem("not_found", "The client has no such flow.", faults=[fault])
 
 
 def _refused(
@@ -88,6 +93,7 @@ def _refused(
     | NumberValueRefused
     | AdmissionValueRefused
     | TrunkValueRefused
+    | PoolValueRefused
     | ExportValueRefused,
 ) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
@@ -104,7 +110,7 @@ def _mismatch(error: VersionConflict) -> Problem:
 
 
 def _mismatch_of_number(
-    error: VersionMismatch | TrunkVersionMismatch | ScheduleChanged | SiteVersionMismatch,
+    error: VersionMismatch | TrunkVersionMismatch | ScheduleChanged | SiteVersionMismatch | PoolVersionMismatch,
 ) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
@@ -175,6 +181,13 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     HolderUnknown: _not_there("client"),
     FlowUnknown: _flow_unknown,
     NumberTaken: lambda _: Problem("number_taken", "The number is in use already."),
+    PoolUnknown: _not_there("pool"),
+    PoolHolderUnknown: _not_there("client"),
+    PoolFlowUnknown: _flow_unknown,
+    PoolClosed: lambda _: Problem("pool_closed"),
+    NumberNotFit: lambda error: Problem("number_not_fit", f"{error}."),
+    PoolValueRefused: _refused,
+    PoolVersionMismatch: _mismatch_of_number,
     NumberReleased: lambda _: Problem("number_released", "The number was released. Add it again to use it."),
     NumberValueRefused: _refused,
     VersionMismatch: _mismatch_of_number,

@@ -249,7 +249,7 @@ directory = Table(
     CheckConstraint("status IN ('active', 'suspended', 'released')", name="status"),
     CheckConstraint("tenant_status IN ('active', 'suspended')", name="tenant_status"),
     CheckConstraint("kind IN ('static', 'dynamic')", name="kind"),
-    Index("ix_directory_agency_id", "agency_id"),
+    Index("ix_directory_agency_id_e164", "agency_id", "e164"),
     Index("ix_directory_changed_xid", "changed_xid"),
     Index("ix_directory_flow_id", "flow_id"),
 )
@@ -1418,6 +1418,36 @@ consents = Table(
     CheckConstraint("answer IN ('given', 'refused', 'not_asked', 'not_answered')", name="answer"),
 )
 
+#: The nodes that serve a number, the one to try first in front: what edges route by. The pool manager writes it.
+placements = Table(
+    "placements",
+    metadata,
+    Column("e164", Text, nullable=False),
+    Column("nodes", ARRAY(Text), nullable=False),
+    Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("e164"),
+    Index("ix_placements_changed_xid", "changed_xid"),
+)
+
+#: What a pool has seen in an hour: visits that came, those that found no number of their own by rung, how long numbers
+#: were held in all (tail and rest included), and how many numbers there were.
+pool_hours = Table(
+    "pool_hours",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("pool_id", Uuid, nullable=False),
+    stamp("hour", nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("visits", Integer, nullable=False),
+    Column("shared", Integer, nullable=False),
+    Column("source", Integer, nullable=False),
+    Column("site", Integer, nullable=False),
+    Column("held_s", Double, nullable=False),
+    Column("numbers", Integer, nullable=False),
+    PrimaryKeyConstraint("agency_id", "pool_id", "hour"),
+    ForeignKeyConstraint(["agency_id", "pool_id"], ["pools.agency_id", "pools.id"]),
+)
+
 #: A set of dynamic numbers of one client that visits are given in turn.
 pools = Table(
     "pools",
@@ -1737,6 +1767,7 @@ TENANT: dict[str, str | None] = {
     "source_rules": "client_id",
     "visits": "client_id",
     "tel_clicks": "client_id",
+    "pool_hours": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).
@@ -1745,6 +1776,7 @@ REFERENCE = frozenset(
         "directory",
         "published_flows",
         "nodes",
+        "placements",
         "caller_patterns",
         "caller_secret",
         "receipt_keys",
@@ -1763,6 +1795,7 @@ SYSTEM_READS = frozenset(
         "live_calls",
         "nodes",
         "number_proofs",
+        "pools",
         "prompts",
         "queue_entries",
         "recordings",

@@ -23,6 +23,8 @@ RANKS: Mapping[str, int] = {
     "recording.ready": 6,
     "attribution.revised": 7,
     "person.erased": 0,
+    "number.quarantined": 0,
+    "pool.resized": 0,
     "webhook.paused": 0,
     "webhook.disabled": 0,
     "webhook.resumed": 0,

@@ -150,6 +150,30 @@ class PersonErased(Body):
     objects: Annotated[list[str], Field(description="Names of objects in your own bucket that are to go.")]
 
 
+class NumberQuarantined(Body):
+    """A number that nobody is given any more because others dial it."""
+
+    number_id: Id
+    pool_id: Annotated[UUID | None, Field(description="The pool that it was in.")]
+    reason: Annotated[
+        Literal["leaked", "dirty", "found_on_page"],
+        Field(
+            description="leaked: calls that no visit explains; dirty: calls while nobody was shown it; "
+            "found_on_page: a page of the client's own names it."
+        ),
+    ]
+    calls: Annotated[int, Field(ge=0, description="How many calls say so.", examples=[3])]
+
+
+class PoolResized(Body):
+    """A pool that took numbers by itself, or gave some back."""
+
+    pool_id: Id
+    numbers_before: Annotated[int, Field(ge=0, examples=[20])]
+    numbers_after: Annotated[int, Field(ge=0, examples=[24])]
+    needed: Annotated[int, Field(ge=0, description="What its loss target asks for.", examples=[31])]
+
+
 class WebhookChanged(Body):
     """A webhook endpoint that stopped, or that goes on."""
 
@@ -177,6 +201,8 @@ BODIES: Mapping[str, tuple[int, type[Body], str]] = {
     "recording.ready": (1, RecordingReady, "A recording is in the store and was verified there."),
     "attribution.revised": (1, AttributionRevised, "A call's attribution was found, or changed."),
     "person.erased": (1, PersonErased, "A person's data was erased on request or by law."),
+    "number.quarantined": (1, NumberQuarantined, "A number was taken out of use because others dial it."),
+    "pool.resized": (1, PoolResized, "A pool took numbers by itself, or gave some back."),
     "webhook.paused": (1, WebhookChanged, "A webhook endpoint is not tried any more; what it misses is kept."),
     "webhook.disabled": (1, WebhookChanged, "A webhook endpoint answered 410 Gone and is not used any more."),
     "webhook.resumed": (1, WebhookChanged, "A webhook endpoint goes on, and is sent what it missed."),

@@ -21,7 +21,9 @@ from .model import (
     CallProgress,
     CallRecord,
     Envelope,
+    NumberQuarantined,
     PersonErased,
+    PoolResized,
     RecordingReady,
     RecordingTold,
     WebhookChanged,
@@ -95,6 +97,10 @@ def body_of(event: Event, around: Around) -> Body:
         return AttributionRevised.model_validate(of_call | told)
     if event.type == "person.erased":
         return PersonErased(**{"call_ids": [], "call_count": 0, "objects": [], **data})
+    if event.type == "number.quarantined":
+        return NumberQuarantined(**{"pool_id": None, "calls": 0, **data})
+    if event.type == "pool.resized":
+        return PoolResized(**data)
     if event.type == "webhook.test":
         return WebhookTest(**data)
     return WebhookChanged(**{"failing_since": None, **data})

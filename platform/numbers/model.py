@@ -108,6 +108,15 @@ class Number:
     last_proof: Proof | None = None
 
 
+@dataclass(frozen=True)
+class Inventory:
+    """How a number comes into the inventory. ``soak_days``: nobody is given a dynamic one before its calls were counted
+    for so long."""
+
+    region: str | None = None
+    soak_days: int = 0
+
+
 def check_number(raw: str, region: str | None) -> str:
     """E.164 of what was written. Raises ValueRefused."""
     e164 = parse_e164(raw, region)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from ..ids import new_id
 from ..paging import Page
 from ..phone import parse_e164
 from . import store
-from .errors import NumberReleased, NumberUnknown, VersionMismatch
+from .errors import NumberReleased, NumberUnknown, ValueRefused, VersionMismatch
 from .model import (
     SOURCE_FIELDS,
     UNCHANGED,
     InService,
+    Inventory,
     LastProof,
     Number,
     Proof,
@@ -59,6 +61,7 @@ class NumberService:
         label: str = "",
         region: str | None = None,
         source: Mapping[str, str | None] | None = None,
+        inventory: Inventory | None = None,
     ) -> Number:
         """``number`` in any form that `phone.parse_e164` reads (``region``: how to read one without country code);
         ``source``: what a static one stands for (`model.SOURCE_FIELDS`). Raises ValueRefused, NumberTaken,
@@ -71,13 +74,23 @@ class NumberService:
             "kind": check_kind(kind),
             "flow_id": _id(flow_id) if flow_id is not None else None,
             "label": check_label(label),
-            "state": "static" if kind == "static" else "free",
             **check_source(kind, source or {}),
+            **self._standing(kind, inventory or Inventory()),
         }
         with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
             added = store.insert_number(connection, values)
             store.put_in_directory(connection, added)
         return added
+
+    def _standing(self, kind: str, inventory: Inventory) -> dict[str, Any]:
+        """Where a new number stands. Raises ValueRefused."""
+        region = check_label(inventory.region or "") or None
+        now = self._clock.now()
+        state = "static" if kind == "static" else "soaking" if inventory.soak_days else "free"
+        if inventory.soak_days and state != "soaking":
+            raise ValueRefused("soak_days", "is for dynamic numbers: a static one is shown from the start")
+        free_from = now + timedelta(days=inventory.soak_days) if state == "soaking" else None
+        return {"state": state, "state_at": now, "free_from": free_from, "region": region}
 
     def get_number(
         self, agency_id: UUID | str, number_id: UUID | str, *, client_id: UUID | str | None = None
@@ -96,6 +109,8 @@ class NumberService:
         *,
         status: str | None = None,
         e164: str | None = None,
+        state: str | None = None,
+        pool_id: UUID | None = None,
         limit: int = 50,
         after: tuple[Any, ...] | None = None,
     ) -> Page[Number]:
@@ -103,6 +118,7 @@ class NumberService:
         wanted: dict[str, Any] = {"client_id": _id(client_id)} if client_id is not None else {}
         if status is not None:
             wanted["status"] = status
+        wanted |= {name: value for name, value in (("state", state), ("pool_id", pool_id)) if value is not None}
         if e164 is not None:
             wanted["e164"] = parse_e164(e164) or e164
         limit = max(1, min(limit, MAX_PAGE))

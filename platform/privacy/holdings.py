@@ -105,6 +105,8 @@ HOLDINGS: Mapping[str, Held] = {
     "webhook_deliveries": people("attempts", by="webhooks", other="agency_id id client_id webhook_id message_id type call_id rank revision position occurred_at state tries is_pulled due_at claim claimed_until created_at first_try_at settled_at replays"),
     "webhook_secrets": nobody("agency_id id client_id webhook_id sealed made_at expires_at"),
     "webhooks": tenants("url host description", other="agency_id id client_id event_types client_ids state reason state_at position failing_since rest_until last_success_at last_failure_at last_fault created_at updated_at version"),
+    "placements": nobody("e164 nodes changed_xid"),
+    "pool_hours": nobody("agency_id pool_id hour client_id visits shared source site held_s numbers"),
     "pool_numbers": nobody("agency_id number_id client_id pool_id region first_node free_from live_until shared_until visit_id visitor"),
     "pool_reserves": nobody("agency_id pool_id source client_id number_id"),
     "pools": tenants("name", other="agency_id id client_id site_id flow_id region match_region shares tail_s rest_s loss_target fewest_numbers most_numbers grows number_price monthly_budget currency status created_at updated_at version"),

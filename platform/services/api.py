@@ -18,6 +18,9 @@ from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
 from ..outgoing.model import parse_networks
+from ..pool.pools import PoolService
+from ..pool.rounds import PoolRounds
+from ..pool.service import Pools
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..sites.service import SiteService
@@ -42,6 +45,9 @@ def build_api_services(settings: Settings) -> ApiServices:
         trunks=TrunkService(database, clock, build_secrets_box(settings)),
         numbers=NumberService(database, clock),
         sites=SiteService(database, clock),
+        pools=PoolService(database, clock),
+        leases=Pools(database, clock),
+        pool_rounds=PoolRounds(database, clock),
         nodes=NodeDirectory(database),
         flows=CallFlowService(
             database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)

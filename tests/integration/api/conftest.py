@@ -32,6 +32,9 @@ from dialtrace.messages.service import MessageService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.outgoing.model import Rules
+from dialtrace.pool.pools import PoolService
+from dialtrace.pool.rounds import PoolRounds
+from dialtrace.pool.service import Pools
 from dialtrace.privacy.service import PrivacyService
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
@@ -53,6 +56,9 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         trunks=TrunkService(database, clock, SecretsBox([b"k" * 32])),
         numbers=NumberService(database, clock),
         sites=SiteService(database, clock),
+        pools=PoolService(database, clock),
+        leases=Pools(database, clock),
+        pool_rounds=PoolRounds(database, clock),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),

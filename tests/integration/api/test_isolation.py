@@ -52,6 +52,15 @@ BODIES: dict[str, list[Body]] = {
         lambda other: {"client_id": other["client"], "flow_id": other["flow"], "document": document(other["target"])},
     ],
     "POST /v1/numbers": [lambda other: {"number": "+442079468888", "client_id": other["client"]}],
+    "POST /v1/pools": [lambda other: {"name": "x", "client_id": other["client"]}],
+    "PATCH /v1/pools/<uuid:pool_id>": [lambda _: {"name": "taken over"}],
+    "POST /v1/pools/<uuid:pool_id>/numbers/add": [lambda other: {"number_ids": [other["number"]]}],
+    "POST /v1/pools/<uuid:pool_id>/numbers/remove": [lambda other: {"number_ids": [other["number"]]}],
+    "PUT /v1/pools/<uuid:pool_id>/reserves": [
+        lambda other: {"reserves": [{"source": "", "number_id": other["number"]}]}
+    ],
+    "POST /v1/pools/<uuid:pool_id>/leases": [lambda _: {}],
+    "POST /v1/pools/<uuid:pool_id>/leases/renew": [lambda other: {"visit_ids": [other["call"]]}],
     "PUT /v1/agencies/<uuid:agency_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],
     "PUT /v1/clients/<uuid:client_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],
     "PUT /v1/agencies/<uuid:agency_id>/destinations": [lambda _: {"prefixes": ["+44"]}],
@@ -123,7 +132,7 @@ IDS = {
     "recording_key_id": "key",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
-    "export_id": "export", "schedule_id": "schedule", "site_id": "site",
+    "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
@@ -140,6 +149,9 @@ ROWS = {
     "GET /v1/calls/<uuid:call_id>/recording": "one", "GET /v1/calls/<uuid:call_id>/recording/player": "one",
     "GET /v1/calls/<uuid:call_id>/explain": "one",
     "DELETE /v1/numbers/<uuid:number_id>": "one",
+    "GET /v1/pools": "list", "GET /v1/pools/<uuid:pool_id>": "one", "DELETE /v1/pools/<uuid:pool_id>": "one",
+    "GET /v1/pools/<uuid:pool_id>/standing": "one", "GET /v1/pools/<uuid:pool_id>/reserves": "one",
+    "GET /v1/pools/<uuid:pool_id>/forecast": "one", "GET /v1/inventory": "list",
     "GET /v1/nodes": "list", "POST /v1/nodes/<name>/drain": "one", "POST /v1/nodes/<name>/undrain": "one",
     "POST /v1/nodes/<name>/lost": "one",
     "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
@@ -252,8 +264,9 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     )["id"]
     site = victim.client_key.made("/v1/sites", {"name": "Victimname", "domains": ["victimname.example"]})
     victim.client_key.ask("PUT", f"/v1/sites/{site['id']}/rules/draft", {"rules": {}})
+    pool = victim.agency_key.made("/v1/pools", {"client_id": client, "name": "Victimname"})["id"]
     ids = {
-        "site": site["id"],
+        "site": site["id"], "pool": pool,
         "export": export, "schedule": schedule,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),

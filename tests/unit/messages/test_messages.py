@@ -29,6 +29,8 @@ DATA = {
     "recording.ready": {"recording_id": str(OTHER), "segment": 1},
     "attribution.revised": {"visit_id": str(OTHER), "probability": 0.9, "model": "last_touch"},
     "person.erased": {"request_id": str(OTHER), "call_ids": [str(CALL)], "call_count": 1, "objects": ["a/b.wav"]},
+    "number.quarantined": {"number_id": str(OTHER), "reason": "leaked", "calls": 3},
+    "pool.resized": {"pool_id": str(OTHER), "numbers_before": 20, "numbers_after": 24, "needed": 31},
     "webhook.paused": {"webhook_id": str(OTHER), "reason": "failing", "failing_since": "2026-11-20T11:59:00+00:00"},
     "webhook.disabled": {"webhook_id": str(OTHER), "reason": "gone"},
     "webhook.resumed": {"webhook_id": str(OTHER), "reason": "asked"},

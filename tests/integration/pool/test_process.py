@@ -1,0 +1,60 @@
+"""`dialtrace work pools` as a process: it takes the turn, places numbers, and another takes over when it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from sqlalchemy import text
+
+
+@pytest.fixture
+def manage(database_url, tmp_path):
+    started = []
+
+    def start():
+        environment = {**os.environ, "DIALTRACE_DATABASE_URL": database_url, "DIALTRACE_DATA_DIR": str(tmp_path)}
+        log = (tmp_path / f"pools-{len(started)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dialtrace", "work", "pools"], env=environment, stdout=log, stderr=log
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def until(condition, within_s=20.0):
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_given_nodes_that_come_and_drain_then_within_five_seconds_numbers_follow_and_a_killed_manager_is_replaced(
+    manage, stock, owner_engine
+):
+    def firsts():
+        with owner_engine.connect() as connection:
+            return {row[0] for row in connection.execute(text("SELECT DISTINCT first_node FROM pool_numbers"))}
+
+    stock.node("a")
+    stock.pool(20)
+    first = manage()
+    until(lambda: firsts() == {"a"})
+    second = manage()
+    stock.node("b")
+    until(lambda: firsts() == {"a", "b"}, within_s=5)
+    time.sleep(2)  # the second one looks for the turn meanwhile, and must not have it
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    with owner_engine.begin() as connection:
+        connection.execute(text("UPDATE nodes SET drain_asked_at = now() WHERE name = 'a'"))
+    until(lambda: firsts() == {"b"}, within_s=5)
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=5) == 0

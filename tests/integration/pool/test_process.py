@@ -21,6 +21,7 @@ def manage(database_url, tmp_path):
             [sys.executable, "-m", "dialtrace", "work", "pools"], env=environment, stdout=log, stderr=log
         )
         started.append(process)
+        until(lambda: b"ready to look after" in (tmp_path / log.name).read_bytes(), within_s=40)
         return process
 
     yield start
@@ -50,7 +51,6 @@ def test_given_nodes_that_come_and_drain_then_within_five_seconds_numbers_follow
     second = manage()
     stock.node("b")
     until(lambda: firsts() == {"a", "b"}, within_s=5)
-    time.sleep(2)  # the second one looks for the turn meanwhile, and must not have it
     first.send_signal(signal.SIGKILL)
     first.wait()
     with owner_engine.begin() as connection:

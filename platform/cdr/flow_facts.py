@@ -76,8 +76,11 @@ def _said(fields: Fields) -> dict[str, datetime]:
     ran = as_mapping(fields.cdr.get("app_log")).get("applications")
     found = {}
     for entry in map(as_mapping, ran if isinstance(ran, list) else []):
-        moment, data = as_stamp(entry.get("app_stamp")), str(entry.get("app_data"))
-        if moment is None or entry.get("app_name") not in _SAYING:
+        data = entry.get("app_data")
+        if entry.get("app_name") not in _SAYING or not isinstance(data, str) or "dialtrace_trail=" not in data:
+            continue
+        moment = as_stamp(entry.get("app_stamp"))
+        if moment is None:
             continue
         for part in data.removeprefix("^^;").split(";"):
             name, _, value = part.partition("=")
@@ -94,9 +97,7 @@ def queue_ms(
     A plan that holds a caller in a queue says so (`dialtrace_q_<step>`). The wait ends when the call goes on to another
     step, is connected, or ends, whichever is first.
     """
-    queues = {
-        name.removeprefix(_QUEUE) for name in fields.variables if isinstance(name, str) and name.startswith(_QUEUE)
-    }
+    queues = {name.removeprefix(_QUEUE) for name in fields.own_names if name.startswith(_QUEUE)}
     waits: list[tuple[datetime, datetime | None]] = []
     begun: datetime | None = None
     for step in trail:
@@ -142,8 +143,8 @@ def _tags(fields: Fields) -> list[str]:
 def _variables(fields: Fields) -> dict[str, str]:
     named = sorted(
         (match[1], value)
-        for name, value in fields.variables.items()
-        if name.startswith("dialtrace_v_") and isinstance(value, str) and value and (match := _VARIABLE.fullmatch(name))
+        for name in fields.own_names
+        if (match := _VARIABLE.fullmatch(name)) and isinstance(value := fields.variables[name], str) and value
     )
     return {name: clean_text(value, limit=MAX_VARIABLE_CHARACTERS) for name, value in named[:MAX_VARIABLES]}
 

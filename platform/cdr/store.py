@@ -6,13 +6,13 @@ parameter limit whatever the batch's size. Must not know where facts come from.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy.exc
 from sqlalchemy import (
     Connection,
@@ -50,18 +50,13 @@ _KEYS = {"agency_id", "id", "started_at", "call_started_at"}
 _VALUE_FAULTS = ("22", "23", "54")
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    raise TypeError(f"no plain form for {type(value).__name__}")
-
-
 def _document(rows: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(rows, default=_plain, ensure_ascii=False, allow_nan=False)
+    return msgspec.json.encode(rows).decode()
+
+
+def _hex(value: bytes) -> str:
+    """As PostgreSQL reads bytes out of JSON."""
+    return "\\x" + value.hex()
 
 
 def refusal(error: sqlalchemy.exc.SQLAlchemyError) -> CdrRefused | None:
@@ -131,7 +126,7 @@ _UPSERT_LEGS = _prepared("upsert_legs", _upsert("legs", _LEG_COLUMNS, "agency_id
 
 def upsert_legs(connection: Connection, facts: Sequence[LegFacts]) -> set[uuid.UUID]:
     """Stores legs; returns those that are new or differ from what was there."""
-    rows = [as_columns(leg) | {"digest": digest_of(leg)} for leg in facts]
+    rows = [as_columns(leg) | {"digest": _hex(digest_of(leg))} for leg in facts]
     return {row.id for row in _UPSERT_LEGS.run(connection, _document(rows))} if rows else set()
 
 
@@ -144,7 +139,7 @@ def upsert_calls(
     """
     rows = []
     for call in facts:
-        row = as_columns(call) | {"digest": digest_of(call)}
+        row = as_columns(call) | {"digest": _hex(digest_of(call))}
         leg = call.connected_leg_id
         row["target_id"] = targets.get(leg) if leg else None
         if leg:

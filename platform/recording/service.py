@@ -7,15 +7,18 @@ Every step may be repeated after a crash at any point. Must not know CDR files o
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from ..clock import Clock, SystemClock
-from ..db.engine import Database
+from ..db.engine import Database, turn_to
 from ..db.errors import DatabaseError
 from ..events.service import NewEvent, append
 from ..ids import new_id
@@ -42,6 +45,7 @@ from .life import GONE
 from .model import EMPTY_WAV_BYTES, AbsenceReason, Due, Recording, object_name
 from .places import ObjectKey, Place, Places, open_bucket
 from .stores import RecordingStores
+from .together import Together
 
 log = structlog.get_logger("recording")
 
@@ -75,6 +79,10 @@ class Audio:
         return self._store.signed_link(name, valid_s=valid_s, media_type=media_type, file_name=file_name)
 
 
+#: A row, and what is known of it since the store has confirmed it.
+Verdict = tuple[Recording, Mapping[str, Any]]
+#: An agency, and the places in a list of what is its own.
+Turn = tuple[uuid.UUID, list[int]]
 #: What each form is called on the wire.
 MEDIA_TYPES = {"wav": "audio/wav", "opus": "audio/ogg", "mp3": "audio/mpeg"}
 
@@ -110,9 +118,49 @@ class RecordingService:
             clock=clock or SystemClock(),
             open_own=lambda row, secret: open_bucket(row, secret, guard.check_request),
         )
+        self._beginnings: Together[store.Beginning, Recording] = Together(self._begin_together)
+        self._verdicts: Together[Verdict, Recording] = Together(self._verify_together)
         self.keys = RecordingKeys(database, self.places)
         self.converter = RecordingConverter(database, self.places)
         self.stores = RecordingStores(database, self.places, check_endpoint=guard.check_setting)
+
+    # --- What recordings that are brought home at the same moment share: one statement and one commit. ---
+
+    def _begin_together(self, begun: Sequence[store.Beginning]) -> Sequence[Recording | None]:
+        results: dict[int, Recording | None] = {}
+        with self._each_agency([one.due.agency_id for one in begun]) as (connection, agencies):
+            for agency_id, places in agencies:
+                rows = [begun[place] for place in places]
+                found = store.begin_uploads(connection, agency_id, [new_id() for _ in rows], rows)
+                results.update(zip(places, found, strict=True))
+        return [results[place] for place in range(len(begun))]
+
+    def _verify_together(self, verdicts: Sequence[Verdict]) -> Sequence[Recording | None]:
+        done: dict[uuid.UUID, Recording] = {}
+        with self._each_agency([row.agency_id for row, _ in verdicts]) as (connection, agencies):
+            for agency_id, places in agencies:
+                values = {verdicts[place][0].id: verdicts[place][1] for place in places}
+                verified = store.verify_all(connection, agency_id, values)
+                append(connection, agency_id, [_ready(row) for row in verified.values()])
+                done |= verified
+        return [done.get(row.id) for row, _ in verdicts]
+
+    @contextmanager
+    def _each_agency(
+        self, ids: Sequence[uuid.UUID]
+    ) -> Iterator[tuple[Connection, Iterator[tuple[uuid.UUID, list[int]]]]]:
+        """One transaction, and in it each agency in turn with the places of what is its own; in the order of their
+        ids, so that two processes never wait for each other crosswise."""
+        agencies = sorted(set(ids))
+
+        def turns(connection: Connection) -> Iterator[Turn]:
+            for number, agency_id in enumerate(agencies):
+                if number:
+                    turn_to(connection, agency_id)
+                yield agency_id, [place for place, one in enumerate(ids) if one == agency_id]
+
+        with self._database.tenant(agencies[0]) as connection:
+            yield connection, turns(connection)
 
     # --- Bringing home. ---
 
@@ -170,8 +218,10 @@ class RecordingService:
             "key_id": place.key_id if key else None,
             "data_key": key.wrapped if key else None,
         }
+        if not also_stored:
+            return self._beginnings.do(store.Beginning(due, node, facts))
         with self._database.tenant(due.agency_id) as connection:
-            return store.begin_upload(connection, new_id(), due, node, facts, also_stored=also_stored)
+            return store.begin_upload(connection, new_id(), due, node, facts, also_stored=True)
 
     def _send(
         self, row: Recording, path: Path, survey: Survey, place: Place, key: ObjectKey | None
@@ -226,15 +276,15 @@ class RecordingService:
             "peak_frames": survey.peaks.frames_per_peak if survey.peaks else None,
             "convert_to": wanted,
         }
+        done = self._verdicts.do((row, values))
+        if done is not None:
+            return done
         with self._database.tenant(row.agency_id) as connection:
-            done = store.verify(connection, row.agency_id, row.id, values)
-            if done is not None:
-                append(connection, row.agency_id, [_ready(done)])
-            standing = store.find_recording(connection, row.agency_id, row.id) if done is None else None
+            standing = store.find_recording(connection, row.agency_id, row.id)
         if standing is not None and standing.absence_reason in GONE and row.object_name is not None:
             # It was erased while it went up: nobody would find the object any more.
             place.store.delete(row.object_name)
-        return done
+        return None
 
     def _settle_absent(self, due: Due, node: str, reason: AbsenceReason) -> Recording | None:
         with self._database.tenant(due.agency_id) as connection:

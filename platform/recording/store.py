@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, func, select, text, tuple_, update
 
+from ..db.engine import Prepared
 from ..db.tables import recordings
 from .life import OPEN, sources_of
 from .model import Due, Recording
@@ -123,16 +125,79 @@ def begin_upload(
     return _recording(dict(found)) if found else None
 
 
+_RECORD = (
+    "id uuid, client_id uuid, call_id uuid, call_started_at timestamptz, segment integer, node text, store_id uuid,"
+    " object_name text, size_bytes bigint, sha256 bytea, duration_ms bigint, channels integer, sample_rate integer,"
+    " key_id uuid, data_key bytea"
+)
+_BEGIN_ALL = Prepared(
+    "dialtrace_begin_uploads",
+    ("uuid", "json", "text[]"),
+    f"INSERT INTO recordings AS r (agency_id, id, client_id, call_id, call_started_at, segment, node, state,"  # noqa: S608
+    f" {', '.join(_FACTS)}) SELECT $1, w.id, w.client_id, w.call_id, w.call_started_at, w.segment, w.node, 'uploading',"
+    f" {', '.join(f'w.{name}' for name in _FACTS)} FROM json_to_recordset($2) AS w ({_RECORD})"
+    " ON CONFLICT (agency_id, call_id, segment) DO UPDATE SET"
+    f" {', '.join(f'{name} = excluded.{name}' for name in ('state', *_FACTS))}, absence_reason = NULL, format = 'wav',"
+    " object_bytes = NULL, object_checksum = NULL, updated_at = now()"
+    " WHERE r.state = ANY ($3) AND coalesce(r.absence_reason, '') NOT IN ('erased', 'expired')"
+    f" RETURNING {_RETURNING}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """An upload that begins: whose it is, where the file lies, what is known of it."""
+
+    due: Due
+    node: str
+    facts: Mapping[str, Any]
+
+
+def begin_uploads(
+    connection: Connection, agency_id: uuid.UUID, new_ids: Sequence[uuid.UUID], begun: Sequence[Beginning]
+) -> list[Recording | None]:
+    """As :func:`begin_upload`, of one agency, by one statement."""
+    rows = [
+        {**_key_of(new_row_id, one.due, one.node), **{name: _plain(one.facts.get(name)) for name in _FACTS}}
+        for new_row_id, one in zip(new_ids, begun, strict=True)
+    ]
+    allowed = [state for state in sources_of("uploading") if state != "stored"]
+    found = _BEGIN_ALL.run(connection, agency_id, _document(rows), allowed).mappings()
+    by_segment = {(row["call_id"], row["segment"]): _recording(dict(row)) for row in found}
+    return [by_segment.get((one.due.call_id, one.due.segment)) for one in begun]
+
+
+def _document(rows: Sequence[Mapping[str, Any]]) -> str:
+    return msgspec.json.encode(rows).decode()
+
+
+def _plain(value: object) -> object:
+    """Bytes as PostgreSQL reads them out of JSON."""
+    return "\\x" + bytes(value).hex() if isinstance(value, bytes | memoryview) else value
+
+
 _TAKEN = """
 UPDATE recordings SET state = 'stored', object_bytes = %s, object_checksum = %s, updated_at = now()
 WHERE agency_id = %s AND id = %s AND state = 'uploading'
 """
-_VERIFY = f"""
-UPDATE recordings AS r SET state = 'verified', object_bytes = %(bytes)s, object_checksum = %(checksum)s,
-    peaks = %(peaks)s, peak_frames = %(peak_frames)s, convert_to = %(convert_to)s, node_path = NULL, last_error = NULL,
-    stored_at = now(), updated_at = now()
-WHERE r.agency_id = %(agency_id)s AND r.id = %(id)s AND r.state = ANY(%(open)s) RETURNING {_RETURNING}
-"""  # noqa: S608 (names of our own columns only)
+_VERIFY_ALL = Prepared(
+    "dialtrace_verify_recordings",
+    ("uuid", "json", "text[]"),
+    "UPDATE recordings AS r SET state = 'verified', object_bytes = w.bytes, object_checksum = w.checksum,"  # noqa: S608
+    " peaks = w.peaks, peak_frames = w.peak_frames, convert_to = w.convert_to, node_path = NULL, last_error = NULL,"
+    " stored_at = now(), updated_at = now() FROM json_to_recordset($2)"
+    " AS w (id uuid, bytes bigint, checksum text, peaks bytea, peak_frames integer, convert_to text)"
+    f" WHERE r.agency_id = $1 AND r.id = w.id AND r.state = ANY ($3) RETURNING {_RETURNING}",
+)
+
+
+def verify_all(
+    connection: Connection, agency_id: uuid.UUID, values: Mapping[uuid.UUID, Mapping[str, Any]]
+) -> dict[uuid.UUID, Recording]:
+    """`verified`, as of now; those that are so already or were erased meanwhile are not among them."""
+    rows = [{"id": key, **{name: _plain(value) for name, value in one.items()}} for key, one in values.items()]
+    found = _VERIFY_ALL.run(connection, agency_id, _document(rows), sources_of("verified")).mappings()
+    return {row["id"]: _recording(dict(row)) for row in found}
 
 
 def note_taken(
@@ -140,15 +205,6 @@ def note_taken(
 ) -> None:
     """`stored`: the store has taken it and is yet to be asked again."""
     connection.exec_driver_sql(_TAKEN, (size_bytes, checksum, agency_id, recording_id))
-
-
-def verify(
-    connection: Connection, agency_id: uuid.UUID, recording_id: uuid.UUID, values: Mapping[str, Any]
-) -> Recording | None:
-    """`verified`, as of now; None if it is so already or was erased meanwhile."""
-    key = {"agency_id": agency_id, "id": recording_id, "open": sources_of("verified")}
-    row = connection.exec_driver_sql(_VERIFY, {**key, **values}).mappings().first()
-    return _recording(dict(row)) if row else None
 
 
 _ABSENT = f"""

@@ -167,6 +167,7 @@ LIBRARIES = {
     "alembic": {"db"},
     "cryptography": {"secrets_box", "objectstore/sealing", "privacy/receipts"},
     "pyarrow": {"exports/formats", "archive/parquet"},
+    "msgspec": {"cdr/store", "recording/store", "workers/spool"},
     "procrastinate": {"jobs", "workers/jobs"},
     "psycopg": {"jobs"},
     "psycopg_pool": {"workers/jobs"},

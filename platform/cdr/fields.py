@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
@@ -115,7 +115,7 @@ class Fields:
         return as_list(self.variables.get(name))
 
     @cached_property
-    def own_names(self) -> list[str]:
+    def own_names(self) -> Sequence[str]:
         """Names of the variables that are ours, of hundreds."""
         return [name for name in self.variables if isinstance(name, str) and name.startswith("dialtrace_")]
 

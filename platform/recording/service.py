@@ -7,20 +7,16 @@ Every step may be repeated after a crash at any point. Must not know CDR files o
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
 from ..clock import Clock, SystemClock
-from ..db.engine import Database, turn_to
+from ..db.engine import Database
 from ..db.errors import DatabaseError
-from ..events.service import NewEvent, append
 from ..ids import new_id
 from ..objectstore.errors import NotConfirmed, ObjectStoreError
 from ..objectstore.sealing import SealedSource, open_sealed
@@ -41,11 +37,11 @@ from .errors import (
 from .files import Survey, find_file, mend_header, put_by_for_conversion, survey_file
 from .guard import EndpointGuard
 from .keys import RecordingKeys
+from .ledger import LedgerWriter
 from .life import GONE
 from .model import EMPTY_WAV_BYTES, AbsenceReason, Due, Recording, object_name
 from .places import ObjectKey, Place, Places, open_bucket
 from .stores import RecordingStores
-from .together import Together
 
 log = structlog.get_logger("recording")
 
@@ -79,10 +75,6 @@ class Audio:
         return self._store.signed_link(name, valid_s=valid_s, media_type=media_type, file_name=file_name)
 
 
-#: A row, and what is known of it since the store has confirmed it.
-Verdict = tuple[Recording, Mapping[str, Any]]
-#: An agency, and the places in a list of what is its own.
-Turn = tuple[uuid.UUID, list[int]]
 #: What each form is called on the wire.
 MEDIA_TYPES = {"wav": "audio/wav", "opus": "audio/ogg", "mp3": "audio/mpeg"}
 
@@ -118,49 +110,10 @@ class RecordingService:
             clock=clock or SystemClock(),
             open_own=lambda row, secret: open_bucket(row, secret, guard.check_request),
         )
-        self._beginnings: Together[store.Beginning, Recording] = Together(self._begin_together)
-        self._verdicts: Together[Verdict, Recording] = Together(self._verify_together)
+        self._ledger = LedgerWriter(database)
         self.keys = RecordingKeys(database, self.places)
         self.converter = RecordingConverter(database, self.places)
         self.stores = RecordingStores(database, self.places, check_endpoint=guard.check_setting)
-
-    # --- What recordings that are brought home at the same moment share: one statement and one commit. ---
-
-    def _begin_together(self, begun: Sequence[store.Beginning]) -> Sequence[Recording | None]:
-        results: dict[int, Recording | None] = {}
-        with self._each_agency([one.due.agency_id for one in begun]) as (connection, agencies):
-            for agency_id, places in agencies:
-                rows = [begun[place] for place in places]
-                found = store.begin_uploads(connection, agency_id, [new_id() for _ in rows], rows)
-                results.update(zip(places, found, strict=True))
-        return [results[place] for place in range(len(begun))]
-
-    def _verify_together(self, verdicts: Sequence[Verdict]) -> Sequence[Recording | None]:
-        done: dict[uuid.UUID, Recording] = {}
-        with self._each_agency([row.agency_id for row, _ in verdicts]) as (connection, agencies):
-            for agency_id, places in agencies:
-                values = {verdicts[place][0].id: verdicts[place][1] for place in places}
-                verified = store.verify_all(connection, agency_id, values)
-                append(connection, agency_id, [_ready(row) for row in verified.values()])
-                done |= verified
-        return [done.get(row.id) for row, _ in verdicts]
-
-    @contextmanager
-    def _each_agency(
-        self, ids: Sequence[uuid.UUID]
-    ) -> Iterator[tuple[Connection, Iterator[tuple[uuid.UUID, list[int]]]]]:
-        """One transaction, and in it each agency in turn with the places of what is its own; in the order of their
-        ids, so that two processes never wait for each other crosswise."""
-        agencies = sorted(set(ids))
-
-        def turns(connection: Connection) -> Iterator[Turn]:
-            for number, agency_id in enumerate(agencies):
-                if number:
-                    turn_to(connection, agency_id)
-                yield agency_id, [place for place, one in enumerate(ids) if one == agency_id]
-
-        with self._database.tenant(agencies[0]) as connection:
-            yield connection, turns(connection)
 
     # --- Bringing home. ---
 
@@ -219,7 +172,7 @@ class RecordingService:
             "data_key": key.wrapped if key else None,
         }
         if not also_stored:
-            return self._beginnings.do(store.Beginning(due, node, facts))
+            return self._ledger.begin(due, node, facts)
         with self._database.tenant(due.agency_id) as connection:
             return store.begin_upload(connection, new_id(), due, node, facts, also_stored=True)
 
@@ -276,7 +229,7 @@ class RecordingService:
             "peak_frames": survey.peaks.frames_per_peak if survey.peaks else None,
             "convert_to": wanted,
         }
-        done = self._verdicts.do((row, values))
+        done = self._ledger.verify(row, values)
         if done is not None:
             return done
         with self._database.tenant(row.agency_id) as connection:
@@ -407,16 +360,3 @@ def _reason_for_no_file(due: Due) -> AbsenceReason:
     if due.write_failed:
         return "disk_full"
     return "missing" if due.answered else "not_answered"
-
-
-def _ready(row: Recording) -> NewEvent:
-    """The segment's number is the event's rank: each segment of a call becomes ready once."""
-    assert row.stored_at is not None
-    return NewEvent(
-        type="recording.ready",
-        occurred_at=row.stored_at,
-        client_id=row.client_id,
-        call_id=row.call_id,
-        revision=row.segment,
-        data={"recording_id": str(row.id), "segment": row.segment},
-    )

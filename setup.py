@@ -14,7 +14,12 @@ HERE = Path(__file__).parent
 SOURCE = HERE / "platform"
 
 # Folders beside platform/ that become sub-packages; their data files travel with them.
-MAPPED = {"dialtrace.migrations": "migrations", "dialtrace.freeswitch": "freeswitch", "dialtrace.loadtest": "loadtest"}
+MAPPED = {
+    "dialtrace.migrations": "migrations",
+    "dialtrace.freeswitch": "freeswitch",
+    "dialtrace.loadtest": "loadtest",
+    "dialtrace.browser": "browser",
+}
 
 
 def source_packages() -> list[str]:
@@ -45,6 +50,7 @@ setup(
         "dialtrace.sites": ["*.toml"],
         "dialtrace.migrations": ["*.mako", "versions/*.py", "sql/*.sql"],
         "dialtrace.freeswitch": ["*.md", "*.xml", "**/*.xml", "**/*.lua", "systemd/*", "Dockerfile", "compose.yaml"],
+        "dialtrace.browser": ["swap.js", "releases/*.js"],
         "dialtrace.loadtest": ["scenarios/*.xml", "*.md"],
     },
     install_requires=[
@@ -52,6 +58,7 @@ setup(
         "apiflask>=3.1,<4",
         "boto3>=1.34,<2",
         "click>=8.1,<9",
+        "crawlerdetect>=0.4,<1",
         "cryptography>=44",
         "flask>=3.0,<4",
         "gevent>=24.2",
@@ -85,10 +92,12 @@ setup(
             "moto[server,s3]>=5.0.20",
             "mypy>=1.10",
             "openapi-spec-validator>=0.7",
+            "playwright>=1.49",
             "pytest>=8.2",
             "pytest-socket>=0.7",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "rjsmin>=1.2",
             "ruff>=0.6",
             "setuptools>=75",
             "types-boto3[s3]>=1.34",

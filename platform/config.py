@@ -68,6 +68,13 @@ def _months(text: str) -> int:
     return value
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    return value
+
+
 def _per_day(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 96:
@@ -245,6 +252,26 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Networks of the proxies in front of the API, with commas between. Their word (X-Forwarded-For) is taken for "
         "the address that the audit log notes; nobody else's is.",
+    ),
+    Setting(
+        "DIALTRACE_PAGES_URL",
+        _http_url,
+        "",
+        "Address under which the pages of clients' sites reach the API (`/t/…`): it stands in snippets. Empty: the "
+        "address at which the snippet was asked for.",
+    ),
+    Setting(
+        "DIALTRACE_REGION_HEADER",
+        str,
+        "",
+        "Header in which a proxy of DIALTRACE_API_PROXIES says where a visitor is, such as CF-IPCountry: GB, or "
+        "GB-LND. Empty: the country of the browser's time zone.",
+    ),
+    Setting(
+        "DIALTRACE_VISITS_PER_MINUTE",
+        _whole,
+        "240",
+        "Pages that one address may open on one site within a minute, at each API process; 0: any number.",
     ),
     Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
     Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),

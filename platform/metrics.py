@@ -281,6 +281,15 @@ RETENTION_FAILED = Counter("dialtrace_retention_failed_total", "Agencies whose d
 ERASURES_SWEPT = Counter(
     "dialtrace_erasures_swept_total", "Erased people for whom a node's disk was looked through.", ["node"]
 )
+# --- visits ---
+VISIT_PAGES = Counter(
+    "dialtrace_visit_pages_total",
+    "Pages that asked what to show: of a visit that began, of one that went on, or a robot's.",
+    ["visit"],
+)
+VISIT_TEL_CLICKS = Counter("dialtrace_visit_tel_clicks_total", "Telephone links that visitors have pressed.")
+VISIT_SIGNS = Counter("dialtrace_visit_signs_total", "Signs of life of visits, by what became of them.", ["outcome"])
+VISIT_REFUSALS = Counter("dialtrace_visit_refusals_total", "Requests of pages that were refused.", ["why"])
 # --- archive ---
 PARTITIONS_AHEAD = Gauge(
     "dialtrace_partitions_ahead", "Months after this one for which a table has partitions.", ["table"]

@@ -11,6 +11,8 @@ from flask.json.provider import DefaultJSONProvider
 
 from .. import metrics
 from ..ids import new_id
+from ..sites.rates import Rates
+from ..sites.signs import Signs
 from . import (
     agencies,
     audit,
@@ -30,6 +32,7 @@ from . import (
     nodes,
     numbers,
     openapi,
+    page_visits,
     pool_forecasts,
     pool_leases,
     pools,
@@ -39,10 +42,12 @@ from . import (
     reference,
     retention,
     sites,
+    snippets,
     sources,
     subject_requests,
     targets,
     trunks,
+    visits,
     webhook_deliveries,
     webhooks,
 )
@@ -80,6 +85,8 @@ def create_app(services: ApiServices) -> APIFlask:
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.extensions[EXTENSION] = services
+    app.extensions[page_visits.RATES] = Rates(services.visits_per_min, services.clock.monotonic_s)
+    app.extensions[page_visits.SIGNS] = Signs(services.visits.see)
     app.extensions[health.READINESS] = health.Readiness(services.database).check
     app.spec_processor(openapi.complete)
     problems.install(app)
@@ -96,10 +103,13 @@ def create_app(services: ApiServices) -> APIFlask:
         flows,
         numbers,
         sites,
+        snippets,
         sources,
         pools,
         pool_forecasts,
         pool_leases,
+        visits,
+        page_visits,
         calls,
         live,
         explanations,

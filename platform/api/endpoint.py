@@ -188,8 +188,9 @@ def public(
     summary: str,
     answers: Mapping[int, str],
     media_type: str = "application/json",
+    method: str = "GET",
 ) -> Callable[[H], H]:
-    """Registers a GET that needs no key. Nothing behind it may be a tenant's, unless the address itself proves that its
+    """Registers what needs no key. Nothing behind it may be a tenant's, unless the address itself proves that its
     holder was let in."""
 
     def register(handler: H) -> H:
@@ -208,7 +209,7 @@ def public(
             summary=summary, tags=[str(blueprint.tag)], operation_id=handler.__name__, responses=responses
         )(view)
         _declare(shown, PUBLIC)
-        blueprint.route(path, methods=["GET"])(shown)
+        blueprint.route(path, methods=[method])(shown)
         return handler
 
     return register

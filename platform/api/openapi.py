@@ -48,6 +48,7 @@ TAGS = [
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Sites", "description": "Web sites, what their snippet shows to whom, and where visits come from."},
     {"name": "Pools", "description": "Sets of dynamic numbers that visits are given in turn."},
+    {"name": "Pages", "description": "What pages ask through the snippet. No key: the token says which site."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
     {"name": "Exports", "description": "Calls, events and the audit log as files, once or by schedule."},
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},

@@ -24,6 +24,7 @@ from ..pool.service import Pools
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..sites.service import SiteService
+from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
@@ -44,6 +45,7 @@ class ApiServices:
     pools: PoolService
     leases: Pools
     pool_rounds: PoolRounds
+    visits: VisitService
     nodes: NodeDirectory
     flows: CallFlowService
     cdr: CdrService
@@ -59,4 +61,10 @@ class ApiServices:
     secret_key: str
     #: Whose word about where a request came from is taken.
     proxies: tuple[Network, ...] = ()
+    #: Where pages reach this API; empty: where whoever asks for a snippet does.
+    pages_url: str = ""
+    #: In which header a proxy of ours says where a visitor is.
+    region_header: str = ""
+    #: How often one address may open pages of one site; 0: any number.
+    visits_per_min: int = 0
     clock: Clock = field(default_factory=SystemClock)

@@ -50,7 +50,7 @@ from ..recording.errors import (
     StoreSettingsFaulty,
 )
 from ..recording.errors import KeyUnknown as RecordingKeyUnknown
-from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown
+from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown, VisitUnknown
 from ..sites.errors import OwnerUnknown as SiteOwnerUnknown
 from ..sites.errors import VersionMismatch as SiteVersionMismatch
 from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
@@ -192,6 +192,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NumberValueRefused: _refused,
     VersionMismatch: _mismatch_of_number,
     SiteUnknown: _not_there("site"),
+    VisitUnknown: _not_there("visit"),
     SiteOwnerUnknown: _not_there("client"),
     SiteFaulty: _faulty(""),
     SiteVersionMismatch: _mismatch_of_number,

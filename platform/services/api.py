@@ -21,9 +21,11 @@ from ..outgoing.model import parse_networks
 from ..pool.pools import PoolService
 from ..pool.rounds import PoolRounds
 from ..pool.service import Pools
+from ..pool.visiting import VisitLeases
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..sites.service import SiteService
+from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
@@ -48,6 +50,12 @@ def build_api_services(settings: Settings) -> ApiServices:
         pools=PoolService(database, clock),
         leases=Pools(database, clock),
         pool_rounds=PoolRounds(database, clock),
+        visits=VisitService(
+            database,
+            clock,
+            VisitLeases(Pools(database, clock)),
+            hash_key=settings["DIALTRACE_SECRET_KEY"].encode(),
+        ),
         nodes=NodeDirectory(database),
         flows=CallFlowService(
             database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)
@@ -66,4 +74,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
         proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
+        pages_url=settings["DIALTRACE_PAGES_URL"].rstrip("/"),
+        region_header=settings["DIALTRACE_REGION_HEADER"],
+        visits_per_min=settings["DIALTRACE_VISITS_PER_MINUTE"],
     )

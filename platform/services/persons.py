@@ -17,6 +17,7 @@ from ..privacy.signing import Signer
 from ..recording.erasure import RecordingHolder
 from ..recording.service import RecordingService
 from ..secrets_box.errors import MasterKeyMissing, SealBroken
+from ..sites.visit_store import delete_visits
 from ..subjects import Holder
 from ..webhooks.erasure import AnswerHolder
 from .databases import build_database
@@ -60,5 +61,6 @@ def build_privacy_work(settings: Settings) -> PrivacyWork:
             callers=CallHolder(database),
             recordings=RecordingHolder(database, recordings),
             copies=CopyHolder(database, store),
+            visits=delete_visits,
         ),
     )

@@ -35,7 +35,7 @@ NO_ADDRESS = Address("", "", "", {})
 
 def read_address(text: str | None) -> Address:
     """``text`` as a browser gives it. Parameters of a fragment that looks like a route (`#/a?b=c`) count too."""
-    if not text or len(text) > LONGEST_ADDRESS:
+    if not text or len(text) > LONGEST_ADDRESS or not text.isprintable():
         return NO_ADDRESS
     try:
         parts = urlsplit(text.strip())

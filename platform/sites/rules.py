@@ -179,6 +179,7 @@ class Choice:
     pages: str | None
     show: Show
     rule: str
+    patterns: tuple[str, ...] = ()
 
 
 def choices(rules: SiteRules, place: Place, facts: VisitFacts) -> list[Choice]:
@@ -188,7 +189,7 @@ def choices(rules: SiteRules, place: Place, facts: VisitFacts) -> list[Choice]:
     for _, at in sorted(fitting):
         rule = rules.rules[at]
         pages = "|".join(path_pattern(pattern) for pattern in rule.on.pages) or None
-        found.append(Choice(pages, rule.show, rule.name or f"rule {at + 1}"))
+        found.append(Choice(pages, rule.show, rule.name or f"rule {at + 1}", tuple(rule.on.pages)))
         if pages is None:
             break
     return found

@@ -6,7 +6,7 @@ Must not know HTTP, nor what happens to a visit.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -206,12 +206,24 @@ def _locked(connection: Connection, agency_id: UUID, site_id: UUID, version: int
 
 def _check_references(connection: Connection, site: Site, rules: SiteRules) -> None:
     """Raises SiteFaulty where a rule names what the client does not have."""
-    named: Sequence[tuple[str, UUID]] = list(rules.number_ids())
-    own = store.own_numbers(connection, site.agency_id, site.client_id, {one for _, one in named}) if named else set()
     faults = [
-        Fault(pointer, "unknown_number", "the client has no such static number")
-        for pointer, number_id in named
-        if number_id not in own
+        Fault(pointer, f"unknown_{what}", f"the client has no such {words}")
+        for what, words, own, named in (
+            ("number", "static number", store.own_numbers, list(rules.number_ids())),
+            ("pool", "pool", store.own_pools, list(rules.pool_ids())),
+        )
+        for pointer in _unknown(own, connection, site, named)
     ]
     if faults:
         raise SiteFaulty(faults)
+
+
+Own = Callable[[Connection, UUID, UUID, Collection[UUID]], set[UUID]]
+
+
+def _unknown(own: Own, connection: Connection, site: Site, named: Sequence[tuple[str, UUID]]) -> list[str]:
+    """Where something is named that is not the client's."""
+    if not named:
+        return []
+    known = own(connection, site.agency_id, site.client_id, {one for _, one in named})
+    return [pointer for pointer, one in named if one not in known]

@@ -10,7 +10,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Row, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
-from ..db.tables import numbers, sites, source_rules
+from ..db.tables import numbers, pools, sites, source_rules
 from .errors import OwnerUnknown
 from .model import Site, SourceRules
 
@@ -70,6 +70,14 @@ def own_numbers(connection: Connection, agency_id: UUID, client_id: UUID, ids: C
         numbers.c.id.in_(ids),
         numbers.c.kind == "static",
         numbers.c.status != "released",
+    )
+    return set(connection.execute(query).scalars())
+
+
+def own_pools(connection: Connection, agency_id: UUID, client_id: UUID, ids: Collection[UUID]) -> set[UUID]:
+    """Which of these are pools of the client that numbers can be leased from."""
+    query = select(pools.c.id).where(
+        pools.c.agency_id == agency_id, pools.c.client_id == client_id, pools.c.id.in_(ids), pools.c.status == "active"
     )
     return set(connection.execute(query).scalars())
 

@@ -35,11 +35,13 @@ from dialtrace.outgoing.model import Rules
 from dialtrace.pool.pools import PoolService
 from dialtrace.pool.rounds import PoolRounds
 from dialtrace.pool.service import Pools
+from dialtrace.pool.visiting import VisitLeases
 from dialtrace.privacy.service import PrivacyService
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.sites.service import SiteService
+from dialtrace.sites.visits import VisitService
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.service import TrunkService
 from dialtrace.webhooks.service import WebhookService
@@ -59,6 +61,9 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         pools=PoolService(database, clock),
         leases=Pools(database, clock),
         pool_rounds=PoolRounds(database, clock),
+        visits=VisitService(
+            database, clock, VisitLeases(Pools(database, clock)), hash_key=b"only for tests", fresh_s=0
+        ),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),

@@ -23,6 +23,7 @@ from dialtrace.jobs.model import Done, Job
 from dialtrace.objectstore.service import open_store
 from dialtrace.privacy.signing import Signer
 from dialtrace.secrets_box.model import SecretsBox
+from dialtrace.sites.visits import Arrival
 from dialtrace.trunks.model import TrunkValues
 
 from .conftest import Asker, Tenant, document
@@ -33,6 +34,10 @@ Body = Callable[[Mapping[str, str]], dict[str, Any]]
 RETENTION = {
     "cdr_days": 1, "recording_days": 1, "caller_days": 1, "visit_days": 1, "caller_becomes": "nothing",
 }  # fmt: skip
+
+BROWSER = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+)
 
 #: What each endpoint is asked for: bodies with somebody else's ids (`agency`, `client`, `target`, …).
 BODIES: dict[str, list[Body]] = {
@@ -121,6 +126,7 @@ BODIES: dict[str, list[Body]] = {
     "PATCH /v1/sites/<uuid:site_id>": [lambda _: {"name": "taken over"}],
     "PUT /v1/sites/<uuid:site_id>/rules/draft": [lambda _: {"rules": {}}],
     "PUT /v1/clients/<uuid:client_id>/source-rules": [lambda _: {"rules": []}],
+    "POST /v1/sites/<uuid:site_id>/preview": [lambda _: {"page": "https://victimname.example/"}],
     "POST /v1/sources/classify": [lambda other: {"landing_page": "x", "client_id": other["client"]}],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
@@ -132,13 +138,14 @@ IDS = {
     "recording_key_id": "key",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
-    "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool",
+    "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool", "visit_id": "visit",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
     "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list", "GET /v1/audit-log": "list",
     "GET /v1/calls/live": "list",
+    "GET /v1/sites/<uuid:site_id>/snippet": "one", "GET /v1/visits": "list", "GET /v1/visits/<uuid:visit_id>": "one",
     "GET /v1/sites": "list", "GET /v1/sites/<uuid:site_id>": "one", "DELETE /v1/sites/<uuid:site_id>": "one",
     "GET /v1/sites/<uuid:site_id>/rules": "one", "DELETE /v1/sites/<uuid:site_id>/rules/draft": "one",
     "POST /v1/sites/<uuid:site_id>/rules/publish": "one", "GET /v1/clients/<uuid:client_id>/source-rules": "one",
@@ -193,6 +200,11 @@ PUBLIC_ROWS = {
     "/healthz",
     "/readyz",
     "/metrics",
+    "/t/<token>/visit",
+    "/t/<token>/beat",
+    "/t/<token>/leave",
+    "/t/<token>/click",
+    "/t/swap/<name>",
     "/v1/openapi.json",
     "/v1/reference",
     "/v1/recordings/heard/<token>",
@@ -265,8 +277,12 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     site = victim.client_key.made("/v1/sites", {"name": "Victimname", "domains": ["victimname.example"]})
     victim.client_key.ask("PUT", f"/v1/sites/{site['id']}/rules/draft", {"rules": {}})
     pool = victim.agency_key.made("/v1/pools", {"client_id": client, "name": "Victimname"})["id"]
+    live = services.visits.open_site(site["token"])
+    arrival = Arrival(page="https://victimname.example/", referrer=None, user_agent=BROWSER, address=None)
+    visit = services.visits.arrive(live, arrival).visit
+    assert visit is not None
     ids = {
-        "site": site["id"], "pool": pool,
+        "site": site["id"], "pool": pool, "visit": str(visit.id),
         "export": export, "schedule": schedule,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),

@@ -1,0 +1,80 @@
+"""Signs of life of visits, gathered for a second and written together: a page gives one every 20 seconds, and a
+statement for each would be most of what the database does.
+
+One that is lost (a crash, a full queue, a database that is away) costs nothing: the next comes before the tail of a
+lease is over. So nobody waits for it to be written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import structlog
+
+from ..db.errors import DatabaseError
+from ..metrics import VISIT_SIGNS
+
+log = structlog.get_logger(__name__)
+
+GATHER_S = 1.0
+MOST_WAITING = 50_000
+MOST_AT_ONCE = 1_000
+
+Write = Callable[[UUID, Sequence[UUID]], None]
+
+
+class Signs:
+    """Gathers (agency, visit) and hands them to ``write`` from a thread of its own, which begins with the first."""
+
+    def __init__(self, write: Write, *, gather_s: float = GATHER_S, most_waiting: int = MOST_WAITING) -> None:
+        self._write = write
+        self._gather_s = gather_s
+        self._most_waiting = most_waiting
+        self._waiting: dict[tuple[UUID, UUID], None] = {}
+        self._lock = threading.Lock()
+        self._came = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, agency_id: UUID, visit_id: UUID) -> None:
+        """Returns at once; beyond the most that may wait a sign is dropped, and counted."""
+        with self._lock:
+            if len(self._waiting) >= self._most_waiting:
+                VISIT_SIGNS.labels("dropped").inc()
+                return
+            self._waiting[agency_id, visit_id] = None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="signs of life", daemon=True)
+                self._thread.start()
+        self._came.set()
+
+    def flush(self) -> None:
+        """Writes what waits. What the database does not take is dropped."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        by_agency: dict[UUID, list[UUID]] = {}
+        for agency_id, visit_id in waiting:
+            by_agency.setdefault(agency_id, []).append(visit_id)
+        for agency_id, visit_ids in by_agency.items():
+            for start in range(0, len(visit_ids), MOST_AT_ONCE):
+                self._hand_over(agency_id, visit_ids[start : start + MOST_AT_ONCE])
+
+    def _hand_over(self, agency_id: UUID, visit_ids: Sequence[UUID]) -> None:
+        try:
+            self._write(agency_id, visit_ids)
+            VISIT_SIGNS.labels("written").inc(len(visit_ids))
+        except DatabaseError as error:
+            VISIT_SIGNS.labels("failed").inc(len(visit_ids))
+            log.warning("signs of life not written", count=len(visit_ids), reason=type(error).__name__)
+
+    def _run(self) -> None:
+        while True:
+            self._came.wait()
+            # The first of a burst waits for the others.
+            threading.Event().wait(self._gather_s)
+            self._came.clear()
+            try:
+                self.flush()
+            except Exception as error:
+                log.error("signs of life failed", exc_info=error)

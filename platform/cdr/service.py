@@ -32,6 +32,7 @@ from .errors import CallUnknown, CdrRefused
 from .explain import Explanation, explain
 from .habits import calls_to_note, scores_of
 from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
+from .revisions import Revision, revisions_of
 
 log = structlog.get_logger("cdr")
 
@@ -174,6 +175,18 @@ class CdrService:
         """One call with its legs and recordings. Raises CallUnknown, also for a call that is somebody else's."""
         with self._database.tenant(agency_id, client_id) as connection:
             return _detail(connection, agency_id, call_id)
+
+    def list_revisions(
+        self, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID
+    ) -> tuple[Call, list[Revision]]:
+        """What each revision of a call and its legs changed, in the order of time. Raises CallUnknown, also for a call
+        that is somebody else's."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            call = store.find_call(connection, agency_id, call_id)
+            if call is None:
+                raise CallUnknown(f"there is no call {call_id}")
+            replaced, now = store.find_replaced(connection, agency_id, call)
+        return call, revisions_of(replaced, now)
 
     def explain_call(
         self, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID, *, language: str = "en"

@@ -1581,6 +1581,26 @@ exposures = Table(
     Index("ix_exposures_agency_id_pool_id_shown_at", "agency_id", "pool_id", "shown_at"),
 )
 
+# What a call or a leg said before a revision took its place; written by a trigger alone.
+call_revisions = Table(
+    "call_revisions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("call_started_at", DateTime(timezone=True), nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    # Empty: the call's own record.
+    Column("leg_id", Uuid),
+    Column("revision", Integer, nullable=False),
+    stamp("replaced_at", default_now=True),
+    # The members that changed, as they were.
+    Column("before", JSONB, nullable=False),
+    PrimaryKeyConstraint("agency_id", "id", "call_started_at"),
+    Index("ix_call_revisions_agency_id_call_id", "agency_id", "call_id"),
+    postgresql_partition_by="RANGE (call_started_at)",
+)
+
 # Months of partitioned tables that have gone to the object store, or are on their way (archive).
 retired_months = Table(
     "retired_months",
@@ -1719,6 +1739,7 @@ TENANT: dict[str, str | None] = {
     "numbers": "client_id",
     "calls": "client_id",
     "legs": "client_id",
+    "call_revisions": "client_id",
     "recordings": "client_id",
     "events": "client_id",
     "event_sequences": None,

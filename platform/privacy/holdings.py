@@ -62,6 +62,7 @@ HOLDINGS: Mapping[str, Held] = {
     "audit_log": tenants("address", other="agency_id id at client_id actor_kind actor_id actor_name request_id action object_kind object_id details"),
     "blocks": people("pattern note", by="rows", other="agency_id id client_id scope_id kind created_at"),
     "call_limits": nobody("agency_id scope_id client_id max_calls max_calls_per_s updated_at"),
+    "call_revisions": people("before", by="mentions", other="agency_id id call_started_at call_id client_id leg_id revision replaced_at"),
     "caller_patterns": people("caller_key", by="habits", other="hour_began calls short_calls clients calls_before short_calls_before clients_before score rules updated_at"),
     "caller_secret": nobody("id inner_key outer_key"),
     "calls": people("caller caller_raw caller_name caller_key sip_call_id diversion diverted_from facts digest", by="calls", other="agency_id id started_at client_id number_id number node core_uuid flow_id flow_version decided_by fallback_reason outcome ringing_at answered_at connected_at ended_at duration_ms ring_ms talk_ms billed_ms target_id hangup_cause cause_q850 sip_status hangup_side codec should_record legs_expected revision created_at updated_at is_test anonymised_at pdd_ms hold_ms queue_ms loss_percent jitter_ms r_factor mos verstat attestation attested_by spam_score cost cost_currency cost_revision"),

@@ -15,7 +15,11 @@ from . import request_store
 from .holdings import HOLDINGS, Held
 
 #: Tables that are walked in spans of time, by their partitions' column.
-MOMENTS: Mapping[str, str] = {"calls": "started_at", "legs": "call_started_at"}
+MOMENTS: Mapping[str, str] = {
+    "calls": "started_at",
+    "legs": "call_started_at",
+    "call_revisions": "call_started_at",
+}
 SPAN = timedelta(days=1)
 #: Tables whose rows go when the number stands in one: nothing would be left of them.
 ROWS_GO = "rows"

@@ -276,3 +276,22 @@ def test_given_a_call_through_a_flow_when_read_then_consent_tags_variables_and_t
     assert call["trail"] == [{"step": "menu", "at": "2026-11-03T09:30:02.000Z", "result": "1"}]
     row = tenant.client_key.get("/v1/calls").get_json()["data"][0]
     assert (row["tags"], "trail" in row) == (["vip"], False)
+
+
+def test_given_a_record_was_revised_when_its_revisions_are_read_then_each_tells_what_it_changed(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    agency, client = tenant.agency["id"], tenant.client["id"]
+    call_id = store_call(services, agency, client)
+    assert tenant.client_key.get(f"/v1/calls/{call_id}/revisions").get_json()["data"] == []
+    with services.database.tenant(agency) as connection:
+        connection.exec_driver_sql("UPDATE calls SET outcome = 'busy', revision = revision + 1")
+
+    answer = tenant.client_key.get(f"/v1/calls/{call_id}/revisions")
+
+    told = answer.get_json()
+    assert (answer.status_code, told["call_id"], told["revision"]) == (200, str(call_id), 2)
+    assert [(one["revision"], one["leg_id"], one["changes"]) for one in told["data"]] == [
+        (2, None, [{"member": "outcome", "before": "answered", "after": "busy"}])
+    ]
+    assert tenant.client_key.get(f"/v1/calls/{tenant.client['id']}/revisions").status_code == 404

@@ -155,6 +155,7 @@ ROWS = {
     "GET /v1/numbers/<uuid:number_id>": "one", "GET /v1/calls/<uuid:call_id>": "one",
     "GET /v1/calls/<uuid:call_id>/recording": "one", "GET /v1/calls/<uuid:call_id>/recording/player": "one",
     "GET /v1/calls/<uuid:call_id>/explain": "one",
+    "GET /v1/calls/<uuid:call_id>/revisions": "one",
     "DELETE /v1/numbers/<uuid:number_id>": "one",
     "GET /v1/pools": "list", "GET /v1/pools/<uuid:pool_id>": "one", "DELETE /v1/pools/<uuid:pool_id>": "one",
     "GET /v1/pools/<uuid:pool_id>/standing": "one", "GET /v1/pools/<uuid:pool_id>/reserves": "one",

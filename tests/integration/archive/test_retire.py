@@ -43,7 +43,7 @@ class KilledError(BaseException):
 def _undone(owner_engine):
     yield
     with owner_engine.begin() as connection:
-        for parent in ("calls", "legs"):
+        for parent in connection.execute(text("SELECT parent FROM dialtrace_partitioned()")).scalars().all():
             for month in (MONTH, NEXT):
                 connection.exec_driver_sql(f"DROP TABLE IF EXISTS {parent}_{month:%Y_%m}")
 
@@ -124,7 +124,9 @@ def test_given_a_month_when_retired_then_its_rows_stand_in_the_store_with_their_
     for file in archive.manifest()["files"]:
         with archive.objects.open(f"{AGENCIES[0]}/archive/2021-03/1/{file['name']}") as stream:
             assert hashlib.sha256(stream.read()).hexdigest() == file["sha256"]
-    assert archive.rows("SELECT parent, part, row_count, retired_at IS NOT NULL FROM retired_months ORDER BY 1") == [
+    assert archive.rows(
+        "SELECT parent, part, row_count, retired_at IS NOT NULL FROM retired_months WHERE row_count > 0 ORDER BY 1"
+    ) == [
         ("calls", 1, 4, True),
         ("legs", 1, 4, True),
     ]

@@ -60,7 +60,7 @@ def shape_of(url):
 
 def is_ours(object_, name, type_, reflected, compare_to):
     """Partitions are made by a function, and the tables of Alembic and of procrastinate are theirs."""
-    others = ("calls_", "legs_", "visits_", "procrastinate_")
+    others = ("calls_", "legs_", "call_revisions_", "visits_", "procrastinate_")
     return not (type_ == "table" and (name == "alembic_version" or name.startswith(others)))
 
 

@@ -32,6 +32,7 @@ from .errors import CallUnknown, CdrRefused
 from .explain import Explanation, explain
 from .habits import calls_to_note, scores_of
 from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
+from .revision_store import find_replaced
 from .revisions import Revision, revisions_of
 
 log = structlog.get_logger("cdr")
@@ -185,7 +186,7 @@ class CdrService:
             call = store.find_call(connection, agency_id, call_id)
             if call is None:
                 raise CallUnknown(f"there is no call {call_id}")
-            replaced, now = store.find_replaced(connection, agency_id, call)
+            replaced, now = find_replaced(connection, agency_id, call)
         return call, revisions_of(replaced, now)
 
     def explain_call(

@@ -29,13 +29,12 @@ from sqlalchemy import (
 )
 
 from ..db.engine import Prepared
-from ..db.tables import call_revisions, calls, clients, events, flows, legs, numbers, recordings, targets
+from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
 from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
 from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
-from .revisions import Replaced
 
 _CALL_COLUMNS = tuple(
     name
@@ -345,28 +344,6 @@ def find_legs(connection: Connection, agency_id: uuid.UUID, call: Call) -> list[
 def find_recordings(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> list[Recording]:
     query = select(recordings).where(recordings.c.agency_id == agency_id, recordings.c.call_id == call_id)
     return [recording_of(row) for row in connection.execute(query.order_by(recordings.c.segment)).mappings()]
-
-
-def find_replaced(
-    connection: Connection, agency_id: uuid.UUID, call: Call
-) -> tuple[list[Replaced], dict[uuid.UUID | None, dict[str, Any]]]:
-    """What the call and its legs said before, and what they say now."""
-    rows = call_revisions.c
-    query = select(rows.leg_id, rows.revision, rows.replaced_at, rows.before).where(
-        rows.agency_id == agency_id, rows.call_id == call.id, rows.call_started_at == call.started_at
-    )
-    replaced = [Replaced(**row) for row in connection.execute(query.limit(_MOST_REVISIONS)).mappings()]
-    values = {"agency": agency_id, "id": call.id, "at": call.started_at}
-    return replaced, {row.leg_id: row.members for row in connection.execute(_AS_IT_IS, values)}
-
-
-_MOST_REVISIONS = 1_000
-_AS_IT_IS = text(
-    "SELECT CAST(NULL AS uuid) AS leg_id, to_jsonb(c) AS members FROM calls c"
-    " WHERE c.agency_id = :agency AND c.id = :id AND c.started_at = :at UNION ALL"
-    " SELECT l.id, to_jsonb(l) FROM legs l"
-    " WHERE l.agency_id = :agency AND l.call_id = :id AND l.call_started_at = :at"
-)
 
 
 # --- What an explanation needs besides. ---

@@ -95,11 +95,12 @@ wheel: setup ## build the wheel into dist/
 .PHONY: setup
 setup: $(STAMP) ## install what Debian and PyPI must give (done once)
 
-$(STAMP): requirements.lock setup.py pyproject.toml tools/install-system tools/install-locked
+$(STAMP): requirements.lock setup.py pyproject.toml tests/browser/package-lock.json tools/install-system tools/install-locked
 	tools/install-system "$(SUDO)" $(SYSTEM)
 	$(PYTHON) -m venv "$(VENV)"
 	tools/install-locked "$(BIN)"
 	"$(BIN)/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	cd tests/browser && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --silent
 	touch "$@"
 
 .PHONY: clean

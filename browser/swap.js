@@ -1,1 +1,279 @@
-window.dialtrace=0;
+/*! Dialtrace swap.js 1.0.0, Apache-2.0 */
+// Shows each visitor a telephone number of their own. First party, no dependency, nothing stored before consent.
+// What it asks and is told: docs/reference/swap-js.md. Whatever goes wrong, the page stays as it is.
+(function (w, d) {
+  "use strict";
+  var script = d.currentScript, asked = w.dialtrace || {};
+  if (!script || asked.consent && asked.refresh) return; // here already
+  var api = (script.getAttribute("data-api") || script.src.split("/t/")[0]) + "/t/" + script.getAttribute("data-site") + "/";
+  var NAME = "_dt", VISIBLE_MS = 20000, HIDDEN_MS = 60000, HYDRATED_MS = 5000, ASK_MS = 5000;
+  var SKIPPED = "script,style,noscript,template,textarea,[contenteditable],[data-dialtrace=off]";
+  var SEPARATORS = "[\\s().\\-\\u2010-\\u2015/]*";
+  var TEL = 'a[href^="tel:"]', ELEMENT = 1, TEXT = 3;
+  var consent = word(asked.consent), known = {}, places = [], told = {}, until = 0, here = "", beatAt = 0, lost = false;
+  var seen = new WeakMap(), watched = new WeakSet(), began = Date.now(), waiting, asking, timer, last = "";
+  var preview = (/[?&]dialtrace_preview=([^&#]+)/.exec(location.search) || [])[1];
+
+  function word(yes) { return yes === true ? "given" : yes === false ? "refused" : "not_asked"; }
+  function attempt(f) { try { return f(); } catch (e) { /* the page goes on */ } }
+  function call(name, value) { if (typeof asked[name] == "function") attempt(function () { asked[name](value); }); }
+
+  // --- What is kept in the browser: only where the answer says for how many days. ---
+
+  function recall() {
+    if (consent == "refused") return;
+    var found = /(?:^|; )_dt=([\w-]+)\.([\w-]+)/.exec(d.cookie);
+    if (!found) return;
+    known = { visitor: found[1], visit: found[2] };
+    var kept = attempt(function () { return JSON.parse(sessionStorage.getItem(NAME)); });
+    if (!kept) return;
+    preview = preview || kept.preview;
+    if (kept.until > Date.now() && kept.told.visit == known.visit) take(kept.told, kept.until);
+  }
+
+  function keep() {
+    var days = told.keep_days;
+    if (days || d.cookie.indexOf(NAME + "=") >= 0) d.cookie = NAME + "=" + (days ? told.visitor + "." + told.visit : "") +
+      ";path=/;samesite=lax;max-age=" + days * 86400 + (told.domain.indexOf(".") > 0 ? ";domain=" + told.domain : "") +
+      (location.protocol == "https:" ? ";secure" : "");
+    attempt(function () {
+      if (days) sessionStorage.setItem(NAME, JSON.stringify({ told: told, until: until, preview: preview }));
+      else if (sessionStorage.getItem(NAME)) sessionStorage.removeItem(NAME);
+    });
+  }
+
+  // --- What is asked and told. Bodies go as text, so that no browser asks first whether it may. ---
+
+  function post(what, body) {
+    var stop = w.AbortController && new AbortController();
+    setTimeout(function () { if (stop) stop.abort(); }, ASK_MS);
+    return fetch(api + what, { method: "POST", body: JSON.stringify(body), keepalive: true, signal: stop && stop.signal })
+      .then(function (answer) { if (!answer.ok) throw answer.status; return answer; });
+  }
+
+  function tell(what, body) {
+    body.visit = told.visit;
+    if (body.visit && navigator.sendBeacon) navigator.sendBeacon(api + what, JSON.stringify(body));
+  }
+
+  function ask() {
+    if (asking) return;
+    var from = here || (known.visit && again() ? location.href : d.referrer), saidConsent = consent;
+    here = location.href;
+    asking = post("visit", {
+      page: here.slice(0, 4000), referrer: from.slice(0, 4000), consent: consent, visitor: known.visitor,
+      visit: known.visit, preview: preview && decodeURIComponent(preview), touch: navigator.maxTouchPoints | 0,
+      time_zone: attempt(function () { return Intl.DateTimeFormat().resolvedOptions().timeZone; })
+    }).then(function (answer) { return answer.json(); }).then(function (answer) {
+      asking = 0;
+      if (consent != saidConsent) return ask();
+      known = answer;
+      take(answer, Date.now() + answer.hold_s * 1000);
+      keep();
+      beatLater();
+    }).catch(function (error) {
+      asking = 0;
+      // Its number may be somebody else's by now.
+      if (Date.now() > until) { lost = true; scan(d); }
+      call("onerror", error);
+      beatLater();
+    });
+  }
+
+  // A page that is loaded anew was not led to by whoever led to it first.
+  function again() {
+    var entry = w.performance && performance.getEntriesByType && performance.getEntriesByType("navigation")[0];
+    return entry && entry.type != "navigate";
+  }
+
+  function beat() {
+    if (Date.now() > until || !told.visit) return ask();
+    beatAt = Date.now();
+    beatLater();
+    post("beat", { visit: told.visit }).then(function () {
+      until = Date.now() + told.hold_s * 1000;
+      if (told.keep_days) keep();
+    }).catch(function () { /* the next one comes */ });
+  }
+
+  function beatLater() {
+    clearTimeout(timer);
+    if (told.visit || !told.places) timer = setTimeout(beat, d.hidden ? HIDDEN_MS : VISIBLE_MS);
+  }
+
+  function take(answer, end) {
+    told = answer;
+    until = end;
+    lost = false;
+    places = answer.places.map(function (place) {
+      return { of: place, finders: place.numbers.map(finder) };
+    });
+    scan(d);
+  }
+
+  // --- What is shown. ---
+
+  function parts(number) { return number.slice(1).split(" "); }
+
+  // Any spelling of a number: what stands before the national number is kept as it is.
+  function finder(number) {
+    var split = parts(number);
+    function spread(digits) { return digits.split("").join(SEPARATORS); }
+    return {
+      number: number, country: split[0], digits: split[1].length,
+      text: new RegExp("((?:(?:\\+|00|011|810)" + SEPARATORS + ")?" + spread(split[0]) + SEPARATORS + "(?:\\(?0\\)?" + SEPARATORS +
+        ")?|\\(?[08]" + SEPARATORS + "|\\()?(" + spread(split[1]) + ")(?!\\d)", "g")
+    };
+  }
+
+  // What a place shows on this page: the first choice whose pages fit; nothing: the real number.
+  function choice(place) {
+    var found = place.of.shows.filter(function (show) { return !show.pages || new RegExp(show.pages).test(location.pathname); })[0];
+    if (found && found.ask && here != location.href) ask();
+    return found && found.number && !lost ? found : null;
+  }
+
+  function swapped(text, place) {
+    var show = place.now;
+    if (!show) return text;
+    var to = parts(show.number);
+    place.finders.forEach(function (find) {
+      text = text.replace(find.text, function (all, before, body, at, whole) {
+        if (/[\d+]/.test(whole.charAt(at - 1))) return all;
+        if (!place.of.as_found || to[0] != find.country || to[1].length != find.digits) return show.text;
+        var next = 0;
+        return (before || "") + body.replace(/\d/g, function () { return to[1].charAt(next++); });
+      });
+    });
+    return text;
+  }
+
+  // What stood there before us; whoever else has changed it since has the last word.
+  function original(node, now) { var was = seen.get(node); return was && was.now == now ? was.was : now; }
+
+  function width(node) {
+    var range = node.ownerDocument.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect().width;
+  }
+
+  function write(node, text) {
+    if (node.data == text) return;
+    var box = node.parentElement, was = original(node, node.data), before = seen.get(node) || {};
+    if (before.full) box.style.letterSpacing = "";
+    var full = told.keep_width && box.childNodes.length == 1 ? before.was == was && before.full || width(node) : 0;
+    node.data = text;
+    if (full && text != was) {
+      var off = (full - width(node)) / text.length;
+      if (Math.abs(off) > 0.01) box.style.letterSpacing = (parseFloat(w.getComputedStyle(box).letterSpacing) || 0) + off + "px";
+    }
+    seen.set(node, { was: was, now: text, full: full });
+  }
+
+  // A framework that takes over a page that a server has made must find it as the server has made it.
+  function isHydrating(box) {
+    if (!(w.__NEXT_DATA__ || w.__next_f || asked.hydrates) || Date.now() - began > HYDRATED_MS) return false;
+    if (Object.keys(box).join().indexOf("__reactFiber$") >= 0) return false;
+    if (!waiting) waiting = setTimeout(function () { waiting = 0; scan(d); }, 50);
+    return true;
+  }
+
+  // Text that belongs together, in however many pieces it stands.
+  function group(nodes, place) {
+    var texts = nodes.map(function (node) { return original(node, node.data); }), all = texts.join(""), at = 0;
+    if (!/\d\D{0,4}\d/.test(all)) return;
+    var after = swapped(all, place), same = after.length == all.length;
+    nodes.forEach(function (node, index) {
+      var end = at + texts[index].length;
+      if (!isHydrating(node.parentElement)) write(node, same ? after.slice(at, end) : swapped(texts[index], place));
+      at = end;
+    });
+  }
+
+  function link(box, place) {
+    var href = original(box, box.getAttribute("href")), number = attempt(function () { return decodeURIComponent(href.slice(4)); }) || "";
+    var after = href;
+    if (place.now && swapped(number, place) != number) after = "tel:" + place.now.number.replace(" ", "");
+    if (isHydrating(box)) return;
+    if (box.getAttribute("href") != after) box.setAttribute("href", after);
+    seen.set(box, { was: href, now: after });
+  }
+
+  function textsIn(box) {
+    var found = [], walker = box.ownerDocument.createTreeWalker(box, 4), node;
+    while ((node = walker.nextNode())) if (!node.parentElement.closest(SKIPPED)) found.push(node);
+    return found;
+  }
+
+  function each(root, selector, visit) {
+    if (root.matches && root.matches(selector)) visit(root);
+    root.querySelectorAll(selector).forEach(visit);
+  }
+
+  function look(root) {
+    if (root.nodeType == TEXT) root = root.parentElement;
+    if (!root || root.closest && root.closest(SKIPPED)) return;
+    places.forEach(function (place) {
+      var where = place.of.selectors.join(","), inside = root.closest && where && root.closest(where);
+      function links(box) {
+        each(box, TEL, function (one) { if (!one.closest(SKIPPED)) { link(one, place); group(textsIn(one), place); } });
+      }
+      if (!where) {
+        textsIn(root).forEach(function (node) { if (!node.parentElement.closest(TEL)) group([node], place); });
+        links(root.closest && root.closest(TEL) || root);
+      } else if (inside) { group(textsIn(inside), place); links(inside); }
+      else each(root, where, function (box) { group(textsIn(box), place); links(box); });
+    });
+    if (told.iframes) each(root, "iframe", frame);
+  }
+
+  function frame(box) {
+    function enter() { attempt(function () { if (box.contentDocument) scan(box.contentDocument); }); }
+    if (!watched.has(box)) { watched.add(box); box.addEventListener("load", enter); }
+    enter();
+  }
+
+  function scan(page) {
+    places.forEach(function (place) { place.now = choice(place); });
+    if (!page.documentElement) return;
+    look(page.documentElement);
+    if (!watched.has(page)) {
+      watched.add(page);
+      new MutationObserver(changed).observe(page, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["href"] });
+    }
+    var shown = places.filter(function (place) { return place.now; }).map(function (place) {
+      return { place: place.of.name, real: place.of.numbers[0].replace(" ", ""), number: place.now.number.replace(" ", "") };
+    });
+    if (JSON.stringify(shown) != last) { last = JSON.stringify(shown); call("onswap", shown); }
+  }
+
+  function changed(records) {
+    if (route != location.pathname) { route = location.pathname; return scan(d); }
+    records.forEach(function (record) {
+      if (record.type == "childList") record.addedNodes.forEach(function (node) { if (node.nodeType == ELEMENT || node.nodeType == TEXT) look(node); });
+      else look(record.target);
+    });
+  }
+  var route = location.pathname;
+
+  // --- What the page may call, and what happens to it. ---
+
+  w.dialtrace = {
+    consent: function (yes) { consent = word(yes); if (consent == "refused") { told.keep_days = 0; if (told.visit) keep(); } ask(); },
+    refresh: function () { scan(d); },
+    visit: function () { return told.visit; },
+    numbers: function () { return last ? JSON.parse(last) : []; }
+  };
+  d.addEventListener("click", function (event) {
+    var box = event.target.closest && event.target.closest(TEL);
+    if (box) tell("click", { number: box.getAttribute("href").slice(4).replace(/[^+\d]/g, "") });
+  }, true);
+  d.addEventListener("visibilitychange", function () {
+    if (!d.hidden && Date.now() - beatAt > VISIBLE_MS) beat(); else beatLater();
+  });
+  w.addEventListener("popstate", function () { route = location.pathname; scan(d); });
+  w.addEventListener("pagehide", function () { tell("leave", {}); });
+  w.addEventListener("pageshow", function (event) { if (event.persisted) ask(); });
+  attempt(recall);
+  ask();
+})(window, document);

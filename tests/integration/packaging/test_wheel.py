@@ -17,6 +17,9 @@ NEEDED = [
     "dialtrace/freeswitch/freeswitch.xml",
     "dialtrace/loadtest/scenarios/caller_answered.xml",
     "dialtrace/api/templates/reference.html",
+    "dialtrace/sites/sources.toml",
+    "dialtrace/browser/swap.js",
+    "dialtrace/browser/releases/swap-1.0.0.js",
 ]
 
 

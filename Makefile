@@ -18,7 +18,7 @@ SUDO := sudo
 endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
-SYSTEM := python3-venv sip-tester espeak-ng opus-tools lame chromium
+SYSTEM := python3-venv sip-tester kamailio espeak-ng opus-tools lame chromium
 JOBS ?= 2
 
 CALLS ?= 100

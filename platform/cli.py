@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .cli_demo import demo
+from .cli_edge import add_edge_commands
 from .cli_events import events_group
 from .cli_export import export_command
 from .cli_jobs import jobs_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
 from .cli_partitions import partitions_group
-from .cli_pool import pool_group
-from .cli_pool import work_command as pools_command
+from .cli_pool import add_pool_commands
 from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
@@ -355,8 +355,8 @@ cli.add_command(privacy_group(begin, api_client, with_master_keys))
 cli.add_command(export_command(begin, api_client))
 work.add_command(proofs_command(begin, need_database))
 work.add_command(work_command(begin, need_database))
-work.add_command(pools_command(begin, need_database))
-cli.add_command(pool_group(begin, api_client, opened_database))
+add_pool_commands(cli, work, begin, need_database, api_client, opened_database)
+add_edge_commands(cli, work, begin, need_database)
 cli.add_command(webhook_group(begin, api_client))
 
 

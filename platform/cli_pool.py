@@ -38,7 +38,20 @@ class NodeWeightText(click.ParamType[tuple[str, int]]):
         return name, int(weight)
 
 
-def pool_group(begin: Begin, api_client: MakeClient, opened: Opened) -> click.Group:
+def add_pool_commands(
+    cli: click.Group,
+    work: click.Group,
+    begin: Begin,
+    need: Callable[[Settings], str],
+    api_client: MakeClient,
+    opened: Opened,
+) -> None:
+    """Both, to where they belong."""
+    cli.add_command(_pool_group(begin, api_client, opened))
+    work.add_command(_work_command(begin, need))
+
+
+def _pool_group(begin: Begin, api_client: MakeClient, opened: Opened) -> click.Group:
     """`dialtrace pool …`."""
 
     @click.group()
@@ -91,7 +104,7 @@ def pool_group(begin: Begin, api_client: MakeClient, opened: Opened) -> click.Gr
     return pool
 
 
-def work_command(begin: Begin, need_database: Callable[[Settings], str]) -> click.Command:
+def _work_command(begin: Begin, need_database: Callable[[Settings], str]) -> click.Command:
     """`dialtrace work pools`."""
 
     @click.command("pools")

@@ -67,6 +67,10 @@ POOL_MANAGER_TURN = Gauge("dialtrace_pool_manager_turn", "1: this process looks 
 NUMBERS_PLACED = Counter("dialtrace_numbers_placed_total", "Numbers that got another list of nodes.")
 NUMBERS_JUDGED = Counter("dialtrace_numbers_judged_total", "Numbers whose state a rule has changed.", ["to", "why"])
 
+# --- edge ---
+EDGE_NUMBERS = Gauge("dialtrace_edge_numbers", "Numbers whose nodes this machine's edge knows.")
+EDGE_PASSES_FAILED = Counter("dialtrace_edge_passes_failed_total", "Refreshes of the edge that failed.", ["what"])
+
 # --- api ---
 HTTP_REQUESTS = Counter(
     "dialtrace_http_requests_total",

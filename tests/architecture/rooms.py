@@ -5,7 +5,7 @@ LEVELS = {
     "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
     "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
-    "cli_pool": 8,
+    "cli_pool": 8, "cli_edge": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4, "exports": 4, "archive": 4,
@@ -42,7 +42,7 @@ READ_CONFIG = {
     "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_privacy", "cli_proofs", "cli_secrets",
     "up", "launch", "preflight", "demo", "wsgi", "services", "config",
     "cli_webhooks",
-    "cli_sealing", "cli_prompt", "cli_pool",
+    "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions",
 }  # fmt: skip
 
@@ -87,6 +87,7 @@ OFFERED = {
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "store", "interpret", "numbering", "explain"},
     "pool": {
+        "edge",
         "errors",
         "hygiene",
         "model",
@@ -124,6 +125,7 @@ OFFERED = {
     "workers": {
         "agent",
         "call",
+        "edge",
         "hooks",
         "jobs",
         "live_server",
@@ -185,6 +187,7 @@ LIBRARIES = {
         "cli_options",
         "cli_privacy",
         "cli_export",
+        "cli_edge",
         "cli_pool",
         "cli_prompt",
         "cli_proofs",

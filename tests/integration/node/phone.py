@@ -193,6 +193,8 @@ class Dialog:
     changed: threading.Condition = field(default_factory=threading.Condition)
     sequence: int = 1
     branch: str = ""
+    #: What a proxy on the way asked to be named (Record-Route), for what belongs to the call.
+    route: str = ""
     port: int = 0
     started: float = field(default_factory=time.monotonic)
     stamps: list[tuple[str, float]] = field(default_factory=list)
@@ -224,7 +226,8 @@ class Dialog:
         self.send(
             f"{method} {self.request_uri} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch={branch}\r\n"
             f"Max-Forwards: 70\r\nFrom: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {sequence} {method}\r\nContact: <sip:{HOST}:{self.port};transport=UDP>\r\n",
+            f"CSeq: {sequence} {method}\r\nContact: <sip:{HOST}:{self.port};transport=UDP>\r\n"
+            + (f"Route: {self.route}\r\n" if self.route and method != "CANCEL" else ""),
             body,
         )
 
@@ -337,6 +340,7 @@ class _Station:
         contact = re.search(r"<([^>]+)>", message.get("contact"))
         if message.status < 300 and contact:
             dialog.request_uri = contact[1]
+            dialog.route = message.get("record-route")
         late = "" if dialog.offered else sdp(dialog.audio.port, 0)
         dialog.ack(
             sequence=number,

@@ -16,12 +16,11 @@ def manage(database_url, tmp_path):
 
     def start():
         environment = {**os.environ, "DIALTRACE_DATABASE_URL": database_url, "DIALTRACE_DATA_DIR": str(tmp_path)}
-        log = (tmp_path / f"pools-{len(started)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dialtrace", "work", "pools"], env=environment, stdout=log, stderr=log
-        )
-        started.append(process)
-        until(lambda: b"ready to look after" in (tmp_path / log.name).read_bytes(), within_s=40)
+        path = tmp_path / f"pools-{len(started)}.log"
+        with path.open("wb") as log:
+            command = [sys.executable, "-m", "dialtrace", "work", "pools"]
+            started.append(process := subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        until(lambda: b"ready to look after" in path.read_bytes(), within_s=40)
         return process
 
     yield start

@@ -16,6 +16,7 @@ from .cli_edge import add_edge_commands
 from .cli_events import events_group
 from .cli_export import export_command
 from .cli_jobs import jobs_group
+from .cli_keys import key_group
 from .cli_node import node_group
 from .cli_options import freeswitch_option, metrics_option
 from .cli_partitions import partitions_group
@@ -23,6 +24,7 @@ from .cli_pool import add_pool_commands
 from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
+from .cli_recordings import recordings_group
 from .cli_sealing import secrets_group
 from .cli_secrets import prepare_api, with_master_keys
 from .cli_webhooks import webhook_group, work_command
@@ -346,6 +348,8 @@ def opened_queue() -> Iterator[JobQueue]:
 
 cli.add_command(prompt_group(begin, any_database))
 cli.add_command(jobs_group(opened_queue))
+cli.add_command(key_group(begin, any_database))
+cli.add_command(recordings_group(begin, any_database, with_master_keys))
 cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
@@ -358,30 +362,6 @@ work.add_command(work_command(begin, need_database))
 add_pool_commands(cli, work, begin, need_database, api_client, opened_database)
 add_edge_commands(cli, work, begin, need_database)
 cli.add_command(webhook_group(begin, api_client))
-
-
-@cli.group()
-def key() -> None:
-    """API keys."""
-
-
-@key.command("create")
-@click.option("--operator", is_flag=True, required=True, help="A key for the operator of the platform.")
-@click.option("--name", required=True, help="What the key is for.")
-def key_create(operator: bool, name: str) -> None:
-    """Make an operator's API key and print it once. Other keys are made by the API."""
-    from .clock import SystemClock
-    from .db.engine import Database
-    from .db.tables import OPERATOR_AGENCY
-    from .tenancy.service import TenancyService
-
-    with any_database(begin("key")) as url:
-        database = Database(url, pool_size=1)
-        try:
-            _, token = TenancyService(database, SystemClock()).create_key(OPERATOR_AGENCY, role="operator", name=name)
-        finally:
-            database.dispose()
-    click.echo(token)
 
 
 @cli.command()

@@ -29,19 +29,18 @@ def secrets_group(
 
     @group.command("reseal")
     def reseal() -> None:
-        """Seal the passwords of trunks under the first of DIALTRACE_MASTER_KEYS."""
-        from .clock import SystemClock
+        """Seal everything anew under the first of DIALTRACE_MASTER_KEYS; the others may go after that."""
         from .db.engine import Database
-        from .services.sealing import build_secrets_box
-        from .trunks.service import TrunkService
+        from .services.resealing import reseal_all
 
         settings = with_master_keys(begin("secrets"))
         with any_database(settings) as url:
             database = Database(url, pool_size=1)
             try:
-                count = TrunkService(database, SystemClock(), build_secrets_box(settings)).reseal_passwords()
+                counts = reseal_all(settings, database)
             finally:
                 database.dispose()
-        click.echo(f"{count} passwords of trunks sealed anew")
+        for what, count in counts.items():
+            click.echo(f"{count} {what} sealed anew")
 
     return group

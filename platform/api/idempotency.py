@@ -7,7 +7,7 @@ request was understood, is not, so that the same key may try again.
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 import re
 from collections.abc import Callable
@@ -45,10 +45,11 @@ def parse_key(header: str) -> str:
     return re.sub(r'\\(["\\])', r"\1", match[1]) if match[1] is not None else match[2]
 
 
-def fingerprint(method: str, address: str, body: Any) -> bytes:
-    """SHA-256 of what the request asks; the body's spelling does not count, its content does."""
+def fingerprint(key: str, method: str, address: str, body: Any) -> bytes:
+    """HMAC-SHA-256 of what the request asks; the body's spelling does not count, its content does. Keyed, so that
+    nobody who reads the table can try out what a short secret in a body may have been."""
     canonical = json.dumps([method, address, body], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode("ascii")).digest()
+    return hmac.digest(b"idempotency " + key.encode(), canonical.encode("ascii"), "sha256")
 
 
 def once(asked: Asked, request: Request, act: Callable[[], Response], *, secrets: tuple[str, ...] = ()) -> Response:
@@ -57,7 +58,7 @@ def once(asked: Asked, request: Request, act: Callable[[], Response], *, secrets
     if header is None:
         return act()
     query = "&".join(sorted(request.query_string.decode("latin-1").split("&")))
-    digest = fingerprint(request.method, f"{request.path}?{query}", _sent(request))
+    digest = fingerprint(asked.services.secret_key, request.method, f"{request.path}?{query}", _sent(request))
     scope = Scope(asked.principal.agency_id, asked.principal.key_id, parse_key(header))
     database, now = asked.services.database, asked.services.clock.now()
     with database.tenant(scope.agency_id) as connection:

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from .errors import NotConfirmed, ObjectMissing, ObjectStoreError, RangeNotSatisfiable, StoreRefuses, StoreUnavailable
 from .model import CHUNK_BYTES, FileSource, ObjectFacts, ObjectStream, Receipt, Source, checked_name, resolve_range
+from .pinned import Judge, pin
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -81,9 +82,11 @@ class S3Store:
         access: Access | None = None,
         encryption: Encryption | None = None,
         guard: Callable[[str], None] | None = None,
+        judge: Judge | None = None,
         parallel: int = 8,
     ) -> None:
-        """``guard`` is asked with the address before each request is sent, and raises an error of this room."""
+        """``guard`` is asked with the address before each request is sent, ``judge`` of each connection once it stands
+        (pinned.py); both raise an error of this room."""
         self.bucket = bucket
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self._encryption = encryption or Encryption()
@@ -97,6 +100,8 @@ class S3Store:
                 read_timeout=_READ_TIMEOUT_S,
                 retries={"total_max_attempts": 3, "mode": "standard"},
                 max_pool_connections=parallel,
+                # What is judged must be the store itself.
+                proxies={} if judge else None,
                 # Our own SHA-256 goes with every upload; a CRC beside it would be work for nothing, and stores of other
                 # makers refuse it.
                 request_checksum_calculation="when_required",
@@ -108,6 +113,8 @@ class S3Store:
         )
         if guard is not None:
             self.client.meta.events.register("before-send.s3", lambda request, **_: guard(request.url))
+        if judge is not None:
+            pin(self.client, judge)
 
     def put(self, name: str, source: Source, *, sha256: bytes | None = None) -> Receipt:
         noted = {"sha256": sha256.hex()} if sha256 else {}
@@ -275,6 +282,9 @@ class S3Store:
         except (NoCredentialsError, ParamValidationError) as error:
             raise StoreRefuses(f"s3://{self.bucket}: {error}") from error
         except (BotoCoreError, Boto3Error) as error:
+            told = getattr(error, "kwargs", {}).get("error")
+            if isinstance(told, ObjectStoreError):
+                raise told from error
             cause = error.__context__
             if isinstance(cause, ClientError):
                 raise _named(cause, name) from error

@@ -27,6 +27,8 @@ class Box(Protocol):
 
     def open(self, sealed: bytes, *, purpose: str) -> bytes: ...
 
+    def reseal(self, sealed: bytes, *, purpose: str) -> bytes | None: ...
+
 
 class Signer:
     """Writes signed receipts."""
@@ -84,6 +86,18 @@ class Signer:
             with self._database.directory() as connection:
                 self._key = self._opened(connection) or self._made(connection)
         return self._key
+
+    def reseal(self) -> int:
+        """Seals every key anew that is not under the newest master key; returns how many. Raises the box's errors:
+        a key that cannot be opened signs nothing any more, but what it signed is checked by its public half."""
+        with self._database.directory() as connection:
+            count = 0
+            for row in store.receipt_keys(connection):
+                anew = self._box.reseal(bytes(row["sealed_private_key"]), purpose=_purpose(row["key_id"]))
+                if anew is not None:
+                    store.put_receipt_key(connection, row["key_id"], bytes(row["public_key"]), anew)
+                    count += 1
+        return count
 
     def _opened(self, connection: Connection) -> SigningKey | None:
         for row in store.receipt_keys(connection):

@@ -51,6 +51,16 @@ class EndpointGuard:
         except OSError as error:
             raise StoreRefuses(f"the store's address cannot be looked up: {error.strerror or error}") from error
 
+    def check_connection(self, scheme: str, host: str, port: int, address: str) -> None:
+        """Of a connection that stands, before anything goes over it: the name may lead elsewhere by now. Raises
+        StoreRefuses."""
+        shown = f"[{host}]" if ":" in host else host
+        try:
+            destination = parse_url(f"{scheme}://{shown}:{port}/")
+            self._rules.check(destination, [ip_address(address.partition("%")[0])])
+        except OutgoingError as error:
+            raise StoreRefuses(f"the store's address: {error}") from error
+
     def _judge(self, url: str) -> None:
         destination = parse_url(url.partition("?")[0])
         literal = destination.literal

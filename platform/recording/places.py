@@ -20,6 +20,7 @@ from ..secrets_box.errors import MasterKeyMissing
 from ..secrets_box.model import SecretsBox
 from . import place_store
 from .errors import KeyDestroyed, NoStoreOfItsOwn
+from .guard import EndpointGuard
 from .place_store import StoreRow
 
 #: A changed setting is followed after this long.
@@ -179,8 +180,9 @@ def unwrap(agency_key: bytes, wrapped: bytes, name: str) -> bytes:
     return SecretsBox([agency_key]).open(wrapped, purpose=f"object {name}")
 
 
-def open_bucket(row: StoreRow, secret: str, guard: Callable[[str], None] | None = None) -> ObjectStore:
-    """A bucket with credentials of its own; ``guard`` judges each address before anything is sent there."""
+def open_bucket(row: StoreRow, secret: str, guard: EndpointGuard | None = None) -> ObjectStore:
+    """A bucket with credentials of its own; ``guard`` judges each address before anything is sent there, and each
+    connection."""
     return S3Store(
         row.bucket,
         row.prefix,
@@ -188,5 +190,6 @@ def open_bucket(row: StoreRow, secret: str, guard: Callable[[str], None] | None 
         region=row.region,
         access=Access(row.access_key_id, secret),
         encryption=parse_encryption(row.encryption),
-        guard=guard,
+        guard=guard.check_request if guard else None,
+        judge=guard.check_connection if guard else None,
     )

@@ -108,7 +108,7 @@ class RecordingService:
             objects,
             box=box,
             clock=clock or SystemClock(),
-            open_own=lambda row, secret: open_bucket(row, secret, guard.check_request),
+            open_own=lambda row, secret: open_bucket(row, secret, guard),
         )
         self._ledger = LedgerWriter(database)
         self.keys = RecordingKeys(database, self.places)

@@ -69,15 +69,16 @@ def test_given_an_unusable_idempotency_key_when_read_then_it_is_refused(header: 
 
 
 def test_given_requests_when_fingerprinted_then_spelling_does_not_count_and_content_does() -> None:
-    first = fingerprint("POST", "/v1/clients?", {"a": 1, "b": ["é"]})
-    assert first == fingerprint("POST", "/v1/clients?", {"b": ["é"], "a": 1})
+    first = fingerprint("k", "POST", "/v1/clients?", {"a": 1, "b": ["é"]})
+    assert first == fingerprint("k", "POST", "/v1/clients?", {"b": ["é"], "a": 1})
     others = [
-        fingerprint("POST", "/v1/clients?", {"a": "1", "b": ["é"]}),
-        fingerprint("POST", "/v1/clients?", {"a": 1, "b": ["é"], "c": None}),
-        fingerprint("POST", "/v1/targets?", {"a": 1, "b": ["é"]}),
-        fingerprint("PUT", "/v1/clients?", {"a": 1, "b": ["é"]}),
+        fingerprint("k", "POST", "/v1/clients?", {"a": "1", "b": ["é"]}),
+        fingerprint("k", "POST", "/v1/clients?", {"a": 1, "b": ["é"], "c": None}),
+        fingerprint("k", "POST", "/v1/targets?", {"a": 1, "b": ["é"]}),
+        fingerprint("k", "PUT", "/v1/clients?", {"a": 1, "b": ["é"]}),
+        fingerprint("another", "POST", "/v1/clients?", {"a": 1, "b": ["é"]}),
     ]
-    assert len({first, *others}) == 5
+    assert len({first, *others}) == 6
 
 
 def test_given_a_place_in_a_list_when_written_as_cursor_then_only_its_own_list_reads_it() -> None:

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -154,15 +155,17 @@ class Telephones:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._media: list[int] = []
+        self._ports: list[int] = []
         self._called: dict[str, Sipp] = {}
 
     def _make(self, name: str, scenario: str, status: str, arguments: Sequence[str]) -> Sipp:
         self._media.append(free_media_port(self._media))
+        self._ports.append(free_port(socket.SOCK_DGRAM, avoid=self._ports))
         plain = "".join(letter if letter.isalnum() else "-" for letter in name)
         log = self._folder / f"{plain}.trace"
         told = ["-trace_shortmsg", "-shortmessage_file", str(log), "-shortmessage_overwrite", "false"]
         return Sipp(
-            plain, self._folder, f"{scenario}.xml", self._folder, free_port(), self._media[-1], [*arguments, *told],
+            plain, self._folder, f"{scenario}.xml", self._folder, self._ports[-1], self._media[-1], [*arguments, *told],
             words={"STATUS": status},
         )  # fmt: skip
 

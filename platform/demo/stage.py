@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from ..apiclient import ApiClient
 from ..config import Settings, load_settings
 from ..errors import DialtraceError
 from ..launch import Plan, free_port, plan_nodes, plan_platform, running_database
@@ -28,6 +29,8 @@ from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, ulaw_tone
 
 #: The machine is left to itself before the first call.
 CALM_PERCENT, CALM_WITHIN_S = 40.0, 20.0
+
+NODES_UP_WITHIN_S = 20.0
 
 RING_MS = 300
 #: Targets end by themselves after this, should nobody stop them.
@@ -107,7 +110,16 @@ def running_platform(
         supervisor = stack.enter_context(Supervisor(log_folder=folder / "logs"))
         for group in plan.groups:
             supervisor.start(group)
+        _await_nodes(plan)
         yield Demo(options, folder, plan, supervisor)
+
+
+def _await_nodes(plan: Plan) -> None:
+    """Until the monitor has seen that its nodes are up: until then nobody would call through them on purpose."""
+    operator = ApiClient(plan.api_url, plan.operator_token)
+    deadline_s = time.monotonic() + NODES_UP_WITHIN_S
+    while any(node["state"] != "up" for node in operator.get("/v1/nodes")["data"]) and time.monotonic() < deadline_s:
+        time.sleep(0.2)
 
 
 class SippMissing(DialtraceError):

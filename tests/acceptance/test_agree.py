@@ -13,8 +13,6 @@ SCRIPT = Path(__file__).parents[2] / "loadtest" / "agree.py"
 FREESWITCH = os.environ.get("FREESWITCH_BIN") or shutil.which("freeswitch")
 
 
-# Slow: on two cores that other things slow down, the platform answers its first callers by the plan on the node.
-@pytest.mark.slow
 @pytest.mark.timeout(150)
 @pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed")
 @pytest.mark.parametrize(

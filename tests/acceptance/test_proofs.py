@@ -73,8 +73,6 @@ class Owner:
         return number["last_proven_at"] is not None, steps
 
 
-# Slow: on two cores that other things slow down, the platform answers its first callers by the plan on the node.
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_given_numbers_when_proven_then_tone_flow_record_and_recording_are_known_and_no_report_counts_the_calls(
     demo: Demo,

@@ -60,8 +60,6 @@ def killing(moments_s: dict[str, float]) -> Callable[[Demo, float], None]:
     return during
 
 
-# Slow: on two cores that other things slow down, the platform answers its first callers by the plan on the node.
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_given_fifty_calls_standing_when_worker_agent_and_monitor_are_killed_then_no_call_fails_and_none_is_lost() -> (
     None

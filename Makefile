@@ -18,7 +18,7 @@ SUDO := sudo
 endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
-SYSTEM := python3-venv sip-tester kamailio espeak-ng opus-tools lame chromium
+SYSTEM := python3-venv sip-tester kamailio espeak-ng opus-tools lame chromium prometheus
 JOBS ?= 2
 
 CALLS ?= 100
@@ -82,6 +82,8 @@ docs: setup ## make the pages that come from the code
 	$(BIN)/dialtrace settings --markdown > docs/settings.md
 	$(BIN)/dialtrace events schemas --markdown > docs/events.md
 	$(BIN)/python -m dialtrace.cdr.field_list > docs/cdr-fields.md
+	$(BIN)/python -m dialtrace.monitoring.metrics_page > docs/metrics.md
+	$(BIN)/python -m dialtrace.monitoring.make
 
 .PHONY: lock
 lock: setup ## resolve the ranges of setup.py anew into requirements.lock, with hashes

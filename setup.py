@@ -14,12 +14,7 @@ HERE = Path(__file__).parent
 SOURCE = HERE / "platform"
 
 # Folders beside platform/ that become sub-packages; their data files travel with them.
-MAPPED = {
-    "dialtrace.migrations": "migrations",
-    "dialtrace.freeswitch": "freeswitch",
-    "dialtrace.loadtest": "loadtest",
-    "dialtrace.browser": "browser",
-}
+MAPPED = {f"dialtrace.{folder}": folder for folder in ("migrations", "freeswitch", "loadtest", "browser", "monitoring")}
 
 
 def source_packages() -> list[str]:
@@ -61,6 +56,7 @@ setup(
         ],
         "dialtrace.browser": ["swap.js", "releases/*.js"],
         "dialtrace.loadtest": ["scenarios/*.xml", "*.md"],
+        "dialtrace.monitoring": ["*.yml", "*.md", "rules/*.yml", "dashboards/*.json"],
     },
     install_requires=[
         "alembic>=1.13,<2",

@@ -18,7 +18,7 @@ from .cli_export import export_command
 from .cli_jobs import jobs_group
 from .cli_keys import key_group
 from .cli_node import node_group
-from .cli_options import freeswitch_option, metrics_option
+from .cli_options import metrics_option
 from .cli_partitions import partitions_group
 from .cli_pool import add_pool_commands
 from .cli_privacy import privacy_group
@@ -27,6 +27,7 @@ from .cli_proofs import api_client, call_group, number_group, proofs_command
 from .cli_recordings import recordings_group
 from .cli_sealing import secrets_group
 from .cli_secrets import prepare_api, with_master_keys
+from .cli_up import up_commands
 from .cli_webhooks import webhook_group, work_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
 from .errors import DialtraceError
@@ -82,33 +83,8 @@ def need_database(settings: Settings) -> str:
 cli.add_command(demo)
 
 
-@cli.command()
-@click.option("--nodes", type=click.IntRange(1, 16), default=1, show_default=True, help="Nodes to run.")
-@click.option(
-    "--sip-port",
-    type=click.IntRange(1024, 65_000),
-    default=5060,
-    show_default=True,
-    help="SIP port of the first node; each further one is 20 higher.",
-)
-@freeswitch_option
-def up(nodes: int, sip_port: int, freeswitch: Path | None) -> None:
-    """Start the platform and keep it running. Ctrl-C stops all of it; a second start finds its data again."""
-    from .up import run_up
-
-    run_up(begin("up"), nodes, sip_port, freeswitch)
-
-
-@cli.command()
-@click.option(
-    "--timeout", type=click.FloatRange(1, 3600), default=180.0, show_default=True, help="Seconds to follow it for."
-)
-def restart(timeout: float) -> None:
-    """Restart what `dialtrace up` runs, one process after another, each ready before the next. Nodes go on with their
-    calls; bring the database up to date first."""
-    from .up import run_restart
-
-    run_restart(begin("restart"), timeout)
+for command in up_commands(begin):
+    cli.add_command(command)
 
 
 @cli.group()

@@ -95,6 +95,38 @@ CDR_DELAY_SECONDS = Histogram(
     "From a call's end to its record being kept.",
     buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
 )
+#: A call's own figures are counted once, when its record is first kept; test calls are left out.
+CALLS = Counter("dialtrace_calls_total", "Calls whose record is kept, by how they ended.", ["node", "outcome"])
+CALLS_DECIDED = Counter(
+    "dialtrace_calls_decided_total",
+    "The same calls by whose plan they ran: a worker's, the one kept on the node (fallback), none although the node "
+    "looked for one (no_plan), none because the dialplan refused them or they ended before (none).",
+    ["node", "by"],
+)
+CALL_ANSWER_SECONDS = Histogram(
+    "dialtrace_call_answer_seconds",
+    "From the INVITE to the switch's 200, of calls that were answered.",
+    ["node"],
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60),
+)
+CALL_PDD_SECONDS = Histogram(
+    "dialtrace_call_pdd_seconds",
+    "Post-dial delay: from the INVITE to the first sign of life that the caller got.",
+    ["node"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CALL_TALK_SECONDS = Histogram(
+    "dialtrace_call_talk_seconds",
+    "How long callers were connected; sum over count is the average call duration (ACD).",
+    ["node"],
+    buckets=(1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+)
+CALL_MOS = Histogram(
+    "dialtrace_call_mos",
+    "Sound from the caller's side by the E-model, where it was measured.",
+    ["node"],
+    buckets=(2.0, 2.6, 3.1, 3.6, 3.8, 4.0, 4.2, 4.4, 5.0),
+)
 CDR_PASSES_FAILED = Counter("dialtrace_cdr_passes_failed_total", "Passes over a spool that failed.", ["node", "what"])
 CALLS_REBUILT = Counter("dialtrace_calls_rebuilt_total", "Calls without a CDR file, by what is known.", ["node", "how"])
 RECORDINGS_SETTLED = Counter(

@@ -21,6 +21,7 @@ from .launch import Plan, plan_nodes, plan_platform, running_database
 from .nodesfile import NodeSettings, NodesFileFaulty, read_nodes
 from .preflight import check_folder, check_ports, wanted_ports
 from .rolling import Progress, ask_for_restart, restart_all
+from .scraping import prometheus_spec, scrape_targets, write_targets
 from .supervisor import Interrupted, Supervisor
 
 log = structlog.get_logger("up")
@@ -85,8 +86,15 @@ def kept_nodes(settings: Settings, count: int, first_sip_port: int, kind: str) -
     ]
 
 
-def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path | None = None) -> None:
-    """Start everything, keep it running, stop it on SIGINT or SIGTERM."""
+def run_up(
+    settings: Settings,
+    count: int,
+    first_sip_port: int,
+    freeswitch: Path | None = None,
+    prometheus: tuple[str, int] | None = None,
+) -> None:
+    """Start everything, keep it running, stop it on SIGINT or SIGTERM. ``prometheus``: where one is to listen that
+    reads all of it. Raises PrometheusMissing before anything has started."""
     stop = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
@@ -103,6 +111,7 @@ def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path
     with Lock(settings.data_dir / LOCK_FILE), running_database(settings) as database_url:
         nodes = kept_nodes(settings, count, first_sip_port, "freeswitch" if freeswitch else "embedded")
         plan = plan_platform(settings, database_url, nodes, freeswitch=freeswitch, first_rtp_port=FIRST_RTP_PORT)
+        _add_scraping(plan, settings, prometheus)
         with supervisor:
             try:
                 _start(supervisor, plan, settings)
@@ -111,6 +120,15 @@ def run_up(settings: Settings, count: int, first_sip_port: int, freeswitch: Path
             else:
                 _run(supervisor, plan, settings, stop, restart)
     click.echo("stopped")
+
+
+def _add_scraping(plan: Plan, settings: Settings, prometheus: tuple[str, int] | None) -> None:
+    specs = [spec for group in plan.groups for spec in group]
+    if settings.metrics_listen is None:
+        return
+    targets = write_targets(settings.data_dir, scrape_targets(specs, api_url=plan.api_url, own=settings.metrics_listen))
+    if prometheus is not None:
+        plan.groups.append([prometheus_spec(settings.data_dir, targets, prometheus)])
 
 
 def _start(supervisor: Supervisor, plan: Plan, settings: Settings) -> None:
@@ -131,6 +149,8 @@ def _run(
     click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference")
     for node in plan.nodes:
         click.echo(f"  {node.name:<10} sip:{node.sip} ({NOTES[node.kind]})")
+    if plan.groups[-1][0].kind == "prometheus":
+        click.echo(f"  prometheus {plan.groups[-1][0].argv[-1].removeprefix('--web.listen-address=')}")
     click.echo(f"  key        {settings.data_dir / 'operator-key'}\n  logs       {settings.data_dir / 'logs'}")
     click.echo("Ctrl-C stops all of it; the data stays")
     while not stop.wait(TEND_EVERY_S):

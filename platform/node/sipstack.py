@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Callable
 from heapq import heapify
 from importlib.metadata import version
@@ -35,8 +34,6 @@ log = logging.getLogger(__name__)
 
 SIPPY_VERSION = "2.5.0"
 TICK_S = 0.01
-#: A process that got no processor for so long has answers in its socket that a timer would ask for once more.
-LATE_S = 0.05
 _SOCKET_BUFFER = 4 * 1024 * 1024
 _IP_RECVERR = 11
 _MSG_ERRQUEUE = 0x2000
@@ -188,20 +185,19 @@ class SipStack:
         self._faults.bad_packets += 1
 
     def run_timers(self) -> None:
-        """Sippy's timers, for a greenlet of its own; ``ED2.loop`` would block the hub in C. After a standstill what has
-        come is read first: an INVITE that is sent again although its 200 lies there unread confuses a simple peer."""
-        due = time.monotonic()
+        """Sippy's timers, for a greenlet of its own; ``ED2.loop`` would block the hub in C. A timer fires once it was
+        due before the reader's last turn: where this process got no processor for a while, an INVITE would otherwise
+        be sent again although its 200 lies there unread, and that confuses a simple peer."""
+        ED2.last_ts = seen = MonoTime()
         while True:
-            if time.monotonic() - due > LATE_S:
-                gevent.sleep(TICK_S / 10)
-            ED2.last_ts = MonoTime()
+            gevent.sleep(TICK_S)
+            ED2.last_ts = seen
             ED2.dispatchTimers()
             if ED2.twasted * 2 > len(ED2.tlisteners):
                 ED2.tlisteners = [timer for timer in ED2.tlisteners if timer.cb_func is not None]
                 heapify(ED2.tlisteners)
                 ED2.twasted = 0
-            due = max(due + TICK_S, time.monotonic())
-            gevent.sleep(max(0.0, due - time.monotonic()))
+            ED2.last_ts = seen = MonoTime()
 
     def close(self) -> None:
         self.transactions.l4r.shutdown()

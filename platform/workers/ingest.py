@@ -30,6 +30,7 @@ from ..metrics import (
     CDR_OLDEST_SECONDS,
 )
 from ..recording.model import parse_file_name
+from .call_figures import begin_at_nothing, count_call
 from .spool import Broken, CdrFile, HalfWritten, Spool
 
 log = structlog.get_logger("agent")
@@ -76,6 +77,7 @@ class Ingest:
         self._left_over = True
         self._legs_seen: OrderedDict[str, None] = OrderedDict()
         self._to_forget: set[str] = set()
+        begin_at_nothing(node)
 
     # --- Files. ---
 
@@ -181,6 +183,8 @@ class Ingest:
         CDR_FILES_STORED.labels(self._node, kind).inc()
         if isinstance(facts, CallFacts) and facts.ended_at is not None and result.changed:
             CDR_DELAY_SECONDS.observe(max(0.0, (self._clock.now() - facts.ended_at).total_seconds()))
+        if isinstance(facts, CallFacts) and result.changed and result.revision == 1 and not facts.is_test:
+            count_call(self._node, facts)
 
     def _remember_leg(self, leg_id: str) -> None:
         self._legs_seen[leg_id] = None

@@ -2,7 +2,8 @@
 
 #: Level of each room or top module. A room imports only rooms of lower levels, unless ALSO says so.
 LEVELS = {
-    "__main__": 10, "cli": 9, "cli_prompt": 8, "up": 8, "launch": 7, "freeswitch_launch": 6, "preflight": 6, "demo": 8,
+    "__main__": 12, "cli": 11, "cli_prompt": 8, "cli_up": 10, "up": 9, "scraping": 8, "launch": 7,
+    "freeswitch_launch": 6, "preflight": 6, "demo": 8,
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
     "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
     "cli_pool": 8, "cli_edge": 8, "cli_recordings": 8, "cli_keys": 8,
@@ -40,7 +41,7 @@ ALSO = {
 #: Who may read the settings and set up logging: nobody else sees the config object.
 READ_CONFIG = {
     "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_privacy", "cli_proofs", "cli_secrets",
-    "up", "launch", "preflight", "demo", "wsgi", "services", "config",
+    "up", "cli_up", "launch", "preflight", "demo", "wsgi", "services", "config",
     "cli_webhooks",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
@@ -208,6 +209,7 @@ LIBRARIES = {
         "cli_prompt",
         "cli_proofs",
         "up",
+        "cli_up",
         "cli_webhooks",
     },
     "alembic": {"db"},

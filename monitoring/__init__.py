@@ -1,0 +1,1 @@
+"""What watches the platform: Prometheus' rules, their tests, Alertmanager's routing, Grafana's dashboards."""

@@ -118,7 +118,16 @@ CASES: tuple[Case, ...] = (
         "FallbackPlansFail", "dialtrace_plan_failures_total", 'node="node-1",what="disk"', "0+1x60", "3x60",
         **NODE, what="disk",
     ),
-    _gauge("RouteCopyIsOld", "dialtrace_route_copy_synced_timestamp_seconds", "", "0x60", "0+60x60"),
+    Case(
+        "RouteCopyIsOld",
+        {'dialtrace_route_copy_synced_timestamp_seconds{kind="monitor"}': "0x60"},
+        {
+            'dialtrace_route_copy_synced_timestamp_seconds{kind="monitor"}': "0+60x60",
+            # Every process has the gauge; only the monitor keeps the copy.
+            'dialtrace_route_copy_synced_timestamp_seconds{kind="agent"}': "0x60",
+        },
+        labels={"kind": "monitor"},
+    ),
     _gauge("JournalFails", "dialtrace_journal_failures_total", 'node="node-1"', "0+1x60", "4x60", **NODE),
     _gauge("RecordsAreLate", "dialtrace_cdr_oldest_seconds", 'node="node-1"', "0+60x60", "3x60", **NODE),
     _gauge("RecordsAreSetAside", "dialtrace_cdr_files_set_aside", 'node="node-1"', "1x60", "0x60", **NODE),

@@ -78,7 +78,9 @@ NOC = Dashboard(
             help="database; copy: of this process; disk: the machine's copy; none: the node's own plan took the call.",
         ),
         Panel("From a call's end to its record", _quantiles("dialtrace_cdr_delay_seconds"), unit="s"),
-        Panel("Restarts of processes", {"{{process}}": "increase(dialtrace_child_restarts_total[10m])"}),
+        Panel(
+            "Restarts of processes", {"{{process}}": "increase(dialtrace_child_restarts_total[10m]) or vector(0)"},
+        ),
         Panel("Processes that give no metrics", {"{{process}} {{instance}}": 'up{job="dialtrace"} == bool 0'}),
         Panel(
             "Call path, share of errors",

@@ -227,12 +227,22 @@ class CallWorker:
         return found, facts
 
 
+def _begin_at_nothing() -> None:
+    """Counters stand at nothing from the start: Prometheus sees a rise from 0 to 1 only so, and a ratio of sums needs
+    every one of its parts."""
+    for source in ("database", "copy", "disk", "none"):
+        WORKER_ANSWERS.labels(source)
+    for what in ("overload", "socket", "handler", "database", "question", "plan", "web_hook", "queue"):
+        WORKER_FAILURES.labels(what)
+
+
 def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: Path) -> None:
     """Serves until SIGTERM or SIGINT, then answers what it has and returns. ``route_copy`` is the machine's file of
     routes, for when the database is away. Raises BindFailed.
 
     The process must be patched for gevent, its database driver included (``__main__``).
     """
+    _begin_at_nothing()
     routes = RouteStore(database)
     copy = RouteCopy(route_copy)
     reader = RouteReader(routes.find_route, find_on_disk=copy.find)

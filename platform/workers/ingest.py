@@ -78,6 +78,7 @@ class Ingest:
         self._legs_seen: OrderedDict[str, None] = OrderedDict()
         self._to_forget: set[str] = set()
         begin_at_nothing(node)
+        CDR_FILES_SET_ASIDE.labels(node).set(spool.count_set_aside())
 
     # --- Files. ---
 

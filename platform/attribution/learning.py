@@ -1,0 +1,259 @@
+"""Learns a site's recency curve from its exposures and calls, without being told which call was whose.
+
+Expectation and maximisation: with the rates so far every call is shared out among the ways in which it can have come
+about (`matching.ways_of`); each rate is then what was shared out to it, over the time for which it was at risk. Old
+holders of a number and strangers explain the same calls nearly equally well, so it takes hundreds of rounds until they
+part; numpy makes a round a matter of a millisecond. What was seen seldom stays near what it was before. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curve import AGAIN, CLICKED, GONE, LOOK_BACK, MOST_HOLDERS, SEEN, Curve, stretch, time_in
+from .matching import Way, again_weight, by_chance, ways_of
+from .model import CallSeen, Exposure
+
+Numbers = NDArray[np.float64]
+
+#: What the curve before counts for, in calls, for each of its rates.
+PRIOR_CALLS = 0.5
+#: How often the weights of region, device and person are learnt anew, and the rates between two of these.
+TURNS, ROUNDS = 4, 500
+#: The rates have settled when none moves by more than this share in a round.
+SETTLED = 1e-4
+#: Fewer calls than this teach nothing.
+LEAST_CALLS = 50
+_STEPS: Mapping[str, Sequence[float]] = {"seen": SEEN, "gone": GONE, "clicked": CLICKED, "again": AGAIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One call with the exposures of its number, as `matching.match_call` gets them."""
+
+    call: CallSeen
+    exposures: Sequence[Exposure]
+
+
+@dataclass(slots=True)
+class AtRisk:
+    """For how long each rate could have brought a call, in seconds: exposures by device, clicks, callers, numbers."""
+
+    seen: dict[str, list[float]] = field(default_factory=dict)
+    gone: dict[str, list[float]] = field(default_factory=dict)
+    clicked: list[float] = field(default_factory=lambda: [0.0] * len(CLICKED))
+    again: list[float] = field(default_factory=lambda: [0.0] * len(AGAIN))
+    again_stray: list[float] = field(default_factory=lambda: [0.0] * len(AGAIN))
+    stray: float = 0.0
+
+    def add_exposure(self, one: Exposure, until: datetime) -> None:
+        """``until``: when it stops to be looked at; see :func:`watched_until`."""
+        device = one.device or ""
+        seen_until = min(one.seen_until, until)
+        _add(self.seen.setdefault(device, [0.0] * len(SEEN)), SEEN, (seen_until - one.shown_at).total_seconds())
+        _add(self.gone.setdefault(device, [0.0] * len(GONE)), GONE, (until - seen_until).total_seconds())
+        if one.clicked_at is not None:
+            _add(self.clicked, CLICKED, (until - one.clicked_at).total_seconds())
+
+    def add_caller(self, last_at: datetime, until: datetime, named: float) -> None:
+        """A caller who may ring again, from one call to the next or to now. ``named``: the probability that his first
+        call was somebody's."""
+        span_s = (until - last_at).total_seconds()
+        _add(self.again, AGAIN, span_s, named)
+        _add(self.again_stray, AGAIN, span_s, 1.0 - named)
+
+    def add_number(self, begin: datetime, until: datetime) -> None:
+        """A number that could be called by mistake."""
+        self.stray += max(0.0, (until - begin).total_seconds())
+
+
+def _add(sums: list[float], bounds: Sequence[float], span_s: float, weight: float = 1.0) -> None:
+    for index, spent in enumerate(time_in(bounds, span_s)):
+        sums[index] += spent * weight
+
+
+def watched_until(exposures: Sequence[Exposure], now: datetime) -> list[datetime]:
+    """For each exposure of one number, in the order of ``shown_at``: until when a call would be looked at in its light;
+    later ones push it out of sight."""
+    ends = []
+    for index, one in enumerate(exposures):
+        last = one.seen_until + LOOK_BACK
+        if index + MOST_HOLDERS < len(exposures):
+            last = min(last, exposures[index + MOST_HOLDERS].shown_at)
+        ends.append(max(one.shown_at, min(last, now)))
+    return ends
+
+
+#: Where the rates of each kind stand in one row of all.
+_PLACES = {"seen": 0, "gone": len(SEEN), "clicked": len(SEEN) + len(GONE), "again": len(SEEN) + len(GONE) + len(CLICKED)}
+_STRAY = _PLACES["again"] + len(AGAIN)
+
+
+def learn(lessons: Sequence[Lesson], at_risk: AtRisk, before: Curve, *, known_callers: int = 0) -> Curve:
+    """The curve that explains these calls best. With fewer than LEAST_CALLS lessons it is the one before.
+    ``known_callers``: how many callers are known by the end."""
+    if len(lessons) < LEAST_CALLS:
+        return before
+    curve = replace(before, regions=spread_of(one.call.region for one in lessons))
+    for _ in range(TURNS):
+        ways = [ways_of(lesson.call, lesson.exposures, curve) for lesson in lessons]
+        curve, shares = _settle_rates(ways, at_risk, before, curve)
+        curve = replace(curve, **_weigh_facts(lessons, ways, shares, at_risk, curve, known_callers))
+    ways = [ways_of(lesson.call, lesson.exposures, curve) for lesson in lessons]
+    return _settle_rates(ways, at_risk, before, curve)[0]
+
+
+def spread_of(regions: Iterable[str | None]) -> dict[str, float]:
+    """How callers spread over regions; "" stands for each that was never seen."""
+    counts = Counter(one for one in regions if one is not None)
+    total = counts.total() + len(counts) + 1
+    return {"": 1 / total} | {name: (count + 1) / total for name, count in sorted(counts.items())}
+
+
+def _row_of(curve: Curve) -> Numbers:
+    return np.array([*curve.seen, *curve.gone, *curve.clicked, *curve.again, curve.stray])
+
+
+def _with_row(curve: Curve, row: Numbers) -> Curve:
+    def part(kind: str) -> tuple[float, ...]:
+        begin = _PLACES[kind]
+        return tuple(float(one) for one in row[begin : begin + len(_STEPS[kind])])
+
+    rates = {kind: part(kind) for kind in _STEPS}
+    return replace(curve, **rates, stray=float(row[_STRAY]))  # type: ignore[arg-type]
+
+
+def _place(way: Way) -> int | None:
+    """Where the rate of a way stands in the row."""
+    if way.kind == "stray":
+        return _STRAY
+    index = stretch(_STEPS[way.kind], max(way.after_s, 0.0))
+    return None if index is None else _PLACES[way.kind] + index
+
+
+def _settle_rates(
+    ways: Sequence[Sequence[Way]], at_risk: AtRisk, before: Curve, curve: Curve
+) -> tuple[Curve, list[list[float]]]:
+    """The rates that fit best where everything else is as in ``curve``; and what was shared out to each way."""
+    row, prior = _row_of(curve), np.maximum(_row_of(before), 1e-15)
+    called, places, weights = [], [], []
+    for index, of_call in enumerate(ways):
+        for way in of_call:
+            place = _place(way)
+            called.append(index)
+            places.append(_STRAY if place is None else place)
+            weights.append(0.0 if place is None or row[place] <= 0 else way.rate / row[place])
+    of_call_, place_, weight_ = np.array(called), np.array(places), np.array(weights)
+    risk = _risk(at_risk, curve) + PRIOR_CALLS / prior
+    for _ in range(ROUNDS):
+        rates = row[place_] * weight_
+        total = np.maximum(np.bincount(of_call_, rates, len(ways)), 1e-300)
+        share = rates / total[of_call_]
+        after = (np.bincount(place_, share, len(row)) + PRIOR_CALLS) / risk
+        settled = float(np.max(np.abs(after - row) / np.maximum(after, row))) < SETTLED
+        row = after
+        if settled:
+            break
+    rates = row[place_] * weight_
+    total = np.maximum(np.bincount(of_call_, rates, len(ways)), 1e-300)
+    flat = iter((rates / total[of_call_]).tolist())
+    return _with_row(curve, row), [[next(flat) for _ in of_call] for of_call in ways]
+
+
+def _risk(at_risk: AtRisk, curve: Curve) -> Numbers:
+    seen = _weighted(at_risk.seen, curve.devices, len(SEEN))
+    gone = _weighted(at_risk.gone, curve.devices, len(GONE))
+    again = np.array(at_risk.again) + np.array(at_risk.again_stray) * curve.stray_again
+    return np.array([*seen, *gone, *at_risk.clicked, *again, at_risk.stray])
+
+
+def _weighted(by_device: Mapping[str, Sequence[float]], devices: Mapping[str, float], length: int) -> list[float]:
+    sums = [0.0] * length
+    for device, spent in by_device.items():
+        for index, seconds in enumerate(spent):
+            sums[index] += seconds * devices.get(device, 1.0)
+    return sums
+
+
+@dataclass(slots=True)
+class _Shares:
+    """What calls were shared out to, by the facts that tell visits apart."""
+
+    devices: Counter[str] = field(default_factory=Counter)
+    unexplained: float = 0.0
+    of_known: float = 0.0
+    region_told: float = 0.0
+    region_same: float = 0.0
+    again_by_stray: float = 0.0
+
+
+def _weigh_facts(
+    lessons: Sequence[Lesson],
+    ways: Sequence[Sequence[Way]],
+    shared: Sequence[Sequence[float]],
+    at_risk: AtRisk,
+    curve: Curve,
+    known_callers: int,
+) -> dict[str, Any]:
+    """How much region, device and person count, given what every call was shared out to."""
+    shares = _Shares()
+    for lesson, of_call, parts in zip(lessons, ways, shared, strict=True):
+        for way, share in zip(of_call, parts, strict=True):
+            _note(shares, way, share, lesson.call, curve)
+    known = (shares.of_known + 0.5) / (shares.unexplained + 10.0)
+    return {
+        "devices": _devices(curve, shares, at_risk),
+        "same_region": (shares.region_same + 3.0) / (shares.region_told + 5.0),
+        # On average over the time of learning half of them were known.
+        "stray_again": _stray_again(curve, shares, at_risk),
+        "known_person": known / max(known_callers / 2, 1.0) if known_callers else curve.known_person,
+    }
+
+
+def _note(shares: _Shares, way: Way, share: float, call: CallSeen, curve: Curve) -> None:
+    one = way.exposure
+    if way.kind == "again" and call.earlier is not None:
+        stray = max(0.0, 1.0 - sum(part for _, part in call.earlier.holders)) * curve.stray_again
+        shares.again_by_stray += share * stray / max(again_weight(call.earlier, curve), 1e-12)
+    if way.kind != "again" and (one is None or one.callers_own < 0.5):
+        shares.unexplained += share
+        shares.of_known += share * call.is_known_caller
+    if one is None:
+        return
+    if way.kind != "clicked":
+        shares.devices[one.device or ""] += share
+    if call.region is not None and one.region is not None:
+        shares.region_told += share
+        if call.region == one.region:
+            same = curve.same_region
+            shares.region_same += share * same / (same + (1.0 - same) * by_chance(call.region, curve))
+
+
+def _stray_again(curve: Curve, shares: _Shares, at_risk: AtRisk) -> float:
+    expected = sum(rate * seconds for rate, seconds in zip(curve.again, at_risk.again_stray, strict=True))
+    return min((shares.again_by_stray + 1.0) / (expected + 2.0), 1.0)
+
+
+def _devices(curve: Curve, shares: _Shares, at_risk: AtRisk) -> dict[str, float]:
+    """How much more often visits of a device call than all visits do: what they got over what the curve expects."""
+    expected: dict[str, float] = {}
+    for rates, by_device in ((curve.seen, at_risk.seen), (curve.gone, at_risk.gone)):
+        for device, spent in by_device.items():
+            hoped = sum(rate * seconds for rate, seconds in zip(rates, spent, strict=True))
+            expected[device] = expected.get(device, 0.0) + hoped
+    found = {
+        device: (shares.devices[device] + PRIOR_CALLS) / (hoped + PRIOR_CALLS)
+        for device, hoped in sorted(expected.items())
+        if device
+    }
+    # Only how they stand to each other counts: their common part belongs to the rates.
+    weight = sum(expected[device] for device in found) or 1.0
+    mean = sum(factor * expected[device] for device, factor in found.items()) / weight
+    return {device: factor / mean for device, factor in found.items()} if mean > 0 else {}

@@ -5,7 +5,7 @@
 Persons visit a site, see numbers of a pool (exclusive, shared when it is short), click, call while they look, minutes
 or weeks later, from another telephone, again and again, or return under a new cookie; numbers are dialled by mistake.
 None of this is drawn from the curve that the platform learns: delays are log-normal and exponential, its rates are
-steps. The first half teaches the curve, without the truth; the second half is judged. Pure: no database and no clock.
+steps. The second third teaches the curve, without the truth; the last is judged. Pure: no database and no clock.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class World:
     """What people do. ``load``: visits that the pool is made for, over those that come."""
 
     visits: int = 40_000
-    days: float = 40.0
+    days: float = 60.0
     numbers: int = 60
     tail_s: float = 600.0
     call_share: float = 0.06
@@ -187,7 +187,7 @@ class _Telling:
         chance, world = self.chance, self.world
         other = chance.random() < world.other_telephone
         telephone = chance.getrandbits(40) if other else person.telephone
-        region = person.region if chance.random() < world.same_region else some_region(chance)
+        region = person.region if chance.random() < world.same_region else chance.choice(REGIONS)
         while at < world.days * DAY_S:
             self.story.calls.append(TrueCall(at, number, telephone, region, visit_id))
             if chance.random() >= world.again_share:
@@ -276,20 +276,20 @@ def walk(story: Story, curve: Curve) -> Iterator[tuple[TrueCall, Lesson, Match]]
         known.note(call, match)
 
 
-def teach(story: Story, until: datetime, *, passes: int = 2) -> Curve:
-    """The curve that the story teaches up to a moment. Each pass learns from what the one before has stated of earlier
+def teach(story: Story, since: datetime, until: datetime, *, passes: int = 2) -> Curve:
+    """The curve that the story teaches within a span. Each pass learns from what the one before has stated of earlier
     calls."""
     curve = PRIOR
     for _ in range(passes):
         walked = [(call, lesson, match) for call, lesson, match in walk(story, curve) if moment(call.at) < until]
-        at_risk = AtRisk()
+        at_risk = AtRisk(since, until)
         for found in story.exposures.values():
-            began = [one for one in found if one.shown_at < until]
-            for one, end in zip(began, watched_until(began, until), strict=True):
-                at_risk.add_exposure(one, end)
-            at_risk.add_number(BEGIN, until)
+            for one, end in zip(found, watched_until(found, until), strict=True):
+                if one.shown_at < until:
+                    at_risk.add_exposure(one, end)
+            at_risk.add_number(since, until)
         _add_callers(at_risk, walked, until)
-        lessons = [lesson for _, lesson, _ in walked]
+        lessons = [lesson for call, lesson, _ in walked if moment(call.at) >= since]
         curve = learn(lessons, at_risk, curve, known_callers=len({call.caller for call, _, _ in walked}))
     return curve
 
@@ -377,18 +377,23 @@ def table(bins: Sequence[Bin]) -> str:
     return "\n".join(lines)
 
 
+def calibrate(story: Story, world: World) -> tuple[Calibration, Calibration]:
+    """The last third of a story, judged by what the second has taught; and by what nobody has taught. In the first,
+    numbers have not yet the late callers that they will have."""
+    third = world.days / 3 * DAY_S
+    curve = teach(story, moment(third), moment(2 * third))
+    return judge(story, curve, moment(2 * third)), judge(story, PRIOR, moment(2 * third))
+
+
 @click.command()
-@click.option("--visits", default=400_000, show_default=True, help="Visits in 40 days.")
+@click.option("--visits", default=400_000, show_default=True, help="Visits in 60 days.")
 @click.option("--numbers", default=0, help="Numbers of the pool; 0: as many as 1 visit in 20 finds none free.")
 @click.option("--seed", default=1, show_default=True)
 def main(visits: int, numbers: int, seed: int) -> None:
     """Print how well calibrated the probabilities are."""
     world = World(visits=visits, numbers=numbers or max(20, visits // 1500))
     story = tell(world, seed)
-    half = moment(world.days / 2 * DAY_S)
-    curve = teach(story, half)
-    found = judge(story, curve, half)
-    prior = judge(story, PRIOR, half)
+    found, prior = calibrate(story, world)
     print(f"{story.visits} visits, {story.shared} on the shared rung, {len(story.calls)} calls, {found.calls} judged")
     print(f"the most likely answer was right for {found.right_share:.1%} ({prior.right_share:.1%} before learning)")
     print("the most likely visit:\n" + table(found.visits))

@@ -344,3 +344,21 @@ PARTITIONS_RETIRED = Counter(
 EXPORT_FILES = Counter("dialtrace_export_files_total", "Files of exports that were stored.", ["content", "format"])
 EXPORT_ROWS = Counter("dialtrace_export_rows_total", "Rows in them.", ["content"])
 EXPORT_BYTES = Counter("dialtrace_export_bytes_total", "Bytes of them.", ["format"])
+
+ATTRIBUTIONS_MADE = Counter(
+    "dialtrace_attributions_total", "Attributions of calls that were written, by what they go by and whether anew.",
+    ["method", "revision"],
+)  # fmt: skip
+ATTRIBUTION_SECONDS = Histogram(
+    "dialtrace_attribution_seconds", "Time to match one call to visits, within its batch.",
+    buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0),
+)  # fmt: skip
+ATTRIBUTION_POSTPONED = Counter(
+    "dialtrace_attribution_postponed_total", "Calls that were stored without an attribution, which follows by job."
+)
+ATTRIBUTION_DUE = Gauge("dialtrace_attribution_due", "Calls for which something is still to be done.")
+ATTRIBUTION_DUE_OLDEST = Gauge("dialtrace_attribution_due_oldest_seconds", "For how long the first of them waits.")
+ATTRIBUTION_CORRECTIONS = Counter(
+    "dialtrace_attribution_corrections_total", "Facts about calls that people have added.", ["kind"]
+)
+ATTRIBUTION_FITS = Counter("dialtrace_attribution_fits_total", "What was learnt: curves and channels.", ["kind"])

@@ -51,8 +51,9 @@ _NO_WORDS: Mapping[str, float] = MappingProxyType({})
 class Curve:
     """The rates of one site, and how much the other facts weigh.
 
-    ``devices``: how much more often visits of that device call (those that are not named: 1). ``same_region``: the
-    share of callers whose number is of the region of their visit; ``regions``: how callers spread over regions.
+    ``devices``: how much more often visits of that device call, while they see the number ("seen:mobile") and after
+    ("gone:mobile"); those that are not named: 1. ``same_region``: the share of callers whose number is of the region
+    of their visit; ``regions``: how all callers spread over regions, ``elsewhere``: those whose number is not.
     ``own_telephone``: the share of a visitor's calls that come from the same telephone. ``known_person``: the
     probability that a call which no earlier one explains comes from this one known caller. ``stray_again``: how much
     more seldom somebody rings again whose first call was nobody's.
@@ -66,6 +67,7 @@ class Curve:
     devices: Mapping[str, float] = field(default_factory=lambda: _NO_WORDS)
     same_region: float = 0.6
     regions: Mapping[str, float] = field(default_factory=lambda: _NO_WORDS)
+    elsewhere: Mapping[str, float] = field(default_factory=lambda: _NO_WORDS)
     own_telephone: float = 0.95
     known_person: float = 1e-4
     stray_again: float = 0.5

@@ -8,7 +8,7 @@ part; numpy makes a round a matter of a millisecond. What was seen seldom stays 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .curve import AGAIN, CLICKED, GONE, LOOK_BACK, MOST_HOLDERS, SEEN, Curve, stretch, time_in
-from .matching import Way, again_weight, by_chance, ways_of
+from .matching import Way, again_weight, from_elsewhere, ways_of
 from .model import CallSeen, Exposure
 
 Numbers = NDArray[np.float64]
@@ -42,41 +42,48 @@ class Lesson:
     exposures: Sequence[Exposure]
 
 
-@dataclass(slots=True)
 class AtRisk:
-    """For how long each rate could have brought a call, in seconds: exposures by device, clicks, callers, numbers."""
+    """For how long each rate could have brought a call, in seconds, within the span that is learnt from: exposures by
+    device, clicks, callers, numbers."""
 
-    seen: dict[str, list[float]] = field(default_factory=dict)
-    gone: dict[str, list[float]] = field(default_factory=dict)
-    clicked: list[float] = field(default_factory=lambda: [0.0] * len(CLICKED))
-    again: list[float] = field(default_factory=lambda: [0.0] * len(AGAIN))
-    again_stray: list[float] = field(default_factory=lambda: [0.0] * len(AGAIN))
-    stray: float = 0.0
+    def __init__(self, since: datetime, until: datetime) -> None:
+        self.since = since
+        self.until = until
+        self.seen: dict[str, list[float]] = {}
+        self.gone: dict[str, list[float]] = {}
+        self.clicked = [0.0] * len(CLICKED)
+        self.again = [0.0] * len(AGAIN)
+        self.again_stray = [0.0] * len(AGAIN)
+        self.stray = 0.0
 
-    def add_exposure(self, one: Exposure, until: datetime) -> None:
-        """``until``: when it stops to be looked at; see :func:`watched_until`."""
+    def add_exposure(self, one: Exposure, watched: datetime) -> None:
+        """``watched``: when it stops to be looked at; see :func:`watched_until`."""
         device = one.device or ""
-        seen_until = min(one.seen_until, until)
-        _add(self.seen.setdefault(device, [0.0] * len(SEEN)), SEEN, (seen_until - one.shown_at).total_seconds())
-        _add(self.gone.setdefault(device, [0.0] * len(GONE)), GONE, (until - seen_until).total_seconds())
+        seen = self.seen.setdefault(device, [0.0] * len(SEEN))
+        gone = self.gone.setdefault(device, [0.0] * len(GONE))
+        self._add(seen, SEEN, one.shown_at, min(one.seen_until, watched))
+        self._add(gone, GONE, one.seen_until, watched)
         if one.clicked_at is not None:
-            _add(self.clicked, CLICKED, (until - one.clicked_at).total_seconds())
+            self._add(self.clicked, CLICKED, one.clicked_at, watched)
 
     def add_caller(self, last_at: datetime, until: datetime, named: float) -> None:
-        """A caller who may ring again, from one call to the next or to now. ``named``: the probability that his first
-        call was somebody's."""
-        span_s = (until - last_at).total_seconds()
-        _add(self.again, AGAIN, span_s, named)
-        _add(self.again_stray, AGAIN, span_s, 1.0 - named)
+        """A caller who may ring again, from one call to the next or to the end. ``named``: the probability that his
+        first call was somebody's."""
+        self._add(self.again, AGAIN, last_at, until, named)
+        self._add(self.again_stray, AGAIN, last_at, until, 1.0 - named)
 
     def add_number(self, begin: datetime, until: datetime) -> None:
         """A number that could be called by mistake."""
-        self.stray += max(0.0, (until - begin).total_seconds())
+        self.stray += max(0.0, (min(until, self.until) - max(begin, self.since)).total_seconds())
 
-
-def _add(sums: list[float], bounds: Sequence[float], span_s: float, weight: float = 1.0) -> None:
-    for index, spent in enumerate(time_in(bounds, span_s)):
-        sums[index] += spent * weight
+    def _add(
+        self, sums: list[float], bounds: Sequence[float], begin: datetime, end: datetime, weight: float = 1.0
+    ) -> None:
+        """What lies between ``begin`` and ``end``, as far as it lies within the span, counted from ``begin``."""
+        whole = time_in(bounds, (min(end, self.until) - begin).total_seconds())
+        before = time_in(bounds, (min(end, self.since) - begin).total_seconds())
+        for index, (late, early) in enumerate(zip(whole, before, strict=True)):
+            sums[index] += (late - early) * weight
 
 
 def watched_until(exposures: Sequence[Exposure], now: datetime) -> list[datetime]:
@@ -112,8 +119,11 @@ def learn(lessons: Sequence[Lesson], at_risk: AtRisk, before: Curve, *, known_ca
 
 def spread_of(regions: Iterable[str | None]) -> dict[str, float]:
     """How callers spread over regions; "" stands for each that was never seen."""
-    counts = Counter(one for one in regions if one is not None)
-    total = counts.total() + len(counts) + 1
+    return _spread(Counter(one for one in regions if one is not None))
+
+
+def _spread(counts: Mapping[str, float]) -> dict[str, float]:
+    total = sum(counts.values()) + len(counts) + 1
     return {"": 1 / total} | {name: (count + 1) / total for name, count in sorted(counts.items())}
 
 
@@ -168,17 +178,19 @@ def _settle_rates(
 
 
 def _risk(at_risk: AtRisk, curve: Curve) -> Numbers:
-    seen = _weighted(at_risk.seen, curve.devices, len(SEEN))
-    gone = _weighted(at_risk.gone, curve.devices, len(GONE))
+    seen = _weighted("seen", at_risk.seen, curve.devices, len(SEEN))
+    gone = _weighted("gone", at_risk.gone, curve.devices, len(GONE))
     again = np.array(at_risk.again) + np.array(at_risk.again_stray) * curve.stray_again
     return np.array([*seen, *gone, *at_risk.clicked, *again, at_risk.stray])
 
 
-def _weighted(by_device: Mapping[str, Sequence[float]], devices: Mapping[str, float], length: int) -> list[float]:
+def _weighted(
+    kind: str, by_device: Mapping[str, Sequence[float]], devices: Mapping[str, float], length: int
+) -> list[float]:
     sums = [0.0] * length
     for device, spent in by_device.items():
         for index, seconds in enumerate(spent):
-            sums[index] += seconds * devices.get(device, 1.0)
+            sums[index] += seconds * devices.get(f"{kind}:{device}", 1.0)
     return sums
 
 
@@ -186,11 +198,12 @@ def _weighted(by_device: Mapping[str, Sequence[float]], devices: Mapping[str, fl
 class _Shares:
     """What calls were shared out to, by the facts that tell visits apart."""
 
-    devices: Counter[str] = field(default_factory=Counter)
+    devices: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     unexplained: float = 0.0
     of_known: float = 0.0
     region_told: float = 0.0
     region_same: float = 0.0
+    elsewhere: dict[str, float] = field(default_factory=dict)
     again_by_stray: float = 0.0
 
 
@@ -210,6 +223,7 @@ def _weigh_facts(
     known = (shares.of_known + 0.5) / (shares.unexplained + 10.0)
     return {
         "devices": _devices(curve, shares, at_risk),
+        "elsewhere": _spread(shares.elsewhere),
         "same_region": (shares.region_same + 3.0) / (shares.region_told + 5.0),
         # On average over the time of learning half of them were known.
         "stray_again": _stray_again(curve, shares, at_risk),
@@ -228,12 +242,13 @@ def _note(shares: _Shares, way: Way, share: float, call: CallSeen, curve: Curve)
     if one is None:
         return
     if way.kind != "clicked":
-        shares.devices[one.device or ""] += share
+        shares.devices[f"{way.kind}:{one.device or ''}"] += share
     if call.region is not None and one.region is not None:
+        same = curve.same_region * (call.region == one.region)
+        same = share * same / (same + (1.0 - curve.same_region) * from_elsewhere(call.region, curve))
         shares.region_told += share
-        if call.region == one.region:
-            same = curve.same_region
-            shares.region_same += share * same / (same + (1.0 - same) * by_chance(call.region, curve))
+        shares.region_same += same
+        shares.elsewhere[call.region] = shares.elsewhere.get(call.region, 0.0) + share - same
 
 
 def _stray_again(curve: Curve, shares: _Shares, at_risk: AtRisk) -> float:
@@ -243,17 +258,18 @@ def _stray_again(curve: Curve, shares: _Shares, at_risk: AtRisk) -> float:
 
 def _devices(curve: Curve, shares: _Shares, at_risk: AtRisk) -> dict[str, float]:
     """How much more often visits of a device call than all visits do: what they got over what the curve expects."""
-    expected: dict[str, float] = {}
-    for rates, by_device in ((curve.seen, at_risk.seen), (curve.gone, at_risk.gone)):
-        for device, spent in by_device.items():
-            hoped = sum(rate * seconds for rate, seconds in zip(rates, spent, strict=True))
-            expected[device] = expected.get(device, 0.0) + hoped
-    found = {
-        device: (shares.devices[device] + PRIOR_CALLS) / (hoped + PRIOR_CALLS)
-        for device, hoped in sorted(expected.items())
-        if device
-    }
-    # Only how they stand to each other counts: their common part belongs to the rates.
-    weight = sum(expected[device] for device in found) or 1.0
-    mean = sum(factor * expected[device] for device, factor in found.items()) / weight
-    return {device: factor / mean for device, factor in found.items()} if mean > 0 else {}
+    told: dict[str, float] = {}
+    for kind, rates, by_device in (("seen", curve.seen, at_risk.seen), ("gone", curve.gone, at_risk.gone)):
+        expected = {
+            f"{kind}:{device}": sum(rate * seconds for rate, seconds in zip(rates, spent, strict=True))
+            for device, spent in sorted(by_device.items())
+            if device
+        }
+        found = {
+            name: (shares.devices[name] + PRIOR_CALLS) / (hoped + PRIOR_CALLS) for name, hoped in expected.items()
+        }
+        # Only how they stand to each other counts: their common part belongs to the rates.
+        weight = sum(expected.values()) or 1.0
+        mean = sum(factor * expected[name] for name, factor in found.items()) / weight
+        told |= {name: factor / mean for name, factor in found.items()} if mean > 0 else {}
+    return told

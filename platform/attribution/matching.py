@@ -84,11 +84,12 @@ def again_weight(earlier: Earlier, curve: Curve) -> float:
 def _ways_of_exposure(call: CallSeen, one: Exposure, curve: Curve, stranger: float) -> list[Way]:
     weight = _person(call, one, curve, stranger) * region_weight(call.region, one.region, curve)
     gone_s = (call.started_at - one.seen_until).total_seconds()
-    device = curve.devices.get(one.device, 1.0) if one.device else 1.0
     if gone_s <= 0.0:
         after_s = (call.started_at - one.shown_at).total_seconds()
+        device = curve.devices.get(f"seen:{one.device}", 1.0)
         ways = [Way("seen", rate_at(SEEN, curve.seen, after_s) * weight * device, after_s, one)]
     else:
+        device = curve.devices.get(f"gone:{one.device}", 1.0)
         ways = [Way("gone", rate_at(GONE, curve.gone, gone_s) * weight * device, gone_s, one)]
     if one.clicked_at is not None and one.clicked_at <= call.started_at:
         after_s = (call.started_at - one.clicked_at).total_seconds()
@@ -111,12 +112,20 @@ def region_weight(caller: str | None, visit: str | None, curve: Curve) -> float:
     """How much better the caller's region is explained by a visit of that region than by chance."""
     if caller is None or visit is None:
         return 1.0
-    return curve.same_region * (caller == visit) / by_chance(caller, curve) + (1.0 - curve.same_region)
+    elsewhere = (1.0 - curve.same_region) * from_elsewhere(caller, curve)
+    return (curve.same_region * (caller == visit) + elsewhere) / by_chance(caller, curve)
 
 
 def by_chance(region: str, curve: Curve) -> float:
     """How probable it is that a caller is of this region, whatever he has seen."""
     return max(curve.regions.get(region, curve.regions.get("", 0.05)), 1e-3)
+
+
+def from_elsewhere(region: str, curve: Curve) -> float:
+    """How probable it is that a caller is of this region whose number is not of the region of his visit."""
+    if not curve.elsewhere:
+        return by_chance(region, curve)
+    return max(curve.elsewhere.get(region, curve.elsewhere.get("", 0.05)), 1e-3)
 
 
 def _visits_of(way: Way, call: CallSeen, curve: Curve) -> Sequence[tuple[Visit, float]]:

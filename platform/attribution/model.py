@@ -18,7 +18,6 @@ from typing import Any, Literal
 Method = Literal["manual", "promo_code", "visit", "number", "self_reported", "unknown"]
 METHODS: tuple[Method, ...] = Method.__args__  # type: ignore[attr-defined]
 
-Line = Literal["mobile", "fixed"]
 CorrectionKind = Literal["manual", "withdrawn", "promo_code", "self_reported"]
 
 #: Probabilities are told and kept to this many places.
@@ -96,7 +95,6 @@ class CallSeen:
 
     started_at: datetime
     region: str | None = None
-    line: Line | None = None
     is_known_caller: bool = False
     earlier: Earlier | None = None
 

@@ -17,7 +17,12 @@ from datetime import datetime
 import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from ..attribution.errors import AttributionBroken
+from ..attribution.facts import CallToMatch, pressed_code
+from ..attribution.following import revised
+from ..attribution.making import NOTHING_MADE, Attributor, Made
 from ..db.engine import Database, turn_to
 from ..db.errors import DatabaseError
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
@@ -50,8 +55,10 @@ Tenant = tuple[uuid.UUID, uuid.UUID]
 class CdrService:
     """Call records in one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, attributor: Attributor | None = None) -> None:
+        """``attributor``: says to which visits calls belong; only whoever stores needs one."""
         self._database = database
+        self._attributor = attributor
         self._unnoted: list[dict[str, object]] = []
 
     # --- Storing. ---
@@ -117,28 +124,44 @@ class CdrService:
     def _store_all(self, owned: Sequence[Facts], by_agency: Mapping[uuid.UUID, Sequence[int]]) -> dict[int, Stored]:
         """Index → what became of it. One transaction for all agencies, in the order of their ids, so that two agents
         never wait for each other crosswise; each statement in it is one agency's."""
-        results: dict[int, Stored] = {}
         if not by_agency:
-            return results
+            return {}
+        facts = {agency_id: [owned[index] for index in indexes] for agency_id, indexes in by_agency.items()}
+        made = self._attribute(facts)
         try:
-            agencies = sorted(by_agency)
-            with store.naming_refusals(), self._database.tenant(agencies[0]) as connection:
-                for place, agency_id in enumerate(agencies):
-                    if place > 0:
-                        turn_to(connection, agency_id)
-                    stored = _store_together(connection, agency_id, [owned[index] for index in by_agency[agency_id]])
-                    results.update(zip(by_agency[agency_id], stored, strict=True))
+            stored = self._store_agencies(facts, made)
         except CdrRefused:
             # One record poisons the transaction of all.
-            for agency_id, indexes in by_agency.items():
-                stored = self._store_for_agency(agency_id, [owned[index] for index in indexes])
-                results.update(zip(indexes, stored, strict=True))
-        return results
+            stored = {agency_id: self._store_for_agency(agency_id, of_agency) for agency_id, of_agency in facts.items()}
+            made = {agency_id: _all_missing(of_agency) for agency_id, of_agency in facts.items()}
+        except AttributionBroken as broken:
+            log.warning("records are stored without attributions", fault=str(broken.__cause__)[:200])
+            stored = self._store_agencies(facts, {})
+            made = {agency_id: _all_missing(of_agency) for agency_id, of_agency in facts.items()}
+        self._postpone(made)
+        return {
+            index: one
+            for agency_id, indexes in by_agency.items()
+            for index, one in zip(indexes, stored[agency_id], strict=True)
+        }
+
+    def _store_agencies(
+        self, facts: Mapping[uuid.UUID, Sequence[Facts]], made: Mapping[uuid.UUID, Made]
+    ) -> dict[uuid.UUID, list[Stored]]:
+        stored: dict[uuid.UUID, list[Stored]] = {}
+        agencies = sorted(facts)
+        with store.naming_refusals(), self._database.tenant(agencies[0]) as connection:
+            for place, agency_id in enumerate(agencies):
+                if place > 0:
+                    turn_to(connection, agency_id)
+                found = made.get(agency_id, NOTHING_MADE)
+                stored[agency_id] = _store_together(connection, agency_id, facts[agency_id], found, self._attributor)
+        return stored
 
     def _store_for_agency(self, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
         try:
             with store.naming_refusals(), self._database.tenant(agency_id) as connection:
-                return _store_together(connection, agency_id, facts)
+                return _store_together(connection, agency_id, facts, NOTHING_MADE, None)
         except CdrRefused as refused:
             if len(facts) == 1:
                 log.warning("a record is refused", record=str(facts[0].id), reason=str(refused))
@@ -146,6 +169,17 @@ class CdrService:
         # Each half by itself, so that only the one at fault stays out.
         middle = len(facts) // 2
         return [*self._store_for_agency(agency_id, facts[:middle]), *self._store_for_agency(agency_id, facts[middle:])]
+
+    def _attribute(self, facts: Mapping[uuid.UUID, Sequence[Facts]]) -> dict[uuid.UUID, Made]:
+        """Before the records' own transaction, with a time limit of its own; never raises."""
+        if self._attributor is None:
+            return {}
+        return {agency_id: self._attributor.make(agency_id, to_match(one)) for agency_id, one in facts.items()}
+
+    def _postpone(self, made: Mapping[uuid.UUID, Made]) -> None:
+        if self._attributor is not None:
+            for agency_id, found in made.items():
+                self._attributor.postpone(agency_id, found.missing.values())
 
     def record_cost(self, agency_id: uuid.UUID, cost: CallCost) -> bool:
         """The one place where a call gets its cost; whoever prices calls hands it in. False: the record was revised
@@ -199,10 +233,36 @@ class CdrService:
         return explain(detail, around, language=language)
 
 
-def _store_together(connection: Connection, agency_id: uuid.UUID, facts: Sequence[Facts]) -> list[Stored]:
-    """Calls, legs, ledger rows and events of one agency, whose the transaction is at this moment."""
+def to_match(facts: Sequence[Facts]) -> list[CallToMatch]:
+    """The calls among them that may belong to a visit: to a number that somebody has, and placed by no test."""
+    calls = {fact.id: fact for fact in facts if isinstance(fact, CallFacts)}
+    return [
+        CallToMatch(
+            call_id=call.id,
+            client_id=call.client_id,
+            started_at=call.started_at,
+            number_id=call.number_id,
+            caller=call.caller,
+            code=pressed_code(call.facts),
+        )
+        for call in calls.values()
+        if call.client_id is not None and call.number_id is not None and not call.is_test
+    ]
+
+
+def _all_missing(facts: Sequence[Facts]) -> Made:
+    return Made(missing={call.call_id: call for call in to_match(facts)})
+
+
+def _store_together(
+    connection: Connection, agency_id: uuid.UUID, facts: Sequence[Facts], made: Made, attributor: Attributor | None
+) -> list[Stored]:
+    """Calls, legs, ledger rows, attributions and events of one agency, whose the transaction is at this moment."""
     outcome = take_out_listed(connection, agency_id, facts)
     facts = outcome.facts
+    if outcome.erased:
+        # What was found by an erased caller's number is not told.
+        made = Made(rows={call_id: row for call_id, row in made.rows.items() if call_id not in outcome.erased})
     calls = list({fact.id: fact for fact in facts if isinstance(fact, CallFacts)}.values())
     legs = list({fact.id: fact for fact in facts if isinstance(fact, LegFacts)}.values())
     changed_legs = store.upsert_legs(connection, legs)
@@ -222,6 +282,8 @@ def _store_together(connection: Connection, agency_id: uuid.UUID, facts: Sequenc
     for row in store.revise_for_late_legs(connection, agency_id, late):
         revisions[row["id"]] = row["revision"]
         events.append(_told(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"]))
+    if attributor is not None and made.rows:
+        events += _put_attributions(connection, agency_id, attributor, made, [call.id for call in changed_calls])
     append(connection, agency_id, events)
     return [
         Stored(
@@ -233,6 +295,21 @@ def _store_together(connection: Connection, agency_id: uuid.UUID, facts: Sequenc
         )
         for fact in facts
     ]
+
+
+def _put_attributions(
+    connection: Connection, agency_id: uuid.UUID, attributor: Attributor, made: Made, changed: Sequence[uuid.UUID]
+) -> list[NewEvent]:
+    """One statement. The first revision goes out with `call.ended`; further ones have events of their own. Raises
+    AttributionBroken: then the records are stored anew, without."""
+    rows = [made.rows[call_id] for call_id in changed if call_id in made.rows]
+    try:
+        revisions = attributor.put(connection, agency_id, rows)
+    except SQLAlchemyError as fault:
+        if isinstance(fault, DBAPIError) and fault.connection_invalidated:
+            raise
+        raise AttributionBroken from fault
+    return [revised(row, revisions[row["call_id"]]) for row in rows if revisions.get(row["call_id"], 1) > 1]
 
 
 def _detail(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> CallDetail:

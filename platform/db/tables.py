@@ -1729,6 +1729,161 @@ tel_clicks = Table(
     Index("ix_tel_clicks_agency_id_client_id_visit_started_at", "agency_id", "client_id", "visit_started_at"),
 )
 
+
+def _source() -> list[Column[str]]:
+    """The six words of where somebody came from."""
+    return [Column(name, Text) for name in ("channel", "source", "medium", "campaign", "content", "keyword")]
+
+
+attributions = Table(
+    "attributions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    stamp("made_at", default_now=True),
+    Column("method", Text, nullable=False),
+    Column("rung", Text),
+    Column("visit_id", Uuid),
+    stamp("visit_started_at"),
+    Column("visitor_id", Text),
+    Column("probability", Double),
+    # That it is none of the candidates.
+    Column("nobody", Double),
+    *_source(),
+    Column("source_probability", Double),
+    Column("candidates", JSONB, nullable=False, server_default="[]"),
+    # The row of attribution_fits by which it was matched; empty: nothing had been learnt.
+    Column("curve_id", Uuid),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("agency_id", "call_id", "revision"),
+    CheckConstraint("method IN ('manual', 'promo_code', 'visit', 'number', 'self_reported', 'unknown')", name="method"),
+    CheckConstraint("revision >= 1", name="revision"),
+    CheckConstraint("(visit_id IS NULL) = (visit_started_at IS NULL)", name="visit"),
+    Index(
+        "ix_attributions_agency_id_client_id_call_started_at", "agency_id", "client_id", "call_started_at", "call_id"
+    ),
+    Index("ix_attributions_agency_id_visit_id", "agency_id", "visit_id", postgresql_where=text("visit_id IS NOT NULL")),
+)
+
+touches = Table(
+    "touches",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    # Of the attribution that found them.
+    Column("revision", Integer, nullable=False),
+    Column("path", SmallInteger, nullable=False),
+    Column("place", SmallInteger, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    # Of the path: that this visitor is the caller.
+    Column("probability", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    stamp("touched_at", nullable=False),
+    Column("is_lead", Boolean, nullable=False, server_default="false"),
+    Column("visit_id", Uuid),
+    Column("visitor_id", Text),
+    *_source(),
+    PrimaryKeyConstraint("agency_id", "call_id", "revision", "path", "place"),
+    CheckConstraint("kind IN ('visit', 'impression')", name="kind"),
+    Index(
+        "ix_touches_agency_id_visitor_id",
+        "agency_id",
+        "visitor_id",
+        "call_started_at",
+        postgresql_where=text("visitor_id IS NOT NULL"),
+    ),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    Column("kind", Text, nullable=False),
+    stamp("said_at", default_now=True),
+    # The key by which it was said.
+    Column("said_by", Uuid),
+    Column("visit_id", Uuid),
+    stamp("visit_started_at"),
+    Column("code", Text),
+    *_source(),
+    Column("note", Text),
+    PrimaryKeyConstraint("agency_id", "id"),
+    CheckConstraint("kind IN ('manual', 'withdrawn', 'promo_code', 'self_reported')", name="kind"),
+    CheckConstraint("(visit_id IS NULL) = (visit_started_at IS NULL)", name="visit"),
+    Index("ix_corrections_agency_id_call_id", "agency_id", "call_id", "said_at"),
+)
+
+promo_codes = Table(
+    "promo_codes",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("visit_id", Uuid, nullable=False),
+    stamp("visit_started_at", nullable=False),
+    stamp("given_at", default_now=True),
+    stamp("expires_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id", "code"),
+    Index("ix_promo_codes_agency_id_visit_id", "agency_id", "visit_id"),
+)
+
+impressions = Table(
+    "impressions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    # What the advertising system calls it: the same one twice is one.
+    Column("reference", Text, nullable=False),
+    Column("visitor_id", Text, nullable=False),
+    stamp("shown_at", nullable=False),
+    stamp("imported_at", default_now=True),
+    *_source(),
+    PrimaryKeyConstraint("agency_id", "client_id", "reference"),
+    Index("ix_impressions_agency_id_visitor_id_shown_at", "agency_id", "visitor_id", "shown_at"),
+)
+
+attribution_fits = Table(
+    "attribution_fits",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("site_id", Uuid),
+    Column("kind", Text, nullable=False),
+    stamp("fitted_at", default_now=True),
+    stamp("from_at", nullable=False),
+    stamp("until_at", nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("parameters", JSONB, nullable=False),
+    PrimaryKeyConstraint("agency_id", "id"),
+    CheckConstraint("kind IN ('recency', 'channels')", name="kind"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    Index("ix_attribution_fits_agency_id_client_id_kind_fitted_at", "agency_id", "client_id", "kind", "fitted_at"),
+)
+
+attribution_due = Table(
+    "attribution_due",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    stamp("due_since", default_now=True),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("agency_id", "call_id", "what"),
+    CheckConstraint("what IN ('match', 'touches')", name="what"),
+    Index("ix_attribution_due_due_since", "due_since"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -1789,6 +1944,13 @@ TENANT: dict[str, str | None] = {
     "visits": "client_id",
     "tel_clicks": "client_id",
     "pool_hours": "client_id",
+    "attributions": "client_id",
+    "touches": "client_id",
+    "corrections": "client_id",
+    "promo_codes": "client_id",
+    "impressions": "client_id",
+    "attribution_fits": "client_id",
+    "attribution_due": "client_id",
 }
 
 #: Tables outside row-level security (see the module's text).
@@ -1810,6 +1972,7 @@ REFERENCE = frozenset(
 SYSTEM_READS = frozenset(
     {
         "agencies",
+        "attribution_due",
         "events",
         "export_objects",
         "export_schedules",

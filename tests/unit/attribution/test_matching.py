@@ -64,7 +64,7 @@ def test_given_the_caller_is_of_one_visits_region_then_that_visit_gains():
 
 def test_given_mobile_visits_call_more_often_then_of_two_the_mobile_one_leads():
     both = [exposure(1, shown_s=50, device="mobile"), exposure(2, shown_s=50, device="desktop")]
-    found = shares(match_call(call(), both, replace(PRIOR, devices={"mobile": 1.5, "desktop": 0.5})))
+    found = shares(match_call(call(), both, replace(PRIOR, devices={"seen:mobile": 1.5, "seen:desktop": 0.5})))
     assert found[1] == pytest.approx(3 * found[2])
 
 

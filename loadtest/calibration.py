@@ -363,7 +363,7 @@ def judge(story: Story, curve: Curve, since: datetime) -> Calibration:
         first = match.candidates[0] if match.candidates else None
         if first is None or match.nobody > first.probability:
             unmatched += 1
-            right += call.visit_id is None
+            right += all(one.visit.id != call.visit_id for one in match.candidates)
             continue
         best.append((first.probability, first.visit.id == call.visit_id))
         right += first.visit.id == call.visit_id

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from ..admission.service import AdmissionService
+from ..attribution.service import AttributionService
 from ..audit.service import AuditService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
@@ -49,6 +50,7 @@ class ApiServices:
     nodes: NodeDirectory
     flows: CallFlowService
     cdr: CdrService
+    attribution: AttributionService
     live: LiveService
     messages: MessageService
     webhooks: WebhookService

@@ -50,6 +50,18 @@ class CallToMatch:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+def call_of(row: Mapping[str, Any]) -> CallToMatch:
+    """What a record says of a call."""
+    return CallToMatch(
+        call_id=row["id"],
+        client_id=row["client_id"],
+        started_at=row["started_at"],
+        number_id=row["number_id"],
+        caller=row["caller"],
+        code=pressed_code(row["facts"]),
+    )
+
+
 def pressed_code(facts: Row) -> str | None:
     """The promo code that a caller has pressed in a flow; None: none, or it was mistyped."""
     said = facts.get("variables", {}).get(CODE_VARIABLE)

@@ -14,12 +14,12 @@ from sqlalchemy import Connection
 
 from ..clock import Clock
 from ..db.engine import Database
-from ..events.service import NewEvent, append
+from ..events.service import append
 from ..jobs.model import Done, Job, Outcome
 from ..metrics import ATTRIBUTION_DUE, ATTRIBUTION_DUE_OLDEST
 from . import store
-from .facts import CallToMatch, paths_of, pressed_code
-from .making import Attributor
+from .facts import call_of, paths_of
+from .making import Attributor, revised
 from .model import SOURCE_FIELDS
 
 log = structlog.get_logger("attribution")
@@ -91,37 +91,6 @@ class Follower:
         made = self._attributor.put(connection, agency_id, worth)
         append(connection, agency_id, [revised(row, made[row["call_id"]]) for row in worth if row["call_id"] in made])
         return made
-
-
-def call_of(row: Mapping[str, Any]) -> CallToMatch:
-    """What a record says of a call."""
-    return CallToMatch(
-        call_id=row["id"],
-        client_id=row["client_id"],
-        started_at=row["started_at"],
-        number_id=row["number_id"],
-        caller=row["caller"],
-        code=pressed_code(row["facts"]),
-    )
-
-
-def revised(row: Mapping[str, Any], revision: int) -> NewEvent:
-    """The event of a revision; ids only."""
-    visit = row["visit_id"]
-    return NewEvent(
-        type="attribution.revised",
-        occurred_at=row["call_started_at"],
-        client_id=row["client_id"],
-        call_id=row["call_id"],
-        revision=revision,
-        data={
-            "started_at": row["call_started_at"].isoformat(),
-            "visit_id": str(visit) if visit is not None else None,
-            "probability": row["probability"],
-            "method": row["method"],
-            "source_probability": row["source_probability"],
-        },
-    )
 
 
 def gather_touches(connection: Connection, agency_id: uuid.UUID, calls: Sequence[Mapping[str, Any]]) -> int:

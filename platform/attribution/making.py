@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from ..db.engine import Database
 from ..db.errors import DatabaseError
+from ..events.service import NewEvent
 from ..metrics import ATTRIBUTION_POSTPONED, ATTRIBUTION_SECONDS, ATTRIBUTIONS_MADE
 from . import store
 from .curve import PRIOR, Curve, curve_of
@@ -131,3 +132,22 @@ class Attributor:
         if len(self._curves) > _MOST_CURVES:
             self._curves.popitem(last=False)
         return curves
+
+
+def revised(row: Mapping[str, Any], revision: int) -> NewEvent:
+    """The event of a revision; ids only."""
+    visit = row["visit_id"]
+    return NewEvent(
+        type="attribution.revised",
+        occurred_at=row["call_started_at"],
+        client_id=row["client_id"],
+        call_id=row["call_id"],
+        revision=revision,
+        data={
+            "started_at": row["call_started_at"].isoformat(),
+            "visit_id": str(visit) if visit is not None else None,
+            "probability": row["probability"],
+            "method": row["method"],
+            "source_probability": row["source_probability"],
+        },
+    )

@@ -21,8 +21,7 @@ from ..jobs.model import Done, Job, Outcome
 from ..metrics import ATTRIBUTION_FITS
 from . import store
 from .curve import PRIOR, REMEMBER_CALLERS, Curve, curve_of
-from .facts import exposures_of, seen_of, site_of, visit_of
-from .following import call_of
+from .facts import call_of, exposures_of, seen_of, site_of, visit_of
 from .journeys import Journey, removal_effects
 from .learning import LEAST_CALLS, AtRisk, Lesson, learn, watched_until
 from .making import BATCH

@@ -21,8 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..attribution.errors import AttributionBroken
 from ..attribution.facts import CallToMatch, pressed_code
-from ..attribution.following import revised
-from ..attribution.making import NOTHING_MADE, Attributor, Made
+from ..attribution.making import NOTHING_MADE, Attributor, Made, revised
 from ..db.engine import Database, turn_to
 from ..db.errors import DatabaseError
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT

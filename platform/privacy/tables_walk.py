@@ -19,6 +19,8 @@ MOMENTS: Mapping[str, str] = {
     "calls": "started_at",
     "legs": "call_started_at",
     "call_revisions": "call_started_at",
+    "attributions": "call_started_at",
+    "touches": "call_started_at",
 }
 SPAN = timedelta(days=1)
 #: Tables whose rows go when the number stands in one: nothing would be left of them.

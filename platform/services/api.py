@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..admission.service import AdmissionService
 from ..api.app import ApiServices
+from ..attribution.service import AttributionService
 from ..audit.service import AuditService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
@@ -61,6 +62,7 @@ def build_api_services(settings: Settings) -> ApiServices:
             database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)
         ),
         cdr=CdrService(database),
+        attribution=AttributionService(database, clock),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..archive.service import CARE
+from ..attribution.following import CATCH_UP, Follower
+from ..attribution.teaching import LEARN, Teacher
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
@@ -21,6 +23,8 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="carry-out-requests", cron="* * * * *", job=CARRY_OUT, lane=LONG),
     Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
     Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
+    Schedule(name="attribute-late-calls", cron="* * * * *", job=CATCH_UP),
+    Schedule(name="learn-attribution", cron="37 1 * * *", job=LEARN, lane=LONG),
     Schedule(name="care-for-partitions", cron="23 2 * * *", job=CARE, lane=LONG),
 )
 
@@ -36,5 +40,7 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),
         Kind(name=DUE, handler=schedules.begin_due),
         Kind(name=CARE, handler=build_archive(settings).care, tries=5, longest_run_s=12 * 3600.0),
+        Kind(name=CATCH_UP, handler=Follower(database, SystemClock()).catch_up),
+        Kind(name=LEARN, handler=Teacher(database, SystemClock()).learn_all, tries=3, longest_run_s=6 * 3600.0),
         Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
     )

@@ -19,6 +19,7 @@ import structlog
 from gevent.event import Event
 from gevent.pool import Pool
 
+from ..attribution.making import Attributor
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
@@ -235,7 +236,8 @@ def run_agent(
     clock, stop = clock or SystemClock(), stop or Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
-    records, recordings = CdrService(database), RecordingService(database, store, box=box, guard=guard)
+    records = CdrService(database, Attributor(database))
+    recordings = RecordingService(database, store, box=box, guard=guard)
     erasures = ErasureList(database)
     agents = [
         NodeAgent(node, records=records, recordings=recordings, erasures=erasures, clock=clock, stop=stop)

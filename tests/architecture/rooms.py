@@ -10,7 +10,7 @@ LEVELS = {
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4, "exports": 4, "archive": 4,
-    "recording": 3, "prompts": 3,
+    "recording": 3, "prompts": 3, "attribution": 3,
     "tenancy": 2, "audit": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "jobs": 2, "sites": 2,
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
@@ -50,6 +50,7 @@ READ_CONFIG = {
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
+    "attribution": {"comparing", "errors", "facts", "following", "making", "model", "models", "service", "teaching"},
     "admission": {"erasure", "errors", "model", "service", "spam", "store"},
     "db": {"engine", "tables", "columns", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
@@ -164,6 +165,9 @@ LIBRARIES = {
         "db",
         "*/store",
         "*/service",
+        "attribution/comparing",
+        "attribution/following",
+        "attribution/making",
         "calls/publishing",
         "recording/place_store",
         "privacy/copies",

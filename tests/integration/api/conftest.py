@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
+from dialtrace.attribution.service import AttributionService
 from dialtrace.audit.service import AuditService
 from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.service import CallFlowService
@@ -67,6 +68,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
         cdr=CdrService(database),
+        attribution=AttributionService(database, clock),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

@@ -20,6 +20,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import click
 
@@ -96,7 +97,7 @@ class _Telling:
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
-        self.chance = random.Random(seed)  # noqa: S311 (a simulation)
+        self.chance = random.Random(seed)
         self.story = Story()
         self.people: list[_Person] = []
         #: Number → when its tail ends, the longest free first; and who holds it.
@@ -153,7 +154,9 @@ class _Telling:
             if chance.random() < self.world.new_cookie:
                 person.cookie = f"v{chance.getrandbits(48):x}"
             return person
-        person = _Person(chance.getrandbits(40), f"v{chance.getrandbits(48):x}", some_region(chance), chance.random() < 0.6)
+        person = _Person(
+            chance.getrandbits(40), f"v{chance.getrandbits(48):x}", some_region(chance), chance.random() < 0.6
+        )
         self.people.append(person)
         return person
 
@@ -199,9 +202,7 @@ class _Telling:
         for number in range(world.numbers):
             at = chance.expovariate(1 / (world.stray_every_days * DAY_S))
             while at < world.days * DAY_S:
-                self.story.calls.append(
-                    TrueCall(at, number, chance.getrandbits(40), some_region(chance), None)
-                )
+                self.story.calls.append(TrueCall(at, number, chance.getrandbits(40), some_region(chance), None))
                 at += chance.expovariate(1 / (world.stray_every_days * DAY_S))
 
 
@@ -235,9 +236,7 @@ class Known:
         if here:
             holders = tuple((one.visit, one.probability) for one in here[0][1].candidates)
             earlier = Earlier(last_at=moment(here[-1][0]), holders=holders)
-        return CallSeen(
-            started_at=moment(call.at), region=call.region, is_known_caller=bool(before), earlier=earlier
-        )
+        return CallSeen(started_at=moment(call.at), region=call.region, is_known_caller=bool(before), earlier=earlier)
 
     def exposures(self, call: TrueCall, found: Sequence[Exposure]) -> list[Exposure]:
         """The exposures with what earlier calls say of their visitors."""
@@ -250,7 +249,9 @@ class Known:
         for one in found:
             others = [share for caller, share in self.by_visit.get(one.visit.id, ()) if caller != call.caller]
             told.append(
-                replace(one, callers_own=own.get(one.visit.visitor_id or "", 0.0), called_by_other=max(others, default=0))
+                replace(
+                    one, callers_own=own.get(one.visit.visitor_id or "", 0.0), called_by_other=max(others, default=0)
+                )
             )
         return told
 
@@ -341,7 +342,7 @@ EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0001)
 def binned(pairs: Sequence[tuple[float, bool]]) -> tuple[Bin, ...]:
     """Pairs of what was stated and whether it was right."""
     found = []
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in pairwise(EDGES):
         inside = [(stated, right) for stated, right in pairs if low <= stated < high]
         if inside:
             count = len(inside)

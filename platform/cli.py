@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_attribution import attribution_group
 from .cli_demo import demo
 from .cli_edge import add_edge_commands
 from .cli_events import events_group
@@ -331,6 +332,7 @@ cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
 cli.add_command(events_group(begin, api_client))
+cli.add_command(attribution_group(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
 cli.add_command(export_command(begin, api_client))
 work.add_command(proofs_command(begin, need_database))

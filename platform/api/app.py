@@ -15,6 +15,7 @@ from ..sites.rates import Rates
 from ..sites.signs import Signs
 from . import (
     agencies,
+    attribution,
     audit,
     blocks,
     calls,
@@ -112,6 +113,7 @@ def create_app(services: ApiServices) -> APIFlask:
         visits,
         page_visits,
         calls,
+        attribution,
         live,
         explanations,
         revisions,

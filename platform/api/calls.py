@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
 from ..recording.model import Recording
+from .attribution_parts import AttributionShort, show_short
 from .auth import EVERYBODY, Asked
 from .call_parts import AttestationAnswer, CostAnswer, MediaAnswer, show_attestation, show_cost, show_media
 from .endpoint import endpoint
@@ -144,6 +145,7 @@ class CallAnswer(Answer):
         int | None, Field(description="0 (none) to 100, as the flow saw it; null: nobody scored it.", examples=[0])
     ]
     cost: Annotated[CostAnswer | None, Field(description="null until the call was priced.", examples=[None])]
+    attribution: Annotated[AttributionShort | None, Field(description="null: nothing is known of where it came from.")]
     recording: Annotated[
         RecordingState,
         Field(
@@ -254,14 +256,15 @@ class CallList(Listed[CallAnswer]):
 
 
 #: Members of an answer that are no fields of the record.
-_MADE_HERE = {"recording", "consent", "tags", "variables", "attestation", "cost"}
+_MADE_HERE = {"attribution", "recording", "consent", "tags", "variables", "attestation", "cost"}
 
 
-def _call_members(call: Call, recording: RecordingState) -> dict[str, Any]:
+def _call_members(call: Call, recording: RecordingState, attribution: Mapping[str, Any] | None) -> dict[str, Any]:
     names = CallAnswer.model_fields.keys() - _MADE_HERE
     facts = call.facts
     return {name: getattr(call, name) for name in names} | {
         "recording": recording,
+        "attribution": show_short(attribution),
         "attestation": show_attestation(call),
         "cost": show_cost(call),
         "consent": facts.get("consent"),
@@ -275,10 +278,10 @@ def state_of(states: Sequence[str]) -> RecordingState:
     return max((_STATES[state] for state in states), key=_RANK.index, default="none")
 
 
-def show_detail(detail: CallDetail) -> CallDetailAnswer:
+def show_detail(detail: CallDetail, attribution: Mapping[str, Any] | None) -> CallDetailAnswer:
     call = detail.call
     return CallDetailAnswer(
-        **_call_members(call, state_of([row.state for row in detail.recordings])),
+        **_call_members(call, state_of([row.state for row in detail.recordings]), attribution),
         caller_raw=call.caller_raw,
         core_uuid=call.core_uuid,
         media=show_media(call),
@@ -323,7 +326,10 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
     def show(calls: Sequence[Call]) -> list[CallAnswer]:
         with services.database.tenant(asked.agency_id, asked.client_id) as connection:
             states = recording_states(connection, asked.agency_id, [call.id for call in calls])
-        return [CallAnswer(**_call_members(call, state_of(states.get(call.id, ())))) for call in calls]
+        found = services.attribution.current(asked.agency_id, [call.id for call in calls])
+        return [
+            CallAnswer(**_call_members(call, state_of(states.get(call.id, ())), found.get(call.id))) for call in calls
+        ]
 
     return list_page(
         asked,
@@ -341,4 +347,6 @@ def get_call(asked: Asked, call_id: UUID) -> CallDetailAnswer:
 
     Legs are in the order of their start. A leg whose file comes late is added, and `revision` counts up.
     """
-    return show_detail(asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id))
+    detail = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
+    found = asked.services.attribution.current(asked.agency_id, [call_id])
+    return show_detail(detail, found.get(call_id))

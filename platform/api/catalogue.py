@@ -46,6 +46,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "no_draft": Kind(409, "There is no draft", "The site's rules are as they were published last. Draft some first."),
     "trunk_name_taken": Kind(409, "Trunk name is in use", "Each trunk has a name of its own; records tell it."),
     "too_many_webhooks": Kind(409, "Too many webhooks", "An owner may have 50. Remove one that nobody needs."),
+    "no_code_free": Kind(409, "No promo code is free", "The client has too many visits with a code. Ask again later."),
     "delivery_under_way": Kind(409, "Message is on its way", "It is being sent at this moment. Ask again in a minute."),
     "idempotency_key_in_use": Kind(
         409, "First request is still running", "A request with this Idempotency-Key has not finished. Repeat it later."

@@ -9,6 +9,8 @@ from typing import Any
 
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
+from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree, VisitUnknown
+from ..attribution.errors import ValueRefused as AttributionValueRefused
 from ..calls.errors import (
     ClientNotFound,
     FlowFaulty,
@@ -135,6 +137,16 @@ def _refused_webhook(error: WebhookValueRefused) -> Problem:
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
 
+def _refused_attribution(error: AttributionValueRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _code_unknown(_: CodeUnknown) -> Problem:
+    fault = Fault(code="unknown_code", detail=" ".join((CodeUnknown.__doc__ or "").split()), pointer="#/code")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
 def _changed_webhook(error: WebhookVersionMismatch) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
@@ -143,6 +155,12 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     AgencyUnknown: _not_there("agency"),
     BlockUnknown: _not_there("entry on the block list"),
     CallerUnknown: _not_there("call, or its caller withheld the number"),
+    CallNotThere: _not_there("call"),
+    VisitUnknown: _not_there("visit"),
+    CodeUnknown: _code_unknown,
+    NoCodeFree: lambda _: Problem("no_code_free", headers={"Retry-After": "60"}),
+    ModelRefused: lambda error: Problem("validation_failed", f"{error}."),
+    AttributionValueRefused: _refused_attribution,
     OwnerUnknown: _not_there("client"),
     AdmissionValueRefused: _refused,
     PrivacyOwnerUnknown: _not_there("client"),

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..db.engine import Database
-from . import store
+from . import learn_store
 from .errors import ModelRefused
 from .model import SOURCE_FIELDS, source_of
 from .models import MODELS, WHOLE, ModelName, Path, Rules, Touch, credits_of
@@ -28,6 +28,8 @@ MOST_CALLS = 200_000
 _SOURCE_ALONE = frozenset({"number", "self_reported"})
 _FIRST = (datetime(1, 1, 1, tzinfo=UTC), uuid.UUID(int=0))
 
+DEFAULT_RULES = Rules()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -37,7 +39,7 @@ class Question:
     until: datetime
     as_of: datetime
     models: tuple[ModelName, ...] = MODELS
-    rules: Rules = Rules()
+    rules: Rules = DEFAULT_RULES
     group_by: tuple[str, ...] = ("channel", "source")
 
 
@@ -67,10 +69,12 @@ def compare(database: Database, agency_id: uuid.UUID, client_id: uuid.UUID, ques
     """Raises ModelRefused where the span holds too many calls, or a word is none to group by."""
     unknown = [word for word in question.group_by if word not in SOURCE_FIELDS]
     if unknown or not question.group_by:
-        raise ModelRefused(f"group by one or more of {', '.join(SOURCE_FIELDS)}, not by {', '.join(unknown) or 'nothing'}")
+        raise ModelRefused(
+            f"group by one or more of {', '.join(SOURCE_FIELDS)}, not by {', '.join(unknown) or 'nothing'}"
+        )
     with database.tenant(agency_id, client_id) as connection:
-        fit = store.fit_at(connection, agency_id, client_id, "channels", question.as_of)
-        left = store.count_open(connection, agency_id, client_id, question.since, question.until)
+        fit = learn_store.fit_at(connection, agency_id, client_id, "channels", question.as_of)
+        left = learn_store.count_open(connection, agency_id, client_id, question.since, question.until)
     rules = _with_weights(question.rules, fit)
     sums: dict[tuple[str | None, ...], dict[str, int]] = {}
     calls = 0
@@ -125,7 +129,7 @@ def _pages(
     after = _FIRST
     while True:
         with database.tenant(agency_id, client_id) as connection:
-            rows = store.find_compared(
+            rows = learn_store.find_compared(
                 connection, agency_id, client_id, since=question.since, until=question.until, as_of=question.as_of,
                 after=after, most=PAGE,
             )  # fmt: skip
@@ -143,7 +147,7 @@ def paths_of_calls(
     """Call → the paths that its attribution knows."""
     revisions = {row["call_id"]: row["revision"] for row in rows}
     grouped: dict[uuid.UUID, dict[int, list[Mapping[str, Any]]]] = {}
-    for touch in store.find_touches(connection, agency_id, list(revisions)):
+    for touch in learn_store.find_touches(connection, agency_id, list(revisions)):
         if touch["revision"] == revisions[touch["call_id"]]:
             grouped.setdefault(touch["call_id"], {}).setdefault(touch["path"], []).append(touch)
     return {row["call_id"]: _paths(row, grouped.get(row["call_id"], {})) for row in rows}
@@ -154,7 +158,9 @@ def _paths(row: Mapping[str, Any], paths: Mapping[int, Sequence[Mapping[str, Any
     if row["method"] in _SOURCE_ALONE or (row["method"] == "manual" and row["visit_id"] is None):
         # The number's source, or what somebody says, is the one touch that is known.
         share = row["source_probability"] if row["source_probability"] is not None else 1.0
-        return [Path(touches=[Touch(at=row["started_at"], source=source)], probability=share)] if source.is_known else []
+        return (
+            [Path(touches=[Touch(at=row["started_at"], source=source)], probability=share)] if source.is_known else []
+        )
     return [
         Path(touches=[_touch(one) for one in touches], probability=touches[0]["probability"])
         for _, touches in sorted(paths.items())

@@ -213,8 +213,8 @@ def _digest(said: Row) -> bytes:
 
 
 def paths_of(current: Row, candidates: Sequence[Row]) -> list[tuple[str | None, float, list[Row]]]:
-    """Visitor → probability that he is the caller, and which of his visits say so, the likeliest first. A visitor who is
-    not known again is each time another one."""
+    """Visitor → probability that he is the caller, and which of his visits say so, the likeliest first. A visitor who
+    is not known again is each time another one."""
     if current["method"] == "manual":
         chosen = [{**current, "probability": 1.0}] if current["visit_id"] is not None else []
         return [(one["visitor_id"], 1.0, [one]) for one in chosen]

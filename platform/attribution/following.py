@@ -17,7 +17,7 @@ from ..db.engine import Database
 from ..events.service import append
 from ..jobs.model import Done, Job, Outcome
 from ..metrics import ATTRIBUTION_DUE, ATTRIBUTION_DUE_OLDEST
-from . import store
+from . import learn_store, store
 from .facts import call_of, paths_of
 from .making import Attributor, revised
 from .model import SOURCE_FIELDS
@@ -82,20 +82,21 @@ class Follower:
     def match_again(
         self, connection: Connection, agency_id: uuid.UUID, keys: Sequence[tuple[uuid.UUID, Any]]
     ) -> dict[uuid.UUID, int]:
-        """Matches calls by what is known now, in the caller's transaction; what differs is a revision, with its event.
-        """
+        """Matches calls by what is known now, in the caller's transaction; what differs is a revision with an event."""
         calls = [call_of(row) for row in store.find_calls(connection, agency_id, keys) if not row["is_test"]]
         rows = self._attributor.rows_of(connection, agency_id, calls)
         last = store.find_current(connection, agency_id, [call.call_id for call in calls])
         worth = [row for row in rows if row["says_something"] or row["call_id"] in last]
         made = self._attributor.put(connection, agency_id, worth)
-        append(connection, agency_id, [revised(row, made[row["call_id"]]) for row in worth if row["call_id"] in made])
+        at = self._clock.now()
+        told = [revised(row, made[row["call_id"]], at) for row in worth if row["call_id"] in made]
+        append(connection, agency_id, told)
         return made
 
 
 def gather_touches(connection: Connection, agency_id: uuid.UUID, calls: Sequence[Mapping[str, Any]]) -> int:
-    """Writes the touches of the last revision of each call; how many. Touches that were gathered stay as they are: where
-    there are others by now (impressions were imported), they are those of a new revision."""
+    """Writes the touches of the last revision of each call; how many. Touches that were gathered stay as they are:
+    where there are others by now (impressions were imported), they are those of a new revision."""
     found = 0
     for call in calls:
         revisions = store.find_revisions(connection, agency_id, call["id"])
@@ -103,11 +104,15 @@ def gather_touches(connection: Connection, agency_id: uuid.UUID, calls: Sequence
             continue
         last = revisions[-1]
         rows = _touches_of(connection, agency_id, call, last)
-        known = [one for one in store.find_touches(connection, agency_id, [call["id"]]) if one["revision"] == last["revision"]]
+        known = [
+            one
+            for one in learn_store.find_touches(connection, agency_id, [call["id"]])
+            if one["revision"] == last["revision"]
+        ]
         if known and _told(known) != _told(rows):
             last = store.copy_revision(connection, agency_id, call["id"])
             rows = [row | {"revision": last["revision"]} for row in rows]
-            append(connection, agency_id, [revised(last, last["revision"])])
+            append(connection, agency_id, [revised(last, last["revision"], last["made_at"])])
         store.insert_touches(connection, rows)
         found += len(rows)
     return found
@@ -140,7 +145,9 @@ def _touches_of(
             for one in candidates
             if uuid.UUID(str(one["visit_id"])) not in told
         ]
-        for place, touch in enumerate(sorted(touches, key=lambda one: (one["touched_at"], str(one["visit_id"])))[-MOST_TOUCHES:]):
+        for place, touch in enumerate(
+            sorted(touches, key=lambda one: (one["touched_at"], str(one["visit_id"])))[-MOST_TOUCHES:]
+        ):
             rows.append(
                 touch
                 | {

@@ -99,7 +99,12 @@ def watched_until(exposures: Sequence[Exposure], now: datetime) -> list[datetime
 
 
 #: Where the rates of each kind stand in one row of all.
-_PLACES = {"seen": 0, "gone": len(SEEN), "clicked": len(SEEN) + len(GONE), "again": len(SEEN) + len(GONE) + len(CLICKED)}
+_PLACES = {
+    "seen": 0,
+    "gone": len(SEEN),
+    "clicked": len(SEEN) + len(GONE),
+    "again": len(SEEN) + len(GONE) + len(CLICKED),
+}
 _STRAY = _PLACES["again"] + len(AGAIN)
 
 
@@ -265,9 +270,7 @@ def _devices(curve: Curve, shares: _Shares, at_risk: AtRisk) -> dict[str, float]
             for device, spent in sorted(by_device.items())
             if device
         }
-        found = {
-            name: (shares.devices[name] + PRIOR_CALLS) / (hoped + PRIOR_CALLS) for name, hoped in expected.items()
-        }
+        found = {name: (shares.devices[name] + PRIOR_CALLS) / (hoped + PRIOR_CALLS) for name, hoped in expected.items()}
         # Only how they stand to each other counts: their common part belongs to the rates.
         weight = sum(expected.values()) or 1.0
         mean = sum(factor * expected[name] for name, factor in found.items()) / weight

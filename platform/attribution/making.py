@@ -12,6 +12,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy.exc
@@ -22,7 +23,7 @@ from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..events.service import NewEvent
 from ..metrics import ATTRIBUTION_POSTPONED, ATTRIBUTION_SECONDS, ATTRIBUTIONS_MADE
-from . import store
+from . import learn_store, store
 from .curve import PRIOR, Curve, curve_of
 from .facts import CallToMatch, as_row, attribute, says_something, site_of
 
@@ -91,7 +92,9 @@ class Attributor:
             made.append(row | {"says_something": says_something(found)})
         return made
 
-    def put(self, connection: Connection, agency_id: uuid.UUID, rows: Iterable[Mapping[str, Any]]) -> dict[uuid.UUID, int]:
+    def put(
+        self, connection: Connection, agency_id: uuid.UUID, rows: Iterable[Mapping[str, Any]]
+    ) -> dict[uuid.UUID, int]:
         """Writes rows in the caller's transaction, as one statement; call → its new revision, of those that differ."""
         told = [{name: value for name, value in row.items() if name != "says_something"} for row in rows]
         made = store.put(connection, agency_id, told)
@@ -125,7 +128,7 @@ class Attributor:
         known = self._curves.get(key)
         if known is not None and now_s - known[0] < CURVE_KEPT_S:
             return known[1]
-        fits = store.latest_fits(connection, agency_id, client_id, "recency")
+        fits = learn_store.latest_fits(connection, agency_id, client_id, "recency")
         curves: Curves = {fit["site_id"]: (fit["id"], curve_of(fit["parameters"])) for fit in fits}
         self._curves[key] = (now_s, curves)
         self._curves.move_to_end(key)
@@ -134,12 +137,12 @@ class Attributor:
         return curves
 
 
-def revised(row: Mapping[str, Any], revision: int) -> NewEvent:
-    """The event of a revision; ids only."""
+def revised(row: Mapping[str, Any], revision: int, at: datetime) -> NewEvent:
+    """The event of a revision, found at that moment; ids only."""
     visit = row["visit_id"]
     return NewEvent(
         type="attribution.revised",
-        occurred_at=row["call_started_at"],
+        occurred_at=at,
         client_id=row["client_id"],
         call_id=row["call_id"],
         revision=revision,

@@ -17,9 +17,7 @@ from typing import Literal
 from .errors import ModelRefused
 from .model import NO_SOURCE, Source
 
-ModelName = Literal[
-    "first", "last", "last_non_direct", "linear", "time_decay", "position", "w_shaped", "data_driven"
-]
+ModelName = Literal["first", "last", "last_non_direct", "linear", "time_decay", "position", "w_shaped", "data_driven"]
 MODELS: tuple[ModelName, ...] = ModelName.__args__  # type: ignore[attr-defined]
 
 #: One call, in the smallest unit of credit.
@@ -71,15 +69,13 @@ class Rules:
 def counted(touches: Sequence[Touch], called_at: datetime, rules: Rules) -> list[Touch]:
     """The touches that count for a call, in their order."""
     oldest = called_at - timedelta(days=rules.window_days)
-    oldest_view = called_at - timedelta(days=rules.view_through_days)
-    return sorted(
-        (
-            one
-            for one in touches
-            if oldest <= one.at <= called_at and (one.kind == "visit" or (rules.view_through_days and one.at >= oldest_view))
-        ),
-        key=lambda one: (one.at, one.kind, str(one.visit_id)),
-    )  # fmt: skip
+    oldest_of = {"visit": oldest, "impression": max(oldest, called_at - timedelta(days=rules.view_through_days))}
+    found = [
+        one
+        for one in touches
+        if oldest_of[one.kind] <= one.at <= called_at and (one.kind == "visit" or rules.view_through_days > 0)
+    ]
+    return sorted(found, key=lambda one: (one.at, one.kind, str(one.visit_id), _order(one.source)))
 
 
 def weights(model: ModelName, touches: Sequence[Touch], called_at: datetime, rules: Rules) -> list[float]:
@@ -164,9 +160,7 @@ _WEIGHTS = {
 }
 
 
-def credits_of(
-    model: ModelName, paths: Sequence[Path], called_at: datetime, rules: Rules
-) -> dict[Source | None, int]:
+def credits_of(model: ModelName, paths: Sequence[Path], called_at: datetime, rules: Rules) -> dict[Source | None, int]:
     """Source → millionths of this call. None: what belongs to no source that is known: callers of whom nothing is
     known, and paths whose touches are all outside the window. The sum is WHOLE.
 

@@ -18,7 +18,7 @@ from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
 from ..metrics import ATTRIBUTION_CORRECTIONS
-from . import store
+from . import learn_store, said_store, store
 from .codes import CODES, code_of, read_code
 from .comparing import Comparison, Question, compare
 from .errors import CallNotThere, CodeUnknown, CorrectionRefused, ImpressionRefused, NoCodeFree, VisitUnknown
@@ -94,13 +94,15 @@ class AttributionService:
             call = _call(connection, agency_id, client_id, call_id)
             revisions = store.find_revisions(connection, agency_id, call_id)
             last = revisions[-1]["revision"] if revisions else None
-            touches = [one for one in store.find_touches(connection, agency_id, [call_id]) if one["revision"] == last]
+            touches = [
+                one for one in learn_store.find_touches(connection, agency_id, [call_id]) if one["revision"] == last
+            ]
             return CallAttribution(
                 call_id=call_id,
                 client_id=call["client_id"],
                 started_at=call["started_at"],
                 revisions=revisions,
-                corrections=store.find_corrections(connection, agency_id, call_id),
+                corrections=said_store.find_corrections(connection, agency_id, call_id),
                 touches=touches,
             )
 
@@ -137,7 +139,7 @@ class AttributionService:
                 "code": read_code(said.code) if said.code is not None else None,
                 "note": said.note,
             }
-            store.insert_correction(connection, values | said.source.as_dict())
+            said_store.insert_correction(connection, values | said.source.as_dict())
             self._follower.match_again(connection, agency_id, [(call_id, call["started_at"])])
         ATTRIBUTION_CORRECTIONS.labels(said.kind).inc()
         return self.get(agency_id, client_id, call_id)
@@ -148,7 +150,7 @@ class AttributionService:
         """The visit that was named, by its id or by its code."""
         if said.kind == "promo_code":
             code = read_code(said.code or "")
-            row = code and store.find_code(connection, agency_id, call["client_id"], code, call["started_at"])
+            row = code and said_store.find_code(connection, agency_id, call["client_id"], code, call["started_at"])
             if not row:
                 raise CodeUnknown(said.code or "")
             return {"id": row["visit_id"], "started_at": row["visit_started_at"]}
@@ -159,15 +161,13 @@ class AttributionService:
             raise VisitUnknown(f"there is no visit {said.visit_id}")
         return visit
 
-    def give_code(
-        self, agency_id: uuid.UUID, client_id: uuid.UUID | None, visit_id: uuid.UUID
-    ) -> tuple[str, datetime]:
+    def give_code(self, agency_id: uuid.UUID, client_id: uuid.UUID | None, visit_id: uuid.UUID) -> tuple[str, datetime]:
         """The promo code of a visit, and until when it leads to it; asked again it is the same. Raises VisitUnknown,
         NoCodeFree."""
         now = self._clock.now()
         with self._database.tenant(agency_id, client_id) as connection:
             visit = find_visit(connection, agency_id, visit_id)
-            known = store.find_code_of_visit(connection, agency_id, visit_id, now)
+            known = said_store.find_code_of_visit(connection, agency_id, visit_id, now)
             if known is not None:
                 return known
             expires = now + timedelta(days=CODE_DAYS)
@@ -182,7 +182,7 @@ class AttributionService:
                     "given_at": now,
                     "expires_at": expires,
                 }
-                if store.take_code(connection, values):
+                if said_store.take_code(connection, values):
                     return code, expires
         raise NoCodeFree("no promo code was found free; ask again later")
 
@@ -195,7 +195,8 @@ class AttributionService:
         for place, one in enumerate(given):
             if one.shown_at > now or one.shown_at < now - timedelta(days=IMPRESSION_DAYS):
                 raise ImpressionRefused(
-                    f"impressions/{place}/shown_at", f"lies within the last {IMPRESSION_DAYS} days, not at {one.shown_at}"
+                    f"impressions/{place}/shown_at",
+                    f"lies within the last {IMPRESSION_DAYS} days, not at {one.shown_at}",
                 )
             if not one.source.is_known:
                 raise ImpressionRefused(f"impressions/{place}/source", "names a channel or a source")
@@ -211,10 +212,10 @@ class AttributionService:
             for one in {each.reference: each for each in given}.values()
         ]
         with self._database.tenant(agency_id, client_id) as connection:
-            new = set(store.insert_impressions(connection, rows)) if rows else set()
-            visitors = sorted({row["visitor_id"] for row in rows if row["reference"] in new})
-            since = min((row["shown_at"] for row in rows), default=now)
-            calls = store.calls_of_visitors(connection, agency_id, client_id, visitors, since)
+            new = set(said_store.insert_impressions(connection, rows)) if rows else set()
+            visitors = sorted({one.visitor_id for one in given if one.reference in new})
+            since = min((one.shown_at for one in given), default=now)
+            calls = said_store.calls_of_visitors(connection, agency_id, client_id, visitors, since)
             store.put_due(connection, agency_id, calls, "touches")
         return len(new), len(calls)
 
@@ -239,7 +240,7 @@ def find_visit(connection: Connection, agency_id: uuid.UUID, visit_id: uuid.UUID
     except (OverflowError, ValueError, OSError):
         raise VisitUnknown(f"there is no visit {visit_id}") from None
     span = timedelta(milliseconds=2)
-    visit = store.find_visit(connection, agency_id, visit_id, began - span, began + span)
+    visit = said_store.find_visit(connection, agency_id, visit_id, began - span, began + span)
     if visit is None:
         raise VisitUnknown(f"there is no visit {visit_id}")
     return visit

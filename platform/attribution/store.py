@@ -17,12 +17,8 @@ from ..db.engine import Prepared
 from ..db.tables import (
     agencies,
     attribution_due,
-    attribution_fits,
     attributions,
     calls,
-    corrections,
-    impressions,
-    promo_codes,
     touches,
 )
 from .curve import MOST_HOLDERS
@@ -35,7 +31,10 @@ _MOST_EARLIER = 50
 _MOST_CORRECTIONS = 100
 _WORDS = ", ".join(SOURCE_FIELDS)
 _OF_VISIT = ", ".join(f"v.{name}" for name in SOURCE_FIELDS)
-_LATEST = "NOT EXISTS (SELECT FROM attributions b WHERE b.agency_id = $1 AND b.call_id = a.call_id AND b.revision > a.revision)"
+_LATEST = (
+    "NOT EXISTS (SELECT FROM attributions b WHERE b.agency_id = $1 AND b.call_id = a.call_id"
+    " AND b.revision > a.revision)"
+)
 
 _EXPOSURES = f"""
 SELECT json_agg(one ORDER BY one.shown_at DESC) FROM (
@@ -50,11 +49,11 @@ SELECT json_agg(one ORDER BY one.shown_at DESC) FROM (
     WHERE e.agency_id = $1 AND e.number_id = w.number_id
       AND e.shown_at <= w.started_at AND e.shown_at > w.started_at - interval '90 days'
     ORDER BY e.shown_at DESC LIMIT {MOST_HOLDERS}) one
-"""
+"""  # noqa: S608
 _EARLIER = f"""
 SELECT json_agg(one ORDER BY one.started_at) FROM (
-    SELECT c.id, c.started_at, c.number_id, a.method, a.visit_id, a.visit_started_at, a.visitor_id, a.candidates, a.source,
-           a.channel, a.medium, a.campaign, a.content, a.keyword
+    SELECT c.id, c.started_at, c.number_id, a.method, a.visit_id, a.visit_started_at, a.visitor_id, a.candidates,
+           a.source, a.channel, a.medium, a.campaign, a.content, a.keyword
     FROM calls c
     LEFT JOIN LATERAL (SELECT * FROM attributions a WHERE a.agency_id = $1 AND a.call_id = c.id
                        ORDER BY a.revision DESC LIMIT 1) a ON true
@@ -62,7 +61,7 @@ SELECT json_agg(one ORDER BY one.started_at) FROM (
       AND c.started_at < w.started_at AND c.started_at > w.started_at - interval '365 days' AND NOT c.is_test
       AND EXISTS (SELECT FROM exposures e WHERE e.agency_id = $1 AND e.number_id = w.number_id)
     ORDER BY c.started_at DESC LIMIT {_MOST_EARLIER}) one
-"""
+"""  # noqa: S608
 _CORRECTIONS = f"""
 SELECT json_agg(one ORDER BY one.said_at, one.id) FROM (
     SELECT x.id, x.kind, x.said_at, x.visit_id, x.visit_started_at, v.visitor_id, v.site_id,
@@ -72,14 +71,14 @@ SELECT json_agg(one ORDER BY one.said_at, one.id) FROM (
     LEFT JOIN visits v ON v.agency_id = $1 AND v.id = x.visit_id AND v.started_at = x.visit_started_at
     WHERE x.agency_id = $1 AND x.call_id = w.call_id
     ORDER BY x.said_at DESC LIMIT {_MOST_CORRECTIONS}) one
-"""
+"""  # noqa: S608
 _CODE = f"""
 SELECT to_json(one) FROM (
     SELECT p.visit_id, p.visit_started_at, v.visitor_id, v.site_id, {_OF_VISIT} FROM promo_codes p
     LEFT JOIN visits v ON v.agency_id = $1 AND v.id = p.visit_id AND v.started_at = p.visit_started_at
     WHERE w.code IS NOT NULL AND p.agency_id = $1 AND p.client_id = w.client_id AND p.code = w.code
       AND w.started_at BETWEEN p.given_at AND p.expires_at) one
-"""
+"""  # noqa: S608
 _READ = Prepared(
     "dialtrace_read_for_attribution",
     ("uuid", "json"),
@@ -100,7 +99,8 @@ _PUT = Prepared(
         INSERT INTO attributions ({", ".join(_COLUMNS)}, revision)
         SELECT {", ".join(f"t.{name}" for name in _COLUMNS)}, coalesce(last.revision, 0) + 1 FROM told t
         LEFT JOIN LATERAL (SELECT a.revision, a.digest FROM attributions a
-                           WHERE a.agency_id = $1 AND a.call_id = t.call_id ORDER BY a.revision DESC LIMIT 1) last ON true
+                           WHERE a.agency_id = $1 AND a.call_id = t.call_id
+                           ORDER BY a.revision DESC LIMIT 1) last ON true
         WHERE last.digest IS DISTINCT FROM t.digest
         ON CONFLICT DO NOTHING
         RETURNING call_id, revision, client_id, call_started_at, visit_id, candidates),
@@ -156,7 +156,13 @@ def find_calls(connection: Connection, agency_id: uuid.UUID, keys: Sequence[tupl
     if not keys:
         return []
     query = select(
-        calls.c.id, calls.c.client_id, calls.c.started_at, calls.c.number_id, calls.c.caller, calls.c.is_test, calls.c.facts
+        calls.c.id,
+        calls.c.client_id,
+        calls.c.started_at,
+        calls.c.number_id,
+        calls.c.caller,
+        calls.c.is_test,
+        calls.c.facts,
     ).where(
         calls.c.agency_id == agency_id,
         calls.c.id.in_([one for one, _ in keys]),
@@ -165,7 +171,9 @@ def find_calls(connection: Connection, agency_id: uuid.UUID, keys: Sequence[tupl
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def find_call(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID) -> Row | None:
+def find_call(
+    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID
+) -> Row | None:
     """One call by its id."""
     query = select(calls.c.id, calls.c.client_id, calls.c.started_at).where(
         calls.c.agency_id == agency_id, calls.c.id == call_id
@@ -183,8 +191,8 @@ def find_revisions(connection: Connection, agency_id: uuid.UUID, call_id: uuid.U
 
 
 _CURRENT = text(
-    f"SELECT DISTINCT ON (a.call_id) a.call_id, a.revision, a.made_at, a.method, a.rung, a.visit_id, a.visit_started_at,"  # noqa: S608
-    f" a.probability, {', '.join(f'a.{name}' for name in SOURCE_FIELDS)}, a.source_probability"
+    "SELECT DISTINCT ON (a.call_id) a.call_id, a.revision, a.made_at, a.method, a.rung, a.visit_id,"  # noqa: S608
+    f" a.visit_started_at, a.probability, {', '.join(f'a.{name}' for name in SOURCE_FIELDS)}, a.source_probability"
     " FROM attributions a WHERE a.agency_id = :agency AND a.call_id = ANY (CAST(:calls AS uuid[]))"
     " ORDER BY a.call_id, a.revision DESC"
 )
@@ -208,78 +216,6 @@ _COPY = text(
 def copy_revision(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> Row:
     """A revision that says the same as the last one, for touches that were found since."""
     return dict(connection.execute(_COPY, {"agency": agency_id, "call": call_id}).mappings().one())
-
-
-# --- What people say. ---
-
-
-def insert_correction(connection: Connection, values: Row) -> None:
-    connection.execute(insert(corrections).values(**values))
-
-
-def find_corrections(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> list[Row]:
-    """In the order in which they were said."""
-    query = select(corrections).where(corrections.c.agency_id == agency_id, corrections.c.call_id == call_id)
-    ordered = query.order_by(corrections.c.said_at, corrections.c.id).limit(_MOST_CORRECTIONS)
-    return [dict(row) for row in connection.execute(ordered).mappings()]
-
-
-_VISIT = text(
-    f"SELECT v.id, v.started_at, v.visitor_id::text AS visitor_id, v.site_id, v.client_id, {_OF_VISIT} FROM visits v"  # noqa: S608
-    " WHERE v.agency_id = :agency AND v.id = :visit AND v.started_at BETWEEN :since AND :until"
-)
-
-
-def find_visit(
-    connection: Connection, agency_id: uuid.UUID, visit_id: uuid.UUID, since: datetime, until: datetime
-) -> Row | None:
-    """A visit by its id; the span names its partition."""
-    values = {"agency": agency_id, "visit": visit_id, "since": since, "until": until}
-    row = connection.execute(_VISIT, values).mappings().first()
-    return dict(row) if row else None
-
-
-# --- Promo codes. ---
-
-
-def find_code_of_visit(
-    connection: Connection, agency_id: uuid.UUID, visit_id: uuid.UUID, now: datetime
-) -> tuple[str, datetime] | None:
-    """The code that a visit has already, and until when."""
-    query = select(promo_codes.c.code, promo_codes.c.expires_at).where(
-        promo_codes.c.agency_id == agency_id, promo_codes.c.visit_id == visit_id, promo_codes.c.expires_at > now
-    )
-    row = connection.execute(query.order_by(promo_codes.c.given_at.desc()).limit(1)).first()
-    return (row.code, row.expires_at) if row else None
-
-
-def find_code(
-    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, code: str, at: datetime
-) -> Row | None:
-    """Whose code this was at that moment."""
-    query = select(promo_codes).where(
-        promo_codes.c.agency_id == agency_id,
-        promo_codes.c.client_id == client_id,
-        promo_codes.c.code == code,
-        promo_codes.c.given_at <= at,
-        promo_codes.c.expires_at >= at,
-    )
-    row = connection.execute(query).mappings().first()
-    return dict(row) if row else None
-
-
-def take_code(connection: Connection, values: Row) -> bool:
-    """Whether the code is this visit's from now on: nobody had it, or its time was over."""
-    statement = insert(promo_codes).values(**values)
-    taken = {name: statement.excluded[name] for name in ("visit_id", "visit_started_at", "given_at", "expires_at")}
-    done = connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["agency_id", "client_id", "code"],
-            set_=taken,
-            where=promo_codes.c.expires_at < values["given_at"],
-        ).returning(promo_codes.c.code)
-    )
-    return done.first() is not None
 
 
 # --- What is due. ---
@@ -389,7 +325,8 @@ def find_impressions_of(
 ) -> list[Row]:
     """Impressions that were imported for these visitors, the latest first."""
     values = {
-        "agency": agency_id, "client": client_id, "visitors": list(visitors), "since": since, "until": until, "most": most,
+        "agency": agency_id, "client": client_id, "visitors": list(visitors), "since": since, "until": until,
+        "most": most,
     }  # fmt: skip
     return [dict(row) for row in connection.execute(_IMPRESSIONS_OF, values).mappings()] if visitors else []
 
@@ -422,224 +359,3 @@ def lead_visit_of(
     found = find_current(connection, agency_id, [call_id]) if call_id is not None else {}
     visit_id: uuid.UUID | None = found[call_id]["visit_id"] if call_id in found else None
     return visit_id
-
-
-# --- What was learnt. ---
-
-
-def latest_fits(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, kind: str) -> list[Row]:
-    """The last fit of each site of the client (kind recency), or of the client itself."""
-    query = (
-        select(attribution_fits)
-        .where(
-            attribution_fits.c.agency_id == agency_id,
-            attribution_fits.c.client_id == client_id,
-            attribution_fits.c.kind == kind,
-        )
-        .distinct(attribution_fits.c.site_id)
-        .order_by(attribution_fits.c.site_id, attribution_fits.c.fitted_at.desc(), attribution_fits.c.id.desc())
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def find_fit(connection: Connection, agency_id: uuid.UUID, fit_id: uuid.UUID) -> Row | None:
-    query = select(attribution_fits).where(attribution_fits.c.agency_id == agency_id, attribution_fits.c.id == fit_id)
-    row = connection.execute(query).mappings().first()
-    return dict(row) if row else None
-
-
-def insert_fit(connection: Connection, values: Row) -> None:
-    connection.execute(insert(attribution_fits).values(**values))
-
-
-# --- What learning reads. ---
-
-_CLIENTS_SHOWN = text(
-    "SELECT e.client_id, count(*) AS exposures FROM exposures e WHERE e.agency_id = :agency AND e.number_id IS NOT NULL"
-    " AND e.shown_at >= :since AND e.shown_at < :until GROUP BY e.client_id ORDER BY e.client_id"
-)
-_NUMBERS_SHOWN = text(
-    "SELECT e.number_id, count(*) AS exposures FROM exposures e WHERE e.agency_id = :agency AND e.client_id = :client"
-    " AND e.number_id IS NOT NULL AND e.shown_at >= :since AND e.shown_at < :until"
-    " GROUP BY e.number_id ORDER BY md5(e.number_id::text)"
-)
-_SHOWN = text(
-    "SELECT e.visit_id, e.visit_started_at, e.visitor_id, e.site_id, e.rung, e.shown_at, e.seen_until, e.clicked_at,"
-    " v.device FROM exposures e"
-    " LEFT JOIN visits v ON v.agency_id = :agency AND v.id = e.visit_id AND v.started_at = e.visit_started_at"
-    " WHERE e.agency_id = :agency AND e.number_id = :number AND e.shown_at >= :since AND e.shown_at < :until"
-    " ORDER BY e.shown_at LIMIT :most"
-)
-_CALLS_TO = text(
-    "SELECT c.id, c.client_id, c.started_at, c.number_id, c.caller, c.is_test, c.facts FROM calls c"
-    " WHERE c.agency_id = :agency AND c.client_id = :client AND c.number_id = :number AND NOT c.is_test"
-    " AND c.started_at >= :since AND c.started_at < :until ORDER BY c.started_at LIMIT :most"
-)
-_JOURNEYS = text(
-    "SELECT path, count(*) AS visitors, sum(least(called, 1)) AS calls FROM ("
-    "  SELECT array_agg(v.channel ORDER BY v.started_at, v.id) AS path, coalesce(max(a.called), 0) AS called"
-    "  FROM visits v LEFT JOIN ("
-    "    SELECT a.visitor_id, sum(a.probability) AS called FROM attributions a"
-    "    WHERE a.agency_id = :agency AND a.client_id = :client AND a.visitor_id IS NOT NULL"
-    "      AND a.call_started_at >= :since AND a.call_started_at < :until AND NOT EXISTS ("
-    "        SELECT FROM attributions b WHERE b.agency_id = :agency AND b.call_id = a.call_id AND b.revision > a.revision)"
-    "    GROUP BY a.visitor_id) a ON a.visitor_id = v.visitor_id::text"
-    "  WHERE v.agency_id = :agency AND v.client_id = :client AND NOT v.is_bot"
-    "    AND v.started_at >= :since AND v.started_at < :until"
-    "  GROUP BY v.visitor_id) AS journey GROUP BY path ORDER BY path LIMIT :most"
-)
-
-
-def clients_shown(connection: Connection, agency_id: uuid.UUID, since: datetime, until: datetime) -> dict[uuid.UUID, int]:
-    """Clients whose numbers were shown to visits in a span, and how often."""
-    found = connection.execute(_CLIENTS_SHOWN, {"agency": agency_id, "since": since, "until": until})
-    return {row.client_id: row.exposures for row in found}
-
-
-def numbers_shown(
-    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, since: datetime, until: datetime
-) -> list[tuple[uuid.UUID, int]]:
-    """Its numbers that were shown, in an order that is by chance but always the same, and how often."""
-    values = {"agency": agency_id, "client": client_id, "since": since, "until": until}
-    return [(row.number_id, row.exposures) for row in connection.execute(_NUMBERS_SHOWN, values)]
-
-
-def exposures_of_number(
-    connection: Connection, agency_id: uuid.UUID, number_id: uuid.UUID, since: datetime, until: datetime, most: int
-) -> list[Row]:
-    """In the order of ``shown_at``."""
-    values = {"agency": agency_id, "number": number_id, "since": since, "until": until, "most": most}
-    return [dict(row) for row in connection.execute(_SHOWN, values).mappings()]
-
-
-def calls_to_number(
-    connection: Connection,
-    agency_id: uuid.UUID,
-    client_id: uuid.UUID,
-    number_id: uuid.UUID,
-    since: datetime,
-    until: datetime,
-    most: int,
-) -> list[Row]:
-    """In the order of their start."""
-    values = {
-        "agency": agency_id, "client": client_id, "number": number_id, "since": since, "until": until, "most": most,
-    }  # fmt: skip
-    return [dict(row) for row in connection.execute(_CALLS_TO, values).mappings()]
-
-
-def find_journeys(
-    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, since: datetime, until: datetime, most: int
-) -> list[Row]:
-    """The channels of visitors in their order, how many went that way, and how many calls came of it."""
-    values = {"agency": agency_id, "client": client_id, "since": since, "until": until, "most": most}
-    return [dict(row) for row in connection.execute(_JOURNEYS, values).mappings()]
-
-
-# --- What a comparison reads. ---
-
-_COMPARED = text(
-    f"SELECT c.id AS call_id, c.started_at, a.revision, a.method, {', '.join(f'a.{name}' for name in SOURCE_FIELDS)},"  # noqa: S608
-    " a.source_probability, a.visit_id FROM calls c LEFT JOIN LATERAL ("
-    "   SELECT * FROM attributions a WHERE a.agency_id = :agency AND a.call_id = c.id AND a.made_at <= :as_of"
-    "   ORDER BY a.revision DESC LIMIT 1) a ON true"
-    " WHERE c.agency_id = :agency AND c.client_id = :client AND NOT c.is_test AND c.created_at <= :as_of"
-    "   AND c.started_at >= :since AND c.started_at < :until AND (c.started_at, c.id) > (:after_at, :after_id)"
-    " ORDER BY c.started_at, c.id LIMIT :most"
-)
-_TOUCHES = text(
-    f"SELECT t.call_id, t.revision, t.path, t.place, t.probability, t.kind, t.touched_at, t.is_lead, t.visit_id,"  # noqa: S608
-    f" {', '.join(f't.{name}' for name in SOURCE_FIELDS)} FROM touches t"
-    " WHERE t.agency_id = :agency AND t.call_id = ANY (CAST(:calls AS uuid[])) ORDER BY t.call_id, t.path, t.place"
-)
-_OPEN = text(
-    "SELECT count(*) FROM attribution_due d WHERE d.agency_id = :agency AND d.client_id = :client"
-    " AND d.call_started_at >= :since AND d.call_started_at < :until"
-)
-
-
-def find_compared(
-    connection: Connection,
-    agency_id: uuid.UUID,
-    client_id: uuid.UUID,
-    *,
-    since: datetime,
-    until: datetime,
-    as_of: datetime,
-    after: tuple[datetime, uuid.UUID],
-    most: int,
-) -> list[Row]:
-    """Calls of a span, each with the attribution that it had at a moment, in order."""
-    values = {
-        "agency": agency_id, "client": client_id, "since": since, "until": until, "as_of": as_of,
-        "after_at": after[0], "after_id": after[1], "most": most,
-    }  # fmt: skip
-    return [dict(row) for row in connection.execute(_COMPARED, values).mappings()]
-
-
-def find_touches(connection: Connection, agency_id: uuid.UUID, call_ids: Sequence[uuid.UUID]) -> list[Row]:
-    """The touches of all revisions of these calls."""
-    values = {"agency": agency_id, "calls": [str(one) for one in call_ids]}
-    return [dict(row) for row in connection.execute(_TOUCHES, values).mappings()] if call_ids else []
-
-
-def count_open(
-    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, since: datetime, until: datetime
-) -> int:
-    """Calls of a span for which something is still to be done."""
-    values = {"agency": agency_id, "client": client_id, "since": since, "until": until}
-    return int(connection.execute(_OPEN, values).scalar_one())
-
-
-def fit_at(
-    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, kind: str, as_of: datetime
-) -> Row | None:
-    """The client's last fit of that kind at a moment."""
-    query = (
-        select(attribution_fits)
-        .where(
-            attribution_fits.c.agency_id == agency_id,
-            attribution_fits.c.client_id == client_id,
-            attribution_fits.c.kind == kind,
-            attribution_fits.c.site_id.is_(None),
-            attribution_fits.c.fitted_at <= as_of,
-        )
-        .order_by(attribution_fits.c.fitted_at.desc(), attribution_fits.c.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().first()
-    return dict(row) if row else None
-
-
-# --- Impressions. ---
-
-
-def insert_impressions(connection: Connection, rows: Sequence[Row]) -> list[str]:
-    """Adds those that are not there yet; the references of the new ones."""
-    statement = insert(impressions).values([dict(row) for row in rows]).on_conflict_do_nothing()
-    return list(connection.execute(statement.returning(impressions.c.reference)).scalars())
-
-
-_CALLS_OF_VISITORS = text(
-    "SELECT DISTINCT t.call_id, t.client_id, t.call_started_at AS started_at FROM touches t"
-    " WHERE t.agency_id = :agency AND t.client_id = :client AND t.visitor_id = ANY (:visitors)"
-    " AND t.call_started_at >= :since"
-)
-
-
-def calls_of_visitors(
-    connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, visitors: Sequence[str], since: datetime
-) -> list[Row]:
-    """Calls on whose path one of these visitors stands."""
-    values = {"agency": agency_id, "client": client_id, "visitors": list(visitors), "since": since}
-    return [dict(row) for row in connection.execute(_CALLS_OF_VISITORS, values).mappings()] if visitors else []
-
-
-def forget_old(connection: Connection, agency_id: uuid.UUID, before: datetime) -> int:
-    """Impressions and codes that can matter to no call any more."""
-    gone = connection.execute(
-        delete(impressions).where(impressions.c.agency_id == agency_id, impressions.c.shown_at < before)
-    ).rowcount
-    return gone + connection.execute(
-        delete(promo_codes).where(promo_codes.c.agency_id == agency_id, promo_codes.c.expires_at < before)
-    ).rowcount

@@ -19,7 +19,7 @@ from ..db.engine import Database
 from ..ids import new_id
 from ..jobs.model import Done, Job, Outcome
 from ..metrics import ATTRIBUTION_FITS
-from . import store
+from . import learn_store, said_store, store
 from .curve import PRIOR, REMEMBER_CALLERS, Curve, curve_of
 from .facts import call_of, exposures_of, seen_of, site_of, visit_of
 from .journeys import Journey, removal_effects
@@ -79,8 +79,8 @@ class Teacher:
         for agency_id in agencies:
             job.go_on()
             with self._database.tenant(agency_id) as connection:
-                store.forget_old(connection, agency_id, until - REMEMBER_CALLERS)
-                clients = store.clients_shown(connection, agency_id, until - SPAN, until)
+                said_store.forget_old(connection, agency_id, until - REMEMBER_CALLERS)
+                clients = learn_store.clients_shown(connection, agency_id, until - SPAN, until)
             for client_id in clients:
                 job.go_on()
                 self.learn_client(agency_id, client_id, until)
@@ -90,7 +90,7 @@ class Teacher:
         """Adds what can be learnt of one client; how many fits. Raises the errors of the database."""
         since, made = until - SPAN, 0
         with self._database.tenant(agency_id, client_id) as connection:
-            fits = {one["site_id"]: one for one in store.latest_fits(connection, agency_id, client_id, "recency")}
+            fits = {one["site_id"]: one for one in learn_store.latest_fits(connection, agency_id, client_id, "recency")}
         known = curve_of(fits[None]["parameters"]) if None in fits else PRIOR
         material = self._gather(agency_id, client_id, Material(since, until, known))
         for site_id, lessons in material.lessons.items():
@@ -109,7 +109,7 @@ class Teacher:
 
     def _learn_channels(self, agency_id: uuid.UUID, client_id: uuid.UUID, since: datetime, until: datetime) -> int:
         with self._database.tenant(agency_id, client_id) as connection:
-            rows = store.find_journeys(connection, agency_id, client_id, since, until, MOST_JOURNEYS)
+            rows = learn_store.find_journeys(connection, agency_id, client_id, since, until, MOST_JOURNEYS)
         journeys = [Journey(row["path"], float(row["calls"]), float(row["visitors"])) for row in rows]
         calls = sum(one.calls for one in journeys)
         if calls < LEAST_CALLS:
@@ -134,14 +134,14 @@ class Teacher:
             "from_at": since, "until_at": until, "calls": calls, "parameters": dict(parameters),
         }  # fmt: skip
         with self._database.tenant(agency_id, client_id) as connection:
-            store.insert_fit(connection, values)
+            learn_store.insert_fit(connection, values)
         ATTRIBUTION_FITS.labels(kind).inc()
         log.info("learnt", kind=kind, client=str(client_id), site=str(site_id) if site_id else None, calls=calls)
 
     def _gather(self, agency_id: uuid.UUID, client_id: uuid.UUID, material: Material) -> Material:
         taken = 0
         with self._database.tenant(agency_id, client_id) as connection:
-            numbers = store.numbers_shown(connection, agency_id, client_id, material.since, material.until)
+            numbers = learn_store.numbers_shown(connection, agency_id, client_id, material.since, material.until)
         for number_id, exposures in numbers:
             if taken > MOST_EXPOSURES:
                 break
@@ -154,12 +154,12 @@ class Teacher:
     ) -> None:
         since, until = material.since, material.until
         with self._database.tenant(agency_id, client_id) as connection:
-            rows = store.exposures_of_number(
+            rows = learn_store.exposures_of_number(
                 connection, agency_id, number_id, since - BEFORE, until, MOST_OF_NUMBER
             )
             calls = [
                 call_of(row)
-                for row in store.calls_to_number(
+                for row in learn_store.calls_to_number(
                     connection, agency_id, client_id, number_id, since, until, MOST_OF_NUMBER
                 )
             ]

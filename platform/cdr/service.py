@@ -282,7 +282,7 @@ def _store_together(
         revisions[row["id"]] = row["revision"]
         events.append(_told(row["id"], row["client_id"], row["started_at"], row["ended_at"], row["revision"]))
     if attributor is not None and made.rows:
-        events += _put_attributions(connection, agency_id, attributor, made, [call.id for call in changed_calls])
+        events += _put_attributions(connection, agency_id, attributor, made, changed_calls)
     append(connection, agency_id, events)
     return [
         Stored(
@@ -297,18 +297,22 @@ def _store_together(
 
 
 def _put_attributions(
-    connection: Connection, agency_id: uuid.UUID, attributor: Attributor, made: Made, changed: Sequence[uuid.UUID]
+    connection: Connection, agency_id: uuid.UUID, attributor: Attributor, made: Made, changed: Sequence[CallFacts]
 ) -> list[NewEvent]:
     """One statement. The first revision goes out with `call.ended`; further ones have events of their own. Raises
     AttributionBroken: then the records are stored anew, without."""
-    rows = [made.rows[call_id] for call_id in changed if call_id in made.rows]
+    told = [call for call in changed if call.id in made.rows]
     try:
-        revisions = attributor.put(connection, agency_id, rows)
+        revisions = attributor.put(connection, agency_id, [made.rows[call.id] for call in told])
     except SQLAlchemyError as fault:
         if isinstance(fault, DBAPIError) and fault.connection_invalidated:
             raise
         raise AttributionBroken from fault
-    return [revised(row, revisions[row["call_id"]]) for row in rows if revisions.get(row["call_id"], 1) > 1]
+    return [
+        revised(made.rows[call.id], revisions[call.id], call.ended_at or call.started_at)
+        for call in told
+        if revisions.get(call.id, 1) > 1
+    ]
 
 
 def _detail(connection: Connection, agency_id: uuid.UUID, call_id: uuid.UUID) -> CallDetail:

@@ -36,6 +36,11 @@ def _fact(name: str, kind: Kind, default: Any = None) -> Column:
     return Column(name, kind, lambda row: row["facts"].get(name, default))
 
 
+def _attributed(name: str, kind: Kind, member: str | None = None) -> Column:
+    """Of the last revision of the call's attribution; empty where nothing is known."""
+    return Column(name, kind, lambda row: row["attribution"].get(member or name))
+
+
 #: What the store holds is stored, whether it has confirmed that or not; what is no end of a life is pending.
 _STATES = {"stored": "stored", "verified": "stored", "absent": "absent"}
 #: Of several segments the least settled one speaks for the call, as in GET /v1/calls.
@@ -84,6 +89,13 @@ CALLS: tuple[Column, ...] = (
     *_plain("integer", "revision"),
     *_plain("moment", "created_at", "updated_at"),
     *_plain("text", "agency_id", "number_id", "caller_raw"),
+    _attributed("attribution_method", "text", "method"),
+    _attributed("attribution_rung", "text", "rung"),
+    _attributed("attribution_revision", "integer", "revision"),
+    *(_attributed(name, "text") for name in ("channel", "source", "medium", "campaign", "content", "keyword")),
+    _attributed("source_probability", "number"),
+    _attributed("visit_id", "text"),
+    _attributed("visit_probability", "number", "probability"),
 )  # fmt: skip
 
 EVENTS: tuple[Column, ...] = (

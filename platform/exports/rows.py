@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, Table, and_, func, literal, select, tuple_
 
+from ..attribution.store import find_current
 from ..cdr.model import CallFilters
 from ..cdr.store import filtered_calls
 from ..db.engine import Database
@@ -121,7 +122,9 @@ def _complete(connection: Connection, agency_id: UUID, rows: Rows) -> None:
     found_legs = _grouped(connection, of_legs.order_by(legs.c.started_at, legs.c.id), _LEG_MEMBERS)
     of_parts = select(recordings).where(recordings.c.agency_id == agency_id, recordings.c.call_id.in_(ids))
     found_parts = _grouped(connection, of_parts.order_by(recordings.c.segment), _PART_MEMBERS)
+    attributed = find_current(connection, agency_id, ids)
     for row in rows:
+        row["attribution"] = attributed.get(row["id"], {})
         row["legs"] = found_legs.get(row["id"], [])
         row["recordings"] = found_parts.get(row["id"], [])
     for key, name, table, column in (

@@ -63,6 +63,28 @@ class Attestation(Body):
     claimed: Annotated[Literal["A", "B", "C"] | None, Field(description="What an unverified header says.")]
 
 
+class AttributionTold(Body):
+    """Where the caller came from, as far as it is known. Two probabilities: the visit's, and the source's."""
+
+    revision: Annotated[int, Field(ge=1, description="Counts what was found anew.", examples=[1])]
+    method: Annotated[
+        Literal["manual", "promo_code", "visit", "number", "self_reported", "unknown"],
+        Field(description="visit: matched to a visit. number: the source that the number is bound to; no visit."),
+    ]
+    rung: Annotated[
+        str | None, Field(description="What the visit was given: exclusive, shared, source, site or static.")
+    ]
+    visit_id: Annotated[UUID | None, Field(description="null: to none that is likelier than nobody.")]
+    probability: Annotated[float | None, Field(ge=0, le=1, description="Of the visit.", examples=[0.97])]
+    source_probability: Annotated[float | None, Field(ge=0, le=1, description="Of the source.", examples=[0.98])]
+    channel: Annotated[str | None, Field(examples=["paid_search"])]
+    source: Annotated[str | None, Field(examples=["yandex"])]
+    medium: Annotated[str | None, Field(examples=["cpc"])]
+    campaign: Annotated[str | None, Field(examples=["spring"])]
+    content: str | None
+    keyword: Annotated[str | None, Field(examples=["dentist"])]
+
+
 class CallRecord(Body):
     """The call's record as it is at the moment of reading."""
 
@@ -106,6 +128,7 @@ class CallRecord(Body):
     tags: list[str]
     variables: dict[str, str]
     is_test: Annotated[bool, Field(description="Placed by the installation itself, to prove a number.")]
+    attribution: Annotated[AttributionTold | None, Field(description="null: nothing is known (yet).")]
 
 
 class CallOver(OfCall):
@@ -134,11 +157,9 @@ class RecordingReady(OfCall):
 
 
 class AttributionRevised(OfCall):
-    """To which visit a call belongs, as it is known from now on."""
+    """Where a call came from, as it is known from this revision on."""
 
-    visit_id: Annotated[UUID | None, Field(description="null: to none that is known.")]
-    probability: Annotated[float | None, Field(ge=0, le=1, examples=[0.97])]
-    model: Annotated[str | None, Field(description="The attribution model that says so.", examples=["last_touch"])]
+    attribution: Annotated[AttributionTold | None, Field(description="null once the record is removed.")]
 
 
 class PersonErased(Body):
@@ -191,7 +212,7 @@ class WebhookTest(Body):
     webhook_id: Id
 
 
-#: What each type says. Issue 6 fires `attribution.revised`, the room of privacy `person.erased`.
+#: What each type says. The first attribution goes out with `call.ended`, if it is known by then.
 BODIES: Mapping[str, tuple[int, type[Body], str]] = {
     "call.started": (1, CallProgress, "A call came in."),
     "call.ringing": (1, CallProgress, "The caller hears ringing."),

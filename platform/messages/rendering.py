@@ -16,6 +16,7 @@ from .model import (
     BODIES,
     Attestation,
     AttributionRevised,
+    AttributionTold,
     Body,
     CallOver,
     CallProgress,
@@ -45,6 +46,8 @@ class Around:
     calls: Mapping[UUID, Row] = field(default_factory=dict)
     live: Mapping[UUID, Row] = field(default_factory=dict)
     recordings: Mapping[UUID, Row] = field(default_factory=dict)
+    #: Of each call: revision → attribution.
+    attributions: Mapping[UUID, Mapping[int, Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Wanted:
     calls: frozenset[UUID]
     live: frozenset[UUID]
     recordings: frozenset[UUID]
+    attributions: frozenset[UUID] = frozenset()
 
 
 def wanted_by(events: Sequence[Event]) -> Wanted:
@@ -61,7 +65,8 @@ def wanted_by(events: Sequence[Event]) -> Wanted:
     live = {event.call_id for event in events if event.type in _LIVE_TYPES and event.call_id}
     over = {event.call_id for event in events if event.type in _RECORD_TYPES and event.call_id}
     recordings = {UUID(event.data["recording_id"]) for event in events if event.type == "recording.ready"}
-    return Wanted(frozenset(live | over), frozenset(live), frozenset(recordings))
+    attributed = over | {event.call_id for event in events if event.type == "attribution.revised" and event.call_id}
+    return Wanted(frozenset(live | over), frozenset(live), frozenset(recordings), frozenset(attributed))
 
 
 def render(event: Event, around: Around, *, whole_agency: bool) -> dict[str, Any]:
@@ -88,13 +93,14 @@ def body_of(event: Event, around: Around) -> Body:
         return _progress(event, of_call, around)
     if event.type in _RECORD_TYPES:
         row = around.calls.get(event.call_id) if event.call_id else None
-        return CallOver(**of_call, call=_record(row) if row is not None else None)
+        found = around.attributions.get(event.call_id, {}) if event.call_id else {}
+        return CallOver(**of_call, call=_record(row, found) if row is not None else None)
     if event.type == "recording.ready":
         row = around.recordings.get(UUID(data["recording_id"]))
         return RecordingReady(**of_call, recording=_recording(row) if row is not None else None)
     if event.type == "attribution.revised":
-        told = {name: data.get(name) for name in ("visit_id", "probability", "model")}
-        return AttributionRevised.model_validate(of_call | told)
+        found = around.attributions.get(event.call_id, {}) if event.call_id else {}
+        return AttributionRevised(**of_call, attribution=_attribution(found, event.revision))
     if event.type == "person.erased":
         return PersonErased(**{"call_ids": [], "call_count": 0, "objects": [], **data})
     if event.type == "number.quarantined":
@@ -115,10 +121,18 @@ def _progress(event: Event, of_call: Mapping[str, Any], around: Around) -> CallP
     return CallProgress.model_validate({**of_call, **known, **ids, "source": source})
 
 
-def _record(row: Row) -> CallRecord:
+def _attribution(found: Mapping[int, Row], revision: int) -> AttributionTold | None:
+    row = found.get(revision)
+    return AttributionTold(**{name: row[name] for name in AttributionTold.model_fields}) if row is not None else None
+
+
+def _record(row: Row, attributions: Mapping[int, Row]) -> CallRecord:
     facts = row["facts"]
-    told = {name: facts.get(name, empty) for name, empty in (("consent", None), ("tags", []), ("variables", {}))}
+    told: dict[str, Any] = {
+        name: facts.get(name, empty) for name, empty in (("consent", None), ("tags", []), ("variables", {}))
+    }
     told["attestation"] = _attestation(row)
+    told["attribution"] = _attribution(attributions, max(attributions, default=0))
     return CallRecord(**{name: row[name] for name in CallRecord.model_fields if name not in told}, **told)
 
 

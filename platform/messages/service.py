@@ -84,7 +84,7 @@ def render_events(
 
 def _around(connection: Connection, agency_id: UUID, events: Sequence[Event]) -> Around:
     wanted = wanted_by(events)
-    if not (wanted.calls or wanted.recordings):
+    if not (wanted.calls or wanted.recordings or wanted.attributions):
         return Around()
     moments = [event.occurred_at for event in events]
     return Around(
@@ -93,6 +93,7 @@ def _around(connection: Connection, agency_id: UUID, events: Sequence[Event]) ->
         ),
         live=store.find_live_calls(connection, agency_id, wanted.live),
         recordings=store.find_recordings(connection, agency_id, wanted.recordings),
+        attributions=store.find_attributions(connection, agency_id, wanted.attributions),
     )
 
 

@@ -31,6 +31,11 @@ _RECORDINGS = (
     " WHERE agency_id = %s AND id = ANY (%s::uuid[])"
 )
 
+_ATTRIBUTIONS = (
+    "SELECT call_id, revision, method, rung, visit_id, probability, source_probability, channel, source, medium,"
+    " campaign, content, keyword FROM attributions WHERE agency_id = %s AND call_id = ANY (%s::uuid[])"
+)
+
 
 def find_calls(
     connection: Connection, agency_id: UUID, ids: Collection[UUID], *, since: datetime, until: datetime
@@ -46,6 +51,14 @@ def find_live_calls(connection: Connection, agency_id: UUID, ids: Collection[UUI
 
 def find_recordings(connection: Connection, agency_id: UUID, ids: Collection[UUID]) -> dict[UUID, Row]:
     return {row["id"]: row for row in _rows(connection, _RECORDINGS, (agency_id, _texts(ids)))} if ids else {}
+
+
+def find_attributions(connection: Connection, agency_id: UUID, ids: Collection[UUID]) -> dict[UUID, dict[int, Row]]:
+    """Of each call: revision → attribution."""
+    found: dict[UUID, dict[int, Row]] = {}
+    for row in _rows(connection, _ATTRIBUTIONS, (agency_id, _texts(ids))) if ids else ():
+        found.setdefault(row["call_id"], {})[row["revision"]] = row
+    return found
 
 
 def _texts(ids: Collection[UUID]) -> list[str]:

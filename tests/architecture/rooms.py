@@ -7,6 +7,7 @@ LEVELS = {
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
     "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
     "cli_pool": 8, "cli_edge": 8, "cli_recordings": 8, "cli_keys": 8,
+    "cli_attribution": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4, "exports": 4, "archive": 4,
@@ -45,12 +46,24 @@ READ_CONFIG = {
     "cli_webhooks",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
+    "cli_attribution",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
-    "attribution": {"comparing", "errors", "facts", "following", "making", "model", "models", "service", "teaching"},
+    "attribution": {
+        "comparing",
+        "errors",
+        "facts",
+        "following",
+        "making",
+        "model",
+        "models",
+        "service",
+        "store",
+        "teaching",
+    },
     "admission": {"erasure", "errors", "model", "service", "spam", "store"},
     "db": {"engine", "tables", "columns", "embedded", "migrate", "partitions", "green", "errors"},
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
@@ -167,7 +180,9 @@ LIBRARIES = {
         "*/service",
         "attribution/comparing",
         "attribution/following",
+        "attribution/learn_store",
         "attribution/making",
+        "attribution/said_store",
         "calls/publishing",
         "recording/place_store",
         "privacy/copies",
@@ -197,6 +212,7 @@ LIBRARIES = {
     "lupa": {"node"},
     "click": {
         "cli",
+        "cli_attribution",
         "cli_sealing",
         "cli_demo",
         "cli_events",

@@ -71,11 +71,21 @@ class Place:
         with self.owner.begin() as connection:
             connection.execute(
                 insert(exposures).values(
-                    agency_id=self.agency.id, id=new_id(), client_id=self.client.id, site_id=self.site_id,
-                    number_id=number_id, visit_id=visit_id, visit_started_at=started, visitor_id=str(visitor),
-                    rung=rung, shown_at=started, seen_until=seen, held_until=seen + timedelta(minutes=20),
-                    tail_s=1200, clicked_at=NOW - timedelta(seconds=clicked_s) if clicked_s is not None else None,
-                )  # fmt: skip
+                    agency_id=self.agency.id,
+                    id=new_id(),
+                    client_id=self.client.id,
+                    site_id=self.site_id,
+                    number_id=number_id,
+                    visit_id=visit_id,
+                    visit_started_at=started,
+                    visitor_id=str(visitor),
+                    rung=rung,
+                    shown_at=started,
+                    seen_until=seen,
+                    held_until=seen + timedelta(minutes=20),
+                    tail_s=1200,
+                    clicked_at=NOW - timedelta(seconds=clicked_s) if clicked_s is not None else None,
+                )
             )
 
     def record(self, number_id, *, after_s=0.0, caller="+74951112233", **more):

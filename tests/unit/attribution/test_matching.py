@@ -39,7 +39,9 @@ def test_given_a_number_that_changed_hands_then_both_holders_are_told_and_the_pr
 
 
 def test_given_a_late_call_to_a_number_that_rests_then_its_last_holder_leads():
-    found = shares(match_call(call(), [exposure(1, shown_s=90_000, seen_s=86_000), exposure(2, shown_s=7300, seen_s=7200)], PRIOR))
+    found = shares(
+        match_call(call(), [exposure(1, shown_s=90_000, seen_s=86_000), exposure(2, shown_s=7300, seen_s=7200)], PRIOR)
+    )
     assert found[2] > found[1] > 0
 
 
@@ -96,21 +98,23 @@ def test_given_more_holders_than_are_looked_at_then_the_oldest_are_nobodys():
 def _exposures(draw):
     shown = draw(st.floats(0, 90 * 86_400))
     seen = draw(st.floats(0, shown))
-    return dict(
-        shown_s=shown,
-        seen_s=seen,
-        device=draw(st.sampled_from(["mobile", "desktop", None])),
-        region=draw(st.sampled_from(["RU-MOW", "RU-SPE", None])),
-        callers_own=draw(st.floats(0, 1)),
-        called_by_other=draw(st.floats(0, 1)),
-        rung=draw(st.sampled_from(["exclusive", "shared", "source", "static"])),
-    )
+    return {
+        "shown_s": shown,
+        "seen_s": seen,
+        "device": draw(st.sampled_from(["mobile", "desktop", None])),
+        "region": draw(st.sampled_from(["RU-MOW", "RU-SPE", None])),
+        "callers_own": draw(st.floats(0, 1)),
+        "called_by_other": draw(st.floats(0, 1)),
+        "rung": draw(st.sampled_from(["exclusive", "shared", "source", "static"])),
+    }
 
 
 @given(st.lists(_exposures(), max_size=40), st.booleans(), st.sampled_from(["RU-MOW", "GB", None]), st.booleans())
 def test_given_any_exposures_then_the_probabilities_are_some_and_sum_to_one(all_of, known, region, before):
     exposures = [exposure(number, **one) for number, one in enumerate(all_of, 1)]
-    earlier = Earlier(last_at=NOW - timedelta(days=2), holders=((visit_of(99), 0.5), (visit_of(98), 0.2))) if before else None
+    earlier = (
+        Earlier(last_at=NOW - timedelta(days=2), holders=((visit_of(99), 0.5), (visit_of(98), 0.2))) if before else None
+    )
     match = match_call(call(is_known_caller=known or before, region=region, earlier=earlier), exposures, SPREAD)
     told = [one.probability for one in match.candidates]
     assert all(0 <= share <= 1 for share in [*told, match.nobody])

@@ -79,7 +79,9 @@ def test_given_measured_channels_then_the_data_driven_model_shares_by_what_they_
     assert credits("data_driven", [touch(3, GOOGLE), touch(2, YANDEX)]) == {GOOGLE: 500_000, YANDEX: 500_000}
 
 
-@pytest.mark.parametrize("wrong", [{"window_days": 0}, {"window_days": 91}, {"view_through_days": -1}, {"half_life_days": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"window_days": 0}, {"window_days": 91}, {"view_through_days": -1}, {"half_life_days": 0}]
+)
 def test_given_rules_that_no_model_has_then_they_are_refused_by_name(wrong):
     with pytest.raises(ModelRefused, match=next(iter(wrong))):
         Rules(**wrong)
@@ -126,9 +128,7 @@ def test_given_journeys_then_a_channel_without_which_nobody_calls_is_worth_every
 
 def test_given_the_textbooks_chain_then_the_removal_effects_are_its():
     """Three journeys of Anderl and others' example form: C1-C2-C3 calls, C1 does not, C2-C3 does not."""
-    found = removal_effects(
-        [Journey(["c1", "c2", "c3"], 1, 1), Journey(["c1"], 0, 1), Journey(["c2", "c3"], 0, 1)]
-    )
+    found = removal_effects([Journey(["c1", "c2", "c3"], 1, 1), Journey(["c1"], 0, 1), Journey(["c2", "c3"], 0, 1)])
     # Start: c1 2/3, c2 1/3; c1: c2 1/2, nothing 1/2; c2: c3; c3: call 1/2. Whole: (1/3 + 1/3) / 2 = 1/3.
     assert found == pytest.approx({"c1": 0.5, "c2": 1.0, "c3": 1.0})
 

@@ -15,7 +15,10 @@ DIRECT = Source(channel="direct", source="direct")
 
 def visit_of(number, *, source=YANDEX, visitor=None):
     return Visit(
-        id=uuid.UUID(int=number), started_at=NOW - timedelta(hours=number), visitor_id=visitor or f"v{number}", source=source
+        id=uuid.UUID(int=number),
+        started_at=NOW - timedelta(hours=number),
+        visitor_id=visitor or f"v{number}",
+        source=source,
     )
 
 

@@ -27,7 +27,7 @@ DATA = {
     "call.ended": {"started_at": "2026-11-22T11:59:00+00:00"},
     "call.revised": {"started_at": "2026-11-22T11:59:00+00:00"},
     "recording.ready": {"recording_id": str(OTHER), "segment": 1},
-    "attribution.revised": {"visit_id": str(OTHER), "probability": 0.9, "model": "last_touch"},
+    "attribution.revised": {"visit_id": str(OTHER), "probability": 0.9},
     "person.erased": {"request_id": str(OTHER), "call_ids": [str(CALL)], "call_count": 1, "objects": ["a/b.wav"]},
     "number.quarantined": {"number_id": str(OTHER), "reason": "leaked", "calls": 3},
     "pool.resized": {"pool_id": str(OTHER), "numbers_before": 20, "numbers_after": 24, "needed": 31},

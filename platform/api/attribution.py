@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -19,11 +20,14 @@ from .auditing import actor_of
 from .auth import EVERYBODY, Asked
 from .endpoint import TenantQuery, endpoint
 from .errors import Fault
-from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, MomentIn
+from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Moment, MomentIn
 from .owners import ClientId, owner_of
 from .problems import validation_problem
 
 blueprint = APIBlueprint("attribution", __name__, tag="Attribution")
+
+#: Of a comparison that names none.
+DEFAULT_SPAN = timedelta(days=30)
 
 Word = Annotated[str | None, Field(default=None, max_length=500)]
 
@@ -116,9 +120,14 @@ class ImpressionsTaken(Answer):
 class ComparisonQuery(TenantQuery):
     """Which calls, by which models."""
 
-    client_id: ClientId
-    from_: Annotated[MomentIn, Field(alias="from", description="Calls that began at this moment or later.")]
-    until: Annotated[MomentIn, Field(description="And before this one.")]
+    client_id: Annotated[
+        UUID | None, Field(default=None, description="Only this client's calls.", examples=[EXAMPLE_ID])
+    ]
+    from_: Annotated[
+        MomentIn | None,
+        Field(default=None, alias="from", description="Calls from this moment on; left out: of 30 days."),
+    ]
+    until: Annotated[MomentIn | None, Field(default=None, description="And before this one; left out: `as_of`.")]
     as_of: Annotated[
         MomentIn | None,
         Field(default=None, description="As all was known at that moment; left out: now. Name it to repeat an answer."),
@@ -159,13 +168,16 @@ class ComparisonLine(Answer):
 class ComparisonAnswer(Answer):
     """Models side by side for the same calls; the sum of every model is the number of calls."""
 
-    client_id: Id
+    client_id: Annotated[UUID | None, Field(description="null: all clients of the agency.", examples=[EXAMPLE_ID])]
     calls: Annotated[int, Field(examples=[412])]
     as_of: Moment
     is_complete: Annotated[
         bool, Field(description="Nothing of these calls is still to be done: from now on the answer stays the same.")
     ]
-    fit_id: Annotated[UUID | None, Field(description="What data_driven goes by; null: all channels are equal.")]
+    fit_ids: Annotated[
+        list[UUID],
+        Field(description="What data_driven goes by, by client; where nothing was measured all channels are equal."),
+    ]
     digest: Annotated[str, Field(description="SHA-256 of the lines.", examples=["9f86d081884c7d65…"])]
     lines: list[ComparisonLine]
 
@@ -257,16 +269,16 @@ def import_impressions(asked: Asked, body: ImpressionsBody) -> tuple[Impressions
 def compare_models(asked: Asked, query: ComparisonQuery) -> ComparisonAnswer:
     """Compare attribution models
 
-    Side by side for the same calls of one client. Choosing a model rewrites nothing: all are views over the same
+    Side by side for the same calls. Choosing a model rewrites nothing: all are views over the same
     touches. Where it is only probable whose a call was, each candidate has its share; what belongs to nobody stands in
     the line without words. With the same `as_of` and `is_complete` true the answer is the same for ever.
     """
-    if asked.client_id is None:
-        raise validation_problem([Fault(code="required", detail="Field required", parameter="client_id")])
+    as_of = query.as_of or asked.services.clock.now()
+    until = query.until or as_of
     question = Question(
-        since=query.from_,
-        until=query.until,
-        as_of=query.as_of or asked.services.clock.now(),
+        since=query.from_ or until - DEFAULT_SPAN,
+        until=until,
+        as_of=as_of,
         models=_models(query.models),
         rules=Rules(
             window_days=query.window_days,
@@ -290,13 +302,13 @@ def _models(words: str) -> tuple[ModelName, ...]:
     return tuple(wanted)  # type: ignore[arg-type]
 
 
-def _show_comparison(client_id: UUID, found: Comparison) -> ComparisonAnswer:
+def _show_comparison(client_id: UUID | None, found: Comparison) -> ComparisonAnswer:
     return ComparisonAnswer(
         client_id=client_id,
         calls=found.calls,
         as_of=found.question.as_of,
         is_complete=found.is_complete,
-        fit_id=found.fit_id,
+        fit_ids=list(found.fit_ids),
         digest=found.digest,
         lines=[
             ComparisonLine(

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
-from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree, VisitUnknown
+from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree
 from ..attribution.errors import ValueRefused as AttributionValueRefused
+from ..attribution.errors import VisitUnknown as AttributedVisitUnknown
 from ..calls.errors import (
     ClientNotFound,
     FlowFaulty,
@@ -156,7 +157,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     BlockUnknown: _not_there("entry on the block list"),
     CallerUnknown: _not_there("call, or its caller withheld the number"),
     CallNotThere: _not_there("call"),
-    VisitUnknown: _not_there("visit"),
+    AttributedVisitUnknown: _not_there("visit"),
     CodeUnknown: _code_unknown,
     NoCodeFree: lambda _: Problem("no_code_free", headers={"Retry-After": "60"}),
     ModelRefused: lambda error: Problem("validation_failed", f"{error}."),

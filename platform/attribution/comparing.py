@@ -54,36 +54,41 @@ class Line:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """``is_complete``: nothing of these calls is still to be done; only then the same question has the same answer for
-    ever. ``fit_id``: what the data-driven model goes by; None: nothing was measured yet, all channels are equal.
+    ever. ``fit_ids``: what the data-driven model goes by, for each client of which something was measured.
     ``digest``: SHA-256 of the lines, to compare answers by."""
 
     question: Question
     calls: int
     is_complete: bool
-    fit_id: uuid.UUID | None
+    fit_ids: tuple[uuid.UUID, ...]
     lines: tuple[Line, ...]
     digest: str
 
 
-def compare(database: Database, agency_id: uuid.UUID, client_id: uuid.UUID, question: Question) -> Comparison:
-    """Raises ModelRefused where the span holds too many calls, or a word is none to group by."""
+def compare(database: Database, agency_id: uuid.UUID, client_id: uuid.UUID | None, question: Question) -> Comparison:
+    """``client_id`` None: all clients of the agency. Raises ModelRefused where the span holds too many calls, or a word
+    is none to group by."""
     unknown = [word for word in question.group_by if word not in SOURCE_FIELDS]
     if unknown or not question.group_by:
-        raise ModelRefused(
-            f"group by one or more of {', '.join(SOURCE_FIELDS)}, not by {', '.join(unknown) or 'nothing'}"
-        )
+        wrong = ", ".join(unknown) or "nothing"
+        raise ModelRefused(f"group by one or more of {', '.join(SOURCE_FIELDS)}, not by {wrong}")
     with database.tenant(agency_id, client_id) as connection:
-        fit = learn_store.fit_at(connection, agency_id, client_id, "channels", question.as_of)
-        left = learn_store.count_open(connection, agency_id, client_id, question.since, question.until)
-    rules = _with_weights(question.rules, fit)
+        clients = [client_id] if client_id is not None else learn_store.find_clients(connection, agency_id)
     sums: dict[tuple[str | None, ...], dict[str, int]] = {}
-    calls = 0
-    for page in _pages(database, agency_id, client_id, question):
-        calls += len(page)
-        if calls > MOST_CALLS:
-            raise ModelRefused(f"at most {MOST_CALLS} calls at a time: ask for a shorter span")
-        for call, paths in page:
-            _add(sums, question, rules, call, paths)
+    fits: list[uuid.UUID] = []
+    calls = left = 0
+    for one in clients:
+        with database.tenant(agency_id, one) as connection:
+            fit = learn_store.fit_at(connection, agency_id, one, "channels", question.as_of)
+            left += learn_store.count_open(connection, agency_id, one, question.since, question.until)
+        fits += [fit["id"]] if fit else []
+        rules = _with_weights(question.rules, fit)
+        for page in _pages(database, agency_id, one, question):
+            calls += len(page)
+            if calls > MOST_CALLS:
+                raise ModelRefused(f"at most {MOST_CALLS} calls at a time: ask for a shorter span")
+            for call, paths in page:
+                _add(sums, question, rules, call, paths)
     lines = tuple(
         Line(group=dict(zip(question.group_by, key, strict=True)), credits=sums[key])
         for key in sorted(sums, key=lambda key: tuple((word is None, word or "") for word in key))
@@ -92,7 +97,7 @@ def compare(database: Database, agency_id: uuid.UUID, client_id: uuid.UUID, ques
         question=question,
         calls=calls,
         is_complete=left == 0,
-        fit_id=fit["id"] if fit else None,
+        fit_ids=tuple(fits),
         lines=lines,
         digest=_digest(lines),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from ..db.tables import attribution_fits
+from ..db.tables import attribution_fits, clients
 from .model import SOURCE_FIELDS
 
 Row = Mapping[str, Any]
@@ -146,6 +146,12 @@ _OPEN = text(
     "SELECT count(*) FROM attribution_due d WHERE d.agency_id = :agency AND d.client_id = :client"
     " AND d.call_started_at >= :since AND d.call_started_at < :until"
 )
+
+
+def find_clients(connection: Connection, agency_id: uuid.UUID) -> list[uuid.UUID]:
+    """Every client of the agency, in one order."""
+    query = select(clients.c.id).where(clients.c.agency_id == agency_id)
+    return list(connection.execute(query.order_by(clients.c.id)).scalars())
 
 
 def find_compared(

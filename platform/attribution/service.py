@@ -219,7 +219,7 @@ class AttributionService:
             store.put_due(connection, agency_id, calls, "touches")
         return len(new), len(calls)
 
-    def compare(self, agency_id: uuid.UUID, client_id: uuid.UUID, question: Question) -> Comparison:
+    def compare(self, agency_id: uuid.UUID, client_id: uuid.UUID | None, question: Question) -> Comparison:
         """Several models for the same calls. Raises ModelRefused."""
         return compare(self._database, agency_id, client_id, question)
 

@@ -90,6 +90,23 @@ BODIES: dict[str, list[Body]] = {
     "POST /v1/subject-requests": [
         lambda other: {"client_id": other["client"], "kind": "erase", "phone": "+442079467777"},
     ],
+    "POST /v1/calls/<uuid:call_id>/attribution/corrections": [
+        lambda _: {"kind": "withdrawn"},
+        lambda other: {"kind": "manual", "visit_id": other["visit"]},
+    ],
+    "POST /v1/impressions": [
+        lambda other: {
+            "client_id": other["client"],
+            "impressions": [
+                {
+                    "reference": "x",
+                    "visitor_id": other["visit"],
+                    "shown_at": "2026-11-02T09:30:00Z",
+                    "source": {"channel": "display"},
+                }
+            ],
+        }
+    ],
     "POST /v1/exports": [
         lambda other: {
             "client_id": other["client"],
@@ -181,6 +198,8 @@ ROWS = {
     "GET /v1/subject-requests/<uuid:request_id>/file": "one",
     "GET /v1/privacy/receipts": "list", "GET /v1/privacy/receipts/<uuid:receipt_id>": "one",
     "GET /v1/calls/<uuid:call_id>/consent": "one",
+    "GET /v1/calls/<uuid:call_id>/attribution": "one", "POST /v1/visits/<uuid:visit_id>/promo-code": "one",
+    "GET /v1/attribution/comparison": "list",
     "GET /v1/webhooks": "list", "GET /v1/webhooks/<uuid:webhook_id>": "one",
     "DELETE /v1/webhooks/<uuid:webhook_id>": "one", "GET /v1/webhooks/<uuid:webhook_id>/secret": "one",
     "POST /v1/webhooks/<uuid:webhook_id>/pause": "one", "POST /v1/webhooks/<uuid:webhook_id>/resume": "one",

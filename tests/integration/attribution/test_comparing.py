@@ -44,7 +44,7 @@ def journey(place):
 def test_given_a_journey_then_the_models_stand_side_by_side_and_each_gives_one_call_away(place):
     journey(place)
     found = ask(place)
-    assert (found.calls, found.is_complete, found.fit_id) == (1, True, None)
+    assert (found.calls, found.is_complete, found.fit_ids) == (1, True, ())
     sure = by_source(found, "first")["vk"]
     assert sure > 0.99
     assert by_source(found, "last")["direct"] == sure

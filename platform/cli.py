@@ -331,15 +331,13 @@ cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
-cli.add_command(events_group(begin, api_client))
-cli.add_command(attribution_group(begin, api_client))
+for asking in (events_group, attribution_group, webhook_group, export_command):
+    cli.add_command(asking(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
-cli.add_command(export_command(begin, api_client))
 work.add_command(proofs_command(begin, need_database))
 work.add_command(work_command(begin, need_database))
 add_pool_commands(cli, work, begin, need_database, api_client, opened_database)
 add_edge_commands(cli, work, begin, need_database)
-cli.add_command(webhook_group(begin, api_client))
 
 
 @cli.command()

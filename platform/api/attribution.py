@@ -32,7 +32,7 @@ DEFAULT_SPAN = timedelta(days=30)
 Word = Annotated[str | None, Field(default=None, max_length=500)]
 
 
-class SourceBody(Body):
+class CallSourceBody(Body):
     """Where somebody came from, as far as it is known; a channel or a source is needed."""
 
     channel: Annotated[Word, Field(examples=["offline"])]
@@ -64,7 +64,7 @@ class CorrectionBody(Body):
     ]
     visit_id: Annotated[UUID | None, Field(default=None, examples=[EXAMPLE_ID])]
     code: Annotated[str | None, Field(default=None, max_length=20, examples=["402 618"])]
-    source: Annotated[SourceBody | None, Field(default=None)]
+    source: Annotated[CallSourceBody | None, Field(default=None)]
     note: Annotated[str | None, Field(default=None, max_length=1000, description="For people.")]
 
 
@@ -85,7 +85,7 @@ class ImpressionBody(Body):
         str, Field(min_length=1, max_length=100, description="As the visits have it.", examples=[EXAMPLE_ID])
     ]
     shown_at: MomentIn
-    source: SourceBody
+    source: CallSourceBody
 
 
 class ImpressionsBody(Body):

@@ -25,7 +25,7 @@ Method = Annotated[
 Probability = Annotated[float | None, Field(ge=0, le=1, examples=[0.9731])]
 
 
-class SourceAnswer(Answer):
+class CallSourceAnswer(Answer):
     """Where somebody came from."""
 
     channel: Annotated[str | None, Field(examples=["paid_search"])]
@@ -47,7 +47,7 @@ class AttributionShort(Answer):
     ]
     visit_id: Annotated[UUID | None, Field(description="The likeliest visit, where it is likelier than none.")]
     probability: Annotated[Probability, Field(description="That the call is that visit's.")]
-    source: SourceAnswer
+    source: CallSourceAnswer
     source_probability: Annotated[Probability, Field(description="That it came from that source; of several visits.")]
 
 
@@ -58,7 +58,7 @@ class CandidateAnswer(Answer):
     visit_started_at: Moment
     probability: Annotated[float, Field(ge=0, le=1, examples=[0.9731])]
     rung: Annotated[str | None, Field(examples=["exclusive"])]
-    source: SourceAnswer
+    source: CallSourceAnswer
     why: Annotated[
         dict[str, Any],
         Field(description="What spoke for and against it.", examples=[{"seen_for_s": 42, "same_region": True}]),
@@ -86,7 +86,7 @@ class CorrectionAnswer(Answer):
     said_by: Annotated[UUID | None, Field(description="The key by which it was said.")]
     visit_id: UUID | None
     code: Annotated[str | None, Field(examples=[None])]
-    source: SourceAnswer
+    source: CallSourceAnswer
     note: Annotated[str | None, Field(examples=["She said so on the telephone."])]
 
 
@@ -99,7 +99,7 @@ class TouchAnswer(Answer):
     at: Moment
     is_lead: Annotated[bool, Field(description="The visit of the caller's first call.", examples=[True])]
     visit_id: UUID | None
-    source: SourceAnswer
+    source: CallSourceAnswer
 
 
 class AttributionAnswer(Answer):
@@ -115,8 +115,8 @@ class AttributionAnswer(Answer):
     ]
 
 
-def show_source(row: Mapping[str, Any]) -> SourceAnswer:
-    return SourceAnswer.model_validate(source_of(row))
+def show_source(row: Mapping[str, Any]) -> CallSourceAnswer:
+    return CallSourceAnswer.model_validate(source_of(row))
 
 
 def show_short(row: Mapping[str, Any] | None) -> AttributionShort | None:

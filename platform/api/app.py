@@ -64,6 +64,47 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+#: Everything that has addresses, in the order of the reference.
+RESOURCES = (
+    agencies,
+    limits,
+    blocks,
+    trunks,
+    clients,
+    hook_secrets,
+    targets,
+    flows,
+    numbers,
+    sites,
+    snippets,
+    sources,
+    pools,
+    pool_forecasts,
+    pool_leases,
+    visits,
+    page_visits,
+    calls,
+    attribution,
+    live,
+    explanations,
+    revisions,
+    recordings,
+    recording_stores,
+    exports,
+    export_schedules,
+    events,
+    webhooks,
+    webhook_deliveries,
+    keys,
+    audit,
+    nodes,
+    retention,
+    subject_requests,
+    reference,
+    health,
+)
+
+
 def create_app(services: ApiServices) -> APIFlask:
     """The application. Raises SecretKeyMissing."""
     if not services.secret_key:
@@ -94,44 +135,7 @@ def create_app(services: ApiServices) -> APIFlask:
     problems.install(app)
     app.before_request(begin)
     app.after_request(finish)
-    for module in (
-        agencies,
-        limits,
-        blocks,
-        trunks,
-        clients,
-        hook_secrets,
-        targets,
-        flows,
-        numbers,
-        sites,
-        snippets,
-        sources,
-        pools,
-        pool_forecasts,
-        pool_leases,
-        visits,
-        page_visits,
-        calls,
-        attribution,
-        live,
-        explanations,
-        revisions,
-        recordings,
-        recording_stores,
-        exports,
-        export_schedules,
-        events,
-        webhooks,
-        webhook_deliveries,
-        keys,
-        audit,
-        nodes,
-        retention,
-        subject_requests,
-        reference,
-        health,
-    ):
+    for module in RESOURCES:
         app.register_blueprint(module.blueprint)
     check_declared(app)
     return app

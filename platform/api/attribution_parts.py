@@ -51,7 +51,7 @@ class AttributionShort(Answer):
     source_probability: Annotated[Probability, Field(description="That it came from that source; of several visits.")]
 
 
-class CandidateAnswer(Answer):
+class VisitCandidateAnswer(Answer):
     """A visit that may be the caller's."""
 
     visit_id: Id
@@ -65,12 +65,12 @@ class CandidateAnswer(Answer):
     ]
 
 
-class RevisionAnswer(AttributionShort):
+class AttributionRevisionAnswer(AttributionShort):
     """One revision: it is added and never changed."""
 
     made_at: Moment
     nobody: Annotated[Probability, Field(description="That the call is none of the candidates'.", examples=[0.0041])]
-    candidates: list[CandidateAnswer]
+    candidates: list[VisitCandidateAnswer]
     curve_id: Annotated[UUID | None, Field(description="By what was learnt; null: by the defaults.", examples=[None])]
 
 
@@ -90,7 +90,7 @@ class CorrectionAnswer(Answer):
     note: Annotated[str | None, Field(examples=["She said so on the telephone."])]
 
 
-class TouchAnswer(Answer):
+class CallTouchAnswer(Answer):
     """A meeting with a visitor before the call. Touches of one `path` are one visitor's."""
 
     path: Annotated[int, Field(examples=[0])]
@@ -107,11 +107,13 @@ class AttributionAnswer(Answer):
 
     call_id: Id
     client_id: Id
-    current: Annotated[RevisionAnswer | None, Field(description="The last revision; null: nothing is known.")]
-    revisions: Annotated[list[RevisionAnswer], Field(description="All of them, the first first.")]
+    current: Annotated[
+        AttributionRevisionAnswer | None, Field(description="The last revision; null: nothing is known.")
+    ]
+    revisions: Annotated[list[AttributionRevisionAnswer], Field(description="All of them, the first first.")]
     corrections: list[CorrectionAnswer]
     touches: Annotated[
-        list[TouchAnswer], Field(description="Before the call, by the last revision; gathered within some minutes.")
+        list[CallTouchAnswer], Field(description="Before the call, by the last revision; gathered within some minutes.")
     ]
 
 
@@ -127,18 +129,20 @@ def show_short(row: Mapping[str, Any] | None) -> AttributionShort | None:
     return AttributionShort(**{name: row[name] for name in names}, source=show_source(row))
 
 
-def _show_revision(row: Mapping[str, Any]) -> RevisionAnswer:
+def _show_revision(row: Mapping[str, Any]) -> AttributionRevisionAnswer:
     names = (
         "revision", "method", "rung", "visit_id", "probability", "source_probability", "made_at", "nobody", "curve_id",
     )  # fmt: skip
     candidates = [
-        CandidateAnswer(
+        VisitCandidateAnswer(
             **{name: one[name] for name in ("visit_id", "visit_started_at", "probability", "rung", "why")},
             source=show_source(one),
         )
         for one in row["candidates"]
     ]
-    return RevisionAnswer(**{name: row[name] for name in names}, source=show_source(row), candidates=candidates)
+    return AttributionRevisionAnswer(
+        **{name: row[name] for name in names}, source=show_source(row), candidates=candidates
+    )
 
 
 def show_attribution(found: CallAttribution) -> AttributionAnswer:
@@ -154,7 +158,7 @@ def show_attribution(found: CallAttribution) -> AttributionAnswer:
             CorrectionAnswer(**{name: one[name] for name in said}, source=show_source(one)) for one in found.corrections
         ],
         touches=[
-            TouchAnswer(**{name: one[name] for name in touch}, at=one["touched_at"], source=show_source(one))
+            CallTouchAnswer(**{name: one[name] for name in touch}, at=one["touched_at"], source=show_source(one))
             for one in found.touches
         ],
     )

@@ -177,6 +177,7 @@ class Facts:
     idle_order: tuple[UUID, ...] | None = None
     source: str | None = None
     campaign: str | None = None
+    visit: UUID | None = None
     over: str | None = None
     blocked: str | None = None
     queue: QueuePlace | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
+from .carried import carried
 from .compiled import read_compiled
 from .model import NOTHING_KNOWN, Facts, Route
 from .plan_steps import CAUSES, ring_all, walk
@@ -140,6 +141,9 @@ def _enter(program: Program) -> str | None:
     facts = program.facts
     spam = None if facts.spam_score is None else str(facts.spam_score)
     program.tell(record="no", spam=spam, spam_rules=facts.spam_rules)
+    # For the events of the call while it lives; the record's attribution is found out anew.
+    visit = None if facts.visit is None else str(facts.visit)
+    program.tell(source=carried(facts.source), campaign=carried(facts.campaign), visit=visit)
     if program.flow.record:
         program.begin_recording()
     return walk(program, program.flow.entry)

@@ -62,6 +62,7 @@ def read_facts(
         idle_order=_ids(told.get("idle")),
         source=_text(told.get("source")),
         campaign=_text(told.get("campaign")),
+        visit=_id(told.get("visit")),
         over=_text(told.get("over")),
         blocked=_text(told.get("blocked")),
         queue=_queue(told.get("queue")),

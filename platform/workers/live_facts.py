@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from ..calls.carried import read_carried
 from ..calls.live import Heard, Owner
 from ..cdr.numbering import caller_e164
 from ..esl.errors import UnsafeValue
@@ -40,7 +41,6 @@ OWNER_VARIABLES = ("dialtrace_agency", "dialtrace_client", "dialtrace_number", "
 SOURCE_VARIABLES = {"source": "dialtrace_source", "campaign": "dialtrace_campaign", "visit": "dialtrace_visit"}
 
 _DIALLED = re.compile(r"\+?([1-9][0-9]{4,14})", re.ASCII)
-_WORD = re.compile(r"[A-Za-z0-9_.,@-]{1,200}")
 #: More than a flow can begin.
 MOST_SEGMENTS = 64
 _OLDEST_US = 1_000_000_000_000_000
@@ -75,8 +75,8 @@ def owner_of(variables: Mapping[str, str | None]) -> Owner | None:
     agency, client, number, flow = (_uuid(variables.get(name)) for name in OWNER_VARIABLES)
     if agency is None or client is None:
         return None
-    known = {name: variables.get(variable) for name, variable in SOURCE_VARIABLES.items()}
-    words = {name: value for name, value in known.items() if value is not None and _WORD.fullmatch(value)}
+    known = {name: read_carried(variables.get(variable)) for name, variable in SOURCE_VARIABLES.items()}
+    words = {name: value for name, value in known.items() if value is not None}
     return Owner(agency, client, number, flow, words)
 
 

@@ -86,6 +86,7 @@ OFFERED = {
     },
     "calls": {
         "asking",
+        "carried",
         "errors",
         "flows",
         "live",

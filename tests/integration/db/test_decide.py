@@ -15,6 +15,7 @@ from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.ids import new_id
 from dialtrace.numbers.service import NumberService
 from dialtrace.secrets_box.model import SecretsBox
+from dialtrace.sites.model import moment_of
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.model import TrunkValues
 from dialtrace.trunks.service import TrunkService
@@ -65,6 +66,36 @@ class Stage:
                 values,
             )
         return made
+
+    def owned(self, statement):
+        with self.owner.begin() as connection:
+            connection.execute(text(statement), {"a": self.agency})
+
+    def shown_to(self, source, *, ago=timedelta(minutes=1), held=timedelta(minutes=20)):
+        """A visit that was shown the number, and still is unless it was long ago."""
+        shown = datetime.now(UTC) - ago
+        visit = new_id(now_ms=int(shown.timestamp() * 1000))
+        values = {"a": self.agency, "c": self.client, "v": visit, "s": moment_of(visit), "shown": shown,
+                  "held": shown + held, "source": source, "e": new_id(), "n": NUMBER}  # fmt: skip
+        with self.owner.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO visits (agency_id, id, started_at, client_id, site_id, visitor_id, landing_page,"
+                    " channel, source, classified_by, device, consent, last_seen_at)"
+                    " VALUES (:a, :v, :s, :c, :c, :v, '', 'other', :source, '', 'other', 'given', :s)"
+                ),
+                values,
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO exposures (agency_id, id, client_id, number_id, visit_id, visit_started_at, rung,"
+                    " shown_at, seen_until, held_until, tail_s)"
+                    " SELECT :a, :e, :c, n.id, :v, :s, 'exclusive', :shown, :shown, :held, 1200"
+                    " FROM numbers n WHERE n.agency_id = :a AND n.e164 = :n"
+                ),
+                values,
+            )
+        return visit
 
     def block(self, kind, pattern="", *, client=None, agency=None):
         agency = agency or self.agency
@@ -404,3 +435,24 @@ class TestTrunks:
                     "SELECT * FROM dialtrace_routes_changed(%s::xid8)", (str(mark),)
                 ).all()
             assert self.named(row.compiled) == after
+
+
+class TestWhereTheCallerComesFrom:
+    def test_given_a_static_number_then_the_source_that_it_stands_for(self, stage):
+        assert "source" not in stage.facts()
+        stage.owned(
+            "UPDATE numbers SET channel = 'offline', source = 'radio', campaign = 'Spring' WHERE agency_id = :a"
+        )
+        assert stage.facts() == {"source": "radio", "campaign": "Spring"}
+        assert "source" not in stage.facts(step="later")
+        stage.publish(needs=["visit"])
+        assert stage.facts(step="later") == {"source": "radio", "campaign": "Spring"}
+
+    def test_given_a_dynamic_number_then_that_of_the_one_visit_that_is_shown_it(self, stage):
+        stage.owned("UPDATE directory SET kind = 'dynamic'")
+        first = stage.shown_to("google")
+        assert stage.facts() == {"visit": str(first), "source": "google"}
+        stage.shown_to("yandex", ago=timedelta(hours=2), held=timedelta(minutes=30))
+        assert stage.facts()["source"] == "google"
+        stage.shown_to("bing")
+        assert stage.facts() == {}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from dialtrace.calls.carried import carried
 from dialtrace.calls.live import Heard, LiveCalls, Owner
 from dialtrace.calls.live_rows import Decision, Offer
 from dialtrace.db.errors import DatabaseUnavailable
@@ -75,10 +76,10 @@ class TestFacts:
     def test_given_the_first_event_after_the_plan_then_it_tells_whose_the_call_is(self):
         variables = {
             "variable_dialtrace_agency": str(AGENCY), "variable_dialtrace_client": str(CLIENT),
-            "variable_dialtrace_campaign": "spring", "variable_dialtrace_source": "a b;c",
+            "variable_dialtrace_campaign": carried("Весна 2026"), "variable_dialtrace_source": "a b;c",
         }  # fmt: skip
         told = heard_of(event("CHANNEL_PROGRESS", **variables))
-        assert told.owner == Owner(AGENCY, CLIENT, None, None, {"campaign": "spring"})
+        assert told.owner == Owner(AGENCY, CLIENT, None, None, {"campaign": "Весна 2026"})
         assert told.ringing_us == T0 + 5
 
     def test_given_a_bridge_then_it_tells_with_which_leg(self):

@@ -34,6 +34,7 @@ from .stage import (
     running_platform,
     running_targets,
 )
+from .visitors import Outcome, begin_browsing, show_visitors
 
 SETTLE_TIMEOUT_S = 60.0
 #: How long callers may need beyond the calls' own time.
@@ -51,6 +52,7 @@ class Performance:
 
     cdrs: list[dict[str, Any]]
     lines: list[Line]
+    visitors: Outcome
 
     @property
     def balanced(self) -> bool:
@@ -169,7 +171,8 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
     """Provision, call, wait until all records are there, and compare."""
     operator = ApiClient(demo.plan.api_url, demo.plan.operator_token)
     own, provisioned = provision(operator, demo.plan.api_url, targets)
-    calls = plan_calls(demo.options.calls, demo.options.seed, provisioned)
+    browsing = begin_browsing(own, demo.plan.api_url)
+    calls = browsing.stand_in(plan_calls(demo.options.calls, demo.options.seed, provisioned), demo.options.seed)
     callers = make_callers(demo, demo.folder / "sipp", calls)
     await_calm()
     satisfied = make_calls(demo, callers, len(calls), console, during)
@@ -180,7 +183,8 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
 
     cdrs = await_records(read, len(calls), demo)
     lines = balance(count_by_kind(calls), satisfied, cdrs, fetch_recordings(own, cdrs))
-    return Performance(cdrs, lines)
+    browsing.stop()
+    return Performance(cdrs, lines, browsing.outcome(cdrs))
 
 
 def say_who_calls(callers: str) -> str:
@@ -204,6 +208,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         killer = Killer(demo.supervisor, options.kills)
         done = perform(demo, targets, console, killer)
         show_calls(console, done.cdrs)
+        show_visitors(console, done.visitors)
         show_books(console, done.lines)
         summary = as_json(
             done.lines,
@@ -215,6 +220,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             callers=callers,
             killed=[kill.name for kill in killer.done],
             restarts=sum(demo.supervisor.restarts().values()),
+            visitors=done.visitors.as_dict(),
             seconds=round(time.monotonic() - began_s, 1),
         )
         print(json.dumps(summary), flush=True)  # noqa: T201 (the one line that machines read)

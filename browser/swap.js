@@ -1,6 +1,6 @@
 /*! Dialtrace swap.js 1.0.0, Apache-2.0 */
 // Shows each visitor a telephone number of their own. First party, no dependency, nothing stored before consent.
-// What it asks and is told: docs/reference/swap-js.md. Whatever goes wrong, the page stays as it is.
+// What it asks and is told: docs/swap-js.md. Whatever goes wrong, the page stays as it is.
 (function (w, d) {
   "use strict";
   var script = d.currentScript, asked = w.dialtrace || {};

@@ -28,6 +28,7 @@ from .cli_proofs import api_client, call_group, number_group, proofs_command
 from .cli_recordings import recordings_group
 from .cli_sealing import secrets_group
 from .cli_secrets import prepare_api, with_master_keys
+from .cli_sites import site_group
 from .cli_up import up_commands
 from .cli_webhooks import webhook_group, work_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
@@ -331,7 +332,7 @@ cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
-for asking in (events_group, attribution_group, webhook_group, export_command):
+for asking in (events_group, attribution_group, webhook_group, export_command, site_group):
     cli.add_command(asking(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
 work.add_command(proofs_command(begin, need_database))

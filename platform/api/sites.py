@@ -44,7 +44,7 @@ Rules = Annotated[
         {
             "type": "object",
             "description": "`places`: where the pages show which numbers; `rules`: who is shown what instead "
-            "(docs/reference/sites.md).",
+            "(docs/sites.md).",
             "example": EXAMPLE_RULES,
         }
     ),

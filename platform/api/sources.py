@@ -35,7 +35,7 @@ RuleList = Annotated[
         {
             "type": "array",
             "items": {"type": "object"},
-            "description": "The first rule that fits counts (docs/reference/sites.md).",
+            "description": "The first rule that fits counts (docs/sites.md).",
             "example": EXAMPLE_SOURCE_RULES,
         }
     ),

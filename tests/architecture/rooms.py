@@ -22,7 +22,7 @@ LEVELS = {
     "node": 2,
     # Of a person: what rooms that hold something of one offer, so that any may.
     "subjects": 1,
-    "cli_sealing": 8,
+    "cli_sealing": 8, "cli_sites": 8,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
@@ -43,7 +43,7 @@ ALSO = {
 READ_CONFIG = {
     "__main__", "cli", "cli_demo", "cli_events", "cli_options", "cli_privacy", "cli_proofs", "cli_secrets",
     "up", "cli_up", "launch", "preflight", "demo", "wsgi", "services", "config",
-    "cli_webhooks",
+    "cli_webhooks", "cli_sites",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
     "cli_attribution",
@@ -232,6 +232,7 @@ LIBRARIES = {
         "up",
         "cli_up",
         "cli_webhooks",
+        "cli_sites",
     },
     "alembic": {"db"},
     "cryptography": {"secrets_box", "objectstore/sealing", "privacy/receipts"},

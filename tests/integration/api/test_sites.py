@@ -1,8 +1,15 @@
 """Sites: made, drafted, published; a client's own rules for sources; the source of a static number."""
 
+import json
+import threading
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from werkzeug.serving import make_server
+
+from dialtrace.apiclient import ApiClient
+from dialtrace.cli_sites import site_group
 
 from .conftest import Tenant
 
@@ -174,3 +181,34 @@ class TestTheSourceOfANumber:
         body = {"client_id": tenant.client["id"], "number": "+442079467002", "kind": "dynamic"}
         source = {"channel": "offline", "source": "radio"}
         assert tenant.agency_key.post("/v1/numbers", {**body, **source}).status_code == 422
+
+
+def test_given_the_command_line_then_sites_are_listed_drafted_published_previewed_and_told(tenant, site, app, tmp_path):
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    client = ApiClient(f"http://127.0.0.1:{server.server_port}", tenant.client_key.token)
+    group = site_group(lambda *_: None, lambda _: client)
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(group, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    try:
+        assert "rules 0  Shop  shop.example" in run("list")
+        draft = tmp_path / "rules.json"
+        draft.write_text(json.dumps(rules_of(tenant)))
+        assert '"draft": {' in run("rules", site["id"], "--draft", draft)
+        assert "?dialtrace_preview=" in run("preview", site["id"], "https://shop.example/")
+        assert '"draft": null' in run("rules", site["id"], "--publish")
+        assert f'data-site="{site["token"]}"' in run("snippet", site["id"])
+        told = run("classify", "https://shop.example/?gclid=1", "--client", tenant.client["id"])
+        assert "source: google\n" in told
+        assert "classified_by: click_id:gclid\n" in told
+        draft.write_text("{")
+        assert "is not JSON" in CliRunner().invoke(group, ["rules", site["id"], "--draft", str(draft)]).output
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()

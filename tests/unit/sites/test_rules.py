@@ -1,5 +1,8 @@
 """Which rule counts for a visit."""
 
+import json
+import re
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -8,6 +11,8 @@ from dialtrace.sites.addresses import read_address
 from dialtrace.sites.classify import Source
 from dialtrace.sites.errors import SiteFaulty
 from dialtrace.sites.rules import VisitFacts, choices, read_site_rules
+from dialtrace.sites.source_rules import read_source_rules
+from dialtrace.sites.sources import source_book
 
 RADIO, CARD, EXACT, FIRST, SECOND = (f"0199a3c2-7d40-7b1e-8f2a-00000000000{n}" for n in range(5))
 PLACES = [{"name": "sales", "numbers": ["+442079460000"]}, {"name": "help", "numbers": ["+442079460001"]}]
@@ -108,3 +113,18 @@ def test_given_rules_then_what_they_name_can_be_checked():
 def test_given_a_document_that_contradicts_itself_then_refused(document):
     with pytest.raises(SiteFaulty):
         read_site_rules(document)
+
+
+class TestThePage:
+    """What docs/sites.md shows can be sent as it stands."""
+
+    BLOCKS = re.findall(r"```json\n(.*?)```", (Path(__file__).parents[3] / "docs/sites.md").read_text(), re.DOTALL)
+
+    def test_given_its_examples_then_they_are_read(self):
+        rules, sources = map(json.loads, self.BLOCKS)
+        assert len(read_site_rules(rules).rules) == 4
+        assert len(read_source_rules(sources)) == 2
+
+    def test_given_the_channels_then_all_are_listed(self):
+        page = (Path(__file__).parents[3] / "docs/sites.md").read_text()
+        assert [one for one in source_book().channels if f"`{one}`" not in page] == []

@@ -47,6 +47,12 @@ class OwnDatabase:
         """As an operator stops it."""
         self.server.stop()
 
+    def crash(self) -> None:
+        """As a power cut leaves it: nothing is finished, and its next start recovers."""
+        processes = self._processes()
+        processes[0].send_signal(signal.SIGQUIT)
+        psutil.wait_procs(processes, timeout=BACK_TIMEOUT_S)
+
     def start(self) -> None:
         self.server = start_embedded(self.folder)
 
@@ -103,7 +109,11 @@ class Arena:
 
     @property
     def workers(self) -> list[str]:
-        return [name for name, child in self.demo.supervisor.children.items() if child.spec.kind == "worker"]
+        return self.of_kind("worker")
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Names of the processes of that kind."""
+        return [name for name, child in self.demo.supervisor.children.items() if child.spec.kind == kind]
 
     # --- load ---
 

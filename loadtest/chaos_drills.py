@@ -17,6 +17,8 @@ from .chaos_arena import Arena, DrillFailed
 #: Load before and after what happens.
 BEFORE_S, AFTER_S = 4.0, 6.0
 ROLLING_S = 45.0
+#: An agent has so long to begin something.
+KILL_EVERY_S = 3.0
 #: An object store is away for five minutes where others are for one.
 STORE_AWAY_TIMES = 5
 
@@ -154,6 +156,36 @@ def _standing(arena: Arena, name: str) -> int:
         journal.close()
 
 
+def _agent_killed(arena: Arena) -> None:
+    """Every few seconds, each time in the middle of something else: what was half done is done again, once."""
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    until_s, killed = time.monotonic() + arena.away_s, 0
+    while time.monotonic() < until_s:
+        for name in arena.of_kind("agent"):
+            arena.until(lambda name=name: arena.demo.supervisor.children[name].alive, f"{name} runs")  # type: ignore[misc]
+            kill_child(arena.demo.supervisor, name)
+            killed += 1
+        arena.wait(KILL_EVERY_S)
+    arena.notes.append(f"killed {killed} times")
+    arena.wait(AFTER_S)
+
+
+def _database_restarted(arena: Arena) -> None:
+    """While records are written: once as an operator does it, then as a crash does."""
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    for crash in (False, True, True):
+        if crash:
+            arena.database.crash()
+        else:
+            arena.database.stop()
+        arena.database.start()
+        arena.wait(arena.away_s / 3)
+    arena.notes.append("stopped once, crashed twice")
+    arena.wait(AFTER_S)
+
+
 def _store_away(arena: Arena) -> None:
     """Nobody listens where the store was; calls go on, and their recordings wait on the nodes."""
     assert arena.store is not None
@@ -210,6 +242,10 @@ DRILLS = (
     Drill("workers-away", "all workers are away", none_lost(_workers_away)),
     Drill("database-frozen", "PostgreSQL stands still (SIGSTOP)", none_lost(_database_frozen)),
     Drill("database-stopped", "PostgreSQL is stopped; a worker starts meanwhile", none_lost(_database_stopped)),
+    Drill(
+        "database-restarted", "PostgreSQL is restarted and crashes while records come", none_lost(_database_restarted)
+    ),
+    Drill("agent-killed", "the agents are killed with -9 every few seconds", none_lost(_agent_killed)),
     Drill("rolling-restart", "everything but the nodes is restarted in turn", none_lost(_rolling_restart)),
     Drill("node-drained", "a node is drained, restarted and put back", none_lost(_node_drained), least_nodes=2),
     Drill("store-away", "the object store is away", none_lost(_store_away), needs_store=True),

@@ -326,6 +326,14 @@ VISIT_PAGES = Counter(
 VISIT_TEL_CLICKS = Counter("dialtrace_visit_tel_clicks_total", "Telephone links that visitors have pressed.")
 VISIT_SIGNS = Counter("dialtrace_visit_signs_total", "Signs of life of visits, by what became of them.", ["outcome"])
 VISIT_REFUSALS = Counter("dialtrace_visit_refusals_total", "Requests of pages that were refused.", ["why"])
+# --- disks of nodes ---
+SPOOL_FREE_BYTES = Gauge("dialtrace_spool_free_bytes", "What the disk of a node's spool has left for us.", ["node"])
+SPOOL_SIZE_BYTES = Gauge("dialtrace_spool_size_bytes", "What that disk has in all.", ["node"])
+SPOOL_FREE_FILES = Gauge("dialtrace_spool_free_files", "Files that can still be made on it.", ["node"])
+SPOOL_FULL = Gauge(
+    "dialtrace_spool_full", "1: the disk is full, its reserve is given up; what comes may not be written.", ["node"]
+)
+
 # --- archive ---
 PARTITIONS_AHEAD = Gauge(
     "dialtrace_partitions_ahead", "Months after this one for which a table has partitions.", ["table"]

@@ -28,7 +28,15 @@ from ..db.partitions import make_partitions
 from ..errors import DialtraceError
 from ..journal.errors import JournalError
 from ..journal.store import Journal
-from ..metrics import CDR_PASSES_FAILED, RECORDINGS_ORPHANED, RECORDINGS_UNACCOUNTED
+from ..metrics import (
+    CDR_PASSES_FAILED,
+    RECORDINGS_ORPHANED,
+    RECORDINGS_UNACCOUNTED,
+    SPOOL_FREE_BYTES,
+    SPOOL_FREE_FILES,
+    SPOOL_FULL,
+    SPOOL_SIZE_BYTES,
+)
 from ..nodesfile import NodeSettings
 from ..objectstore.service import ObjectStore
 from ..readiness import tell_ready
@@ -144,7 +152,7 @@ class NodeAgent:
             self._records.note_habits()
         if self._is_time("rebuild", REBUILD_EVERY_S):
             # Before what needs it.
-            self._reserve.tend()
+            self._look_at_disk()
             try:
                 self.ingest.rebuild_lost()
             except JournalError as error:
@@ -156,6 +164,13 @@ class NodeAgent:
                 log.warning("the disk is looked through for erased people later", node=self.name, why=str(error))
         if self._is_time("count", COUNT_EVERY_S):
             self._count_orphans()
+
+    def _look_at_disk(self) -> None:
+        disk = self._reserve.tend()
+        SPOOL_FREE_BYTES.labels(self.name).set(disk.free_bytes)
+        SPOOL_SIZE_BYTES.labels(self.name).set(disk.size_bytes)
+        SPOOL_FREE_FILES.labels(self.name).set(disk.free_files)
+        SPOOL_FULL.labels(self.name).set(disk.is_full)
 
     def _count_orphans(self) -> None:
         try:

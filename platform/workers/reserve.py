@@ -9,6 +9,7 @@ not know what needs it.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,16 @@ MOST_BYTES = 64 * 1024 * 1024
 _PART = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What a spool's disk has. ``is_full``: so little that the reserve is given up."""
+
+    free_bytes: int
+    size_bytes: int
+    free_files: int
+    is_full: bool
+
+
 class Reserve:
     """The file `reserve` of one spool."""
 
@@ -29,7 +40,7 @@ class Reserve:
         self._path = root / "reserve"
         self._most_bytes = most_bytes
 
-    def tend(self) -> None:
+    def tend(self) -> Disk:
         """Look at the disk and act; a few times a minute. Raises OSError when the spool cannot be looked at."""
         disk = os.statvfs(self._root)
         free = disk.f_bavail * disk.f_frsize
@@ -38,6 +49,7 @@ class Reserve:
             self._give_up(free)
         elif free > 4 * size and not self._path.exists():
             self._take(size)
+        return Disk(free, disk.f_blocks * disk.f_frsize, disk.f_favail, is_full=free < size // 4)
 
     def _give_up(self, free: int) -> None:
         try:

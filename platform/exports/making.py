@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from hashlib import file_digest
@@ -26,18 +26,17 @@ from ..jobs.service import JobQueue
 from ..metrics import EXPORT_BYTES, EXPORT_FILES, EXPORT_ROWS
 from ..objectstore.errors import ObjectStoreError
 from ..objectstore.model import ObjectStore
+from ..secrets_box.errors import SecretsBoxError
 from . import store
 from .columns import chosen
 from .formats import write_file
 from .model import Export, ExportFile, object_id, zone_of
+from .places import ExportPlaces
 from .rows import Rows, Tenant, audit_pages, call_pages, event_pages
 
 MAKE = "exports.make"
 MAKE_TRIES = 8
 MANIFEST = "manifest.json"
-
-#: An agency's object store, and the word for it in `export_objects`.
-StoreOf = Callable[[UUID], tuple[str, ObjectStore]]
 
 
 def defer_make(connection: Connection, jobs: JobQueue, agency_id: UUID, export_id: UUID) -> None:
@@ -59,9 +58,9 @@ class Part:
 class ExportMaker:
     """Makes exports of every agency."""
 
-    def __init__(self, database: Database, store_of: StoreOf) -> None:
+    def __init__(self, database: Database, places: ExportPlaces) -> None:
         self._database = database
-        self._store_of = store_of
+        self._places = places
 
     def make(self, job: Job) -> Outcome:
         """The job ``exports.make``."""
@@ -77,7 +76,7 @@ class ExportMaker:
                 if export.file_name(part.client_id) not in have:
                     self._make_part(export, part, job)
             self._make_manifest(export, parts)
-        except ObjectStoreError as error:
+        except (ObjectStoreError, SecretsBoxError) as error:
             why = f"{type(error).__name__}: {error}"
             if job.attempt < MAKE_TRIES:
                 return Retry(why)
@@ -113,7 +112,7 @@ class ExportMaker:
             file.seek(0)
             digest = file_digest(file, "sha256").digest()
             size_bytes = Path(file.name).stat().st_size
-            place, objects = self._store_of(export.agency_id)
+            place, objects = self._place_of(export)
             objects.put_file(f"{export.folder}/{name}", Path(file.name), sha256=digest)
         values = {
             "agency_id": export.agency_id, "id": object_id(export.id, name), "client_id": part.client_id,
@@ -140,6 +139,9 @@ class ExportMaker:
         filters = CallFilters(**kept, started_from=export.from_at, started_until=export.until_at)
         return call_pages(tenant, filters, late_since=export.late_since)
 
+    def _place_of(self, export: Export) -> tuple[str, ObjectStore]:
+        return self._places.current(export.agency_id, scheduled=export.schedule_id is not None)
+
     def _make_manifest(self, export: Export, parts: Sequence[Part]) -> None:
         zones = {part.client_id: part.zone.key for part in parts}
         with self._database.tenant(export.agency_id) as connection:
@@ -150,7 +152,7 @@ class ExportMaker:
             file.flush()
             file.seek(0)
             digest = file_digest(file, "sha256").digest()
-            self._store_of(export.agency_id)[1].put_file(f"{export.folder}/{MANIFEST}", Path(file.name), sha256=digest)
+            self._place_of(export)[1].put_file(f"{export.folder}/{MANIFEST}", Path(file.name), sha256=digest)
         with self._database.tenant(export.agency_id) as connection:
             store.finish(connection, export, row_count=sum(file.row_count for file in files))
 

@@ -93,6 +93,8 @@ class ExportFile:
     row_count: int
     size_bytes: int
     sha256: bytes
+    #: The store in which it stands; empty: the installation's.
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

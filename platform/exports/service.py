@@ -22,8 +22,9 @@ from . import store
 from .columns import chosen, names_of
 from .errors import ExportFileMissing, ExportTooLarge, ExportUnknown, ValueRefused
 from .formats import Format, text_chunks, write_file
-from .making import Part, StoreOf, defer_make
+from .making import Part, defer_make
 from .model import ON_DEMAND_KEPT, Export, ExportFile, NewExport, zone_of
+from .places import ExportPlaces
 from .rows import Tenant, call_pages, count_calls
 
 #: Rows that are streamed at once; more than that is a job.
@@ -36,11 +37,11 @@ KEPT_FILTERS = frozenset({"number", "outcome", "node", "answered_only", "min_tal
 class ExportService:
     """Exports of every agency."""
 
-    def __init__(self, database: Database, clock: Clock, jobs: JobQueue, store_of: StoreOf) -> None:
+    def __init__(self, database: Database, clock: Clock, jobs: JobQueue, places: ExportPlaces) -> None:
         self._database = database
         self._clock = clock
         self._jobs = jobs
-        self._store_of = store_of
+        self._places = places
 
     # --- Asking. ---
 
@@ -90,7 +91,7 @@ class ExportService:
         found = next((file for file in files if file.name == name), None)
         if found is None:
             raise ExportFileMissing
-        _, objects = self._store_of(agency_id)
+        objects = self._places.at(agency_id, found.place)
 
         def read(first: int, last: int) -> ObjectStream:
             try:

@@ -92,7 +92,7 @@ def fail(connection: Connection, export: Export, error: str) -> None:
 def put_file(connection: Connection, values: Mapping[str, Any]) -> None:
     """Lists a file; the same file again replaces what was said of it."""
     statement = insert(export_objects).values(**values)
-    changed = {name: statement.excluded[name] for name in ("row_count", "size_bytes", "sha256", "expires_at")}
+    changed = {name: statement.excluded[name] for name in ("row_count", "size_bytes", "sha256", "expires_at", "place")}
     connection.execute(statement.on_conflict_do_update(index_elements=["agency_id", "id"], set_=changed))
 
 
@@ -107,7 +107,7 @@ def find_files(connection: Connection, agency_id: UUID, export_id: UUID) -> list
     return [
         ExportFile(
             name=row["object_name"].rpartition("/")[2],
-            **{name: row[name] for name in ("client_id", "row_count", "size_bytes", "sha256")},
+            **{name: row[name] for name in ("client_id", "row_count", "size_bytes", "sha256", "place")},
         )
         for row in rows
     ]

@@ -33,6 +33,7 @@ from .holdings import HOLDINGS
 BATCH = 50
 #: What lies beside the files of an export or of a month, and names each with its digest.
 MANIFEST = "manifest.json"
+_WITH_MANIFEST = ("export", "partition")
 #: Columns that tell of a person, by name, whatever table or report they are copied from.
 PERSONAL = frozenset(column for held in HOLDINGS.values() if held.kind == "people" for column in held.personal) - {
     "key", "request", "answer", "url", "fault",
@@ -222,6 +223,9 @@ class CopyHolder:
     def _delete(self, copy: RowMapping, tally: Tally) -> None:
         if not copy["place"]:
             self._objects.delete(copy["object_name"])
+            if copy["kind"] in _WITH_MANIFEST:
+                # Of an export or a month all files go at the same time.
+                self._objects.delete(f"{copy['object_name'].rpartition('/')[0]}/{MANIFEST}")
         with self._database.tenant(copy["agency_id"]) as connection:
             copy_store.change_copy(connection, copy["agency_id"], copy["id"], state="deleted")
             tally.note(connection, "copies_deleted", 1, objects=[copy["object_name"]])

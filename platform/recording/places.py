@@ -108,6 +108,12 @@ class Places:
             raise NoStoreOfItsOwn(f"agency {agency_id} has no store {store_id} any more")
         return self._opened(row)
 
+    def current_store(self, agency_id: uuid.UUID) -> tuple[uuid.UUID, ObjectStore] | None:
+        """The agency's own bucket that takes what is new; None: it has none. Raises the errors of `secrets_box`."""
+        with self._database.tenant(agency_id) as connection:
+            row = place_store.find_current_store(connection, agency_id)
+        return None if row is None else (row.id, self._opened(row))
+
     def opened(self, row: StoreRow) -> ObjectStore:
         """The bucket that a row tells of."""
         return self._opened(row)

@@ -34,7 +34,7 @@ from .call_plane import build_prompts, build_target_hosts
 from .databases import build_database
 from .outside import build_guard, build_rules
 from .sealing import build_box_if_any, build_secrets_box
-from .stores import build_store, export_store
+from .stores import build_store, export_places
 
 
 def build_api_services(settings: Settings) -> ApiServices:
@@ -69,7 +69,7 @@ def build_api_services(settings: Settings) -> ApiServices:
             database, store, box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
         ),
         audit=AuditService(database),
-        exports=ExportService(database, clock, JobQueue(database), export_store(settings)),
+        exports=ExportService(database, clock, JobQueue(database), export_places(settings, database)),
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),

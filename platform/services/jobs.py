@@ -15,7 +15,7 @@ from ..jobs.service import JobQueue
 from ..privacy.service import CARRY_OUT
 from .archive import build_archive
 from .persons import build_privacy_work
-from .stores import export_store
+from .stores import export_places
 
 #: What comes by itself. Never two of one schedule at a time; times are UTC.
 SCHEDULES: tuple[Schedule, ...] = (
@@ -32,7 +32,7 @@ SCHEDULES: tuple[Schedule, ...] = (
 def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple[Kind, ...]:
     """Every job by name, with what runs for it (docs/howto/jobs.md)."""
     privacy = build_privacy_work(settings)
-    maker = ExportMaker(database, export_store(settings))
+    maker = ExportMaker(database, export_places(settings, database))
     schedules = ExportSchedules(database, SystemClock(), queue)
     return (
         Kind(name="jobs.tidy", handler=queue.tidy),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from ..clock import SystemClock
 from ..config import Settings
-from ..exports.making import StoreOf
+from ..db.engine import Database
+from ..exports.places import ExportPlaces
 from ..objectstore.model import ObjectStore
 from ..objectstore.service import open_store, parse_encryption
+from ..recording.service import RecordingService
+from .outside import build_guard
+from .sealing import build_box_if_any
 
 
 def build_store(settings: Settings) -> ObjectStore:
@@ -17,7 +22,9 @@ def build_store(settings: Settings) -> ObjectStore:
     )
 
 
-def export_store(settings: Settings) -> StoreOf:
-    """Where an agency's exports stand: where recordings do."""
+def export_places(settings: Settings, database: Database) -> ExportPlaces:
+    """Where exports stand: where recordings do, those of schedules in the agency's own bucket where it has one."""
     objects = build_store(settings)
-    return lambda _agency: ("", objects)
+    guard = build_guard(settings)
+    service = RecordingService(database, objects, box=build_box_if_any(settings), clock=SystemClock(), guard=guard)
+    return ExportPlaces(objects, service.places)

@@ -101,7 +101,7 @@ OFFERED = {
         "target_hosts",
     },
     "archive": {"errors", "model", "service"},
-    "exports": {"columns", "errors", "formats", "making", "model", "scheduling", "service"},
+    "exports": {"columns", "errors", "formats", "making", "model", "places", "scheduling", "service"},
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "store", "interpret", "numbering", "explain"},
     "pool": {

@@ -25,6 +25,7 @@ from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.decisions.service import HookSecrets
+from dialtrace.exports.places import ExportPlaces
 from dialtrace.exports.scheduling import ExportSchedules
 from dialtrace.exports.service import ExportService
 from dialtrace.jobs.service import JobQueue
@@ -78,7 +79,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
             guard=EndpointGuard(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
         ),
         audit=AuditService(database),
-        exports=ExportService(database, clock, JobQueue(database), lambda _: ("", objects)),
+        exports=ExportService(database, clock, JobQueue(database), ExportPlaces(objects)),
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
         webhooks=WebhookService(database, SecretsBox([bytes(32)]), Rules(), clock),

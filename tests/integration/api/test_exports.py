@@ -32,6 +32,7 @@ from dialtrace.exports import service as service_module
 from dialtrace.exports.columns import chosen, names_of
 from dialtrace.exports.formats import write_file
 from dialtrace.exports.making import MAKE_TRIES, ExportMaker
+from dialtrace.exports.places import ExportPlaces
 from dialtrace.exports.rows import Tenant as Owner
 from dialtrace.exports.rows import call_pages
 from dialtrace.jobs.model import Done, GiveUp, Job, Retry
@@ -55,7 +56,7 @@ def make(services: ApiServices, objects: FolderStore) -> Callable[..., Any]:
 
     def run(export: dict[str, Any], *, attempt: int = 1, store: Any = objects) -> Any:
         job = Job(1, "exports.make", attempt, {"agency_id": export["agency_id"], "export_id": export["id"]})
-        return ExportMaker(services.database, lambda _: ("", store)).make(job)
+        return ExportMaker(services.database, ExportPlaces(store)).make(job)
 
     return run
 

@@ -19,6 +19,7 @@ from dialtrace.api.app import ApiServices
 from dialtrace.api.endpoint import PUBLIC, Endpoint
 from dialtrace.events.service import sequence
 from dialtrace.exports.making import ExportMaker
+from dialtrace.exports.places import ExportPlaces
 from dialtrace.jobs.model import Done, Job
 from dialtrace.objectstore.service import open_store
 from dialtrace.privacy.signing import Signer
@@ -289,7 +290,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     ).get_json()["id"]
     job = Job(1, "exports.make", 1, {"agency_id": agency, "export_id": export})
     objects = open_store(str(tmp_path / "objects"))
-    assert ExportMaker(services.database, lambda _: ("", objects)).make(job) == Done()
+    assert ExportMaker(services.database, ExportPlaces(objects)).make(job) == Done()
     schedule = victim.agency_key.made(
         "/v1/export-schedules",
         {"client_id": client, "name": "Victimname", "content": "calls", "format": "csv", "every": "daily", "hour": 0},

@@ -73,3 +73,33 @@ def test_given_a_hold_on_a_call_that_went_to_the_store_then_its_rows_there_stay(
     archived.erase()
     _, (call,) = rows(archived, "calls")
     assert call["caller"] == CALLER
+
+
+def test_given_a_copy_in_the_agencys_own_bucket_when_its_person_is_erased_then_it_is_told_and_not_touched(place):
+    for name in ("01-answered.a", "01-answered.b1"):
+        place.node.put_cdr(name)
+    place.node.ingest().run_once()
+    place.do(
+        "INSERT INTO export_objects (agency_id, id, kind, format, place, object_name, from_at, until_at) VALUES"
+        " (:a, gen_random_uuid(), 'export', 'csv', gen_random_uuid()::text, 'exports/a/b/calls.csv',"
+        " '2026-11-01T00:00Z', '2026-12-01T00:00Z')",
+        a=AGENCY,
+    )
+    assert place.erase().state == "done"
+    (data,) = place.rows("SELECT data FROM events WHERE type = 'person.erased'")[0]
+    assert (data["objects"], data["call_ids"]) == (["exports/a/b/calls.csv"], [str(CALL)])
+    assert place.rows("SELECT state, rewritten_at FROM export_objects") == [("stored", None)]
+
+
+def test_given_an_exports_time_is_over_then_its_files_and_their_manifest_go(place):
+    for name in ("calls.csv", "manifest.json"):
+        path = place.objects.root / "exports" / "x" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}", encoding="utf-8")
+    place.do(
+        "INSERT INTO export_objects (agency_id, id, kind, format, object_name, expires_at) VALUES"
+        " (:a, gen_random_uuid(), 'export', 'csv', 'exports/x/calls.csv', now() - interval '1 minute')",
+        a=AGENCY,
+    )
+    assert place.retention().run([AGENCY])["copies"] == 1
+    assert [path for path in place.objects.root.rglob("*") if path.is_file()] == []

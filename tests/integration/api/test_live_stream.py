@@ -194,4 +194,4 @@ def test_given_a_stop_then_listeners_are_told_goodbye_and_the_process_ends(
     stream.next("snapshot")
     served[1].send_signal(signal.SIGTERM)
     assert stream.next("bye") == ("bye", {})
-    assert served[1].wait(timeout=6) == 0
+    assert served[1].wait(timeout=20) == 0

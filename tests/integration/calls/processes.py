@@ -70,7 +70,7 @@ run_monitor(
 Process = subprocess.Popen[bytes]
 
 
-def eventually(look: Callable[[], T | None], timeout_s: float = 15.0) -> T:
+def eventually(look: Callable[[], T | None], timeout_s: float = 45.0) -> T:
     """What ``look`` finds, as soon as it finds something; fails the test otherwise."""
     until_s = time.monotonic() + timeout_s
     while True:

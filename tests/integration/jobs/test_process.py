@@ -87,7 +87,7 @@ def test_given_a_schedule_that_comes_sooner_than_it_ends_and_two_processes_then_
 
 def test_given_a_process_killed_in_the_middle_then_another_runs_its_job_again(works, queue, owner_engine):
     first = works.start()
-    job = queue.defer_alone(act("sleep", ms=3_000, lock="one"))
+    job = queue.defer_alone(act("sleep", ms=6_000, lock="one"))
     behind = queue.defer_alone(act("done", lock="one"))
     wait_for(lambda: works.of(job))
     second = works.start()

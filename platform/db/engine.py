@@ -174,15 +174,16 @@ class Database:
             raise translate(error) or error from error
 
     def at_once(
-        self, agency_id: UUID | str, prepared: Prepared, values: tuple[object, ...], *, planned_once: bool = True
+        self, agency_id: UUID | str, prepared: Prepared, values: tuple[object, ...], *, may_be_lost: bool = False
     ) -> list[tuple[Any, ...]]:
         """A tenant's whole transaction (settings, one prepared statement, commit) in one exchange with the server
         instead of five: several statements that arrive together are one transaction. Only for what may be carried out
-        twice: a connection that had died meanwhile is replaced and the statement sent again. ``planned_once``: the plan
-        never depends on the values."""
-        opening = tenant_settings(agency_id, None)
-        if planned_once:
-            opening += "; SET LOCAL plan_cache_mode = force_generic_plan"
+        twice: a connection that had died meanwhile is replaced and the statement sent again. The plan is made once for
+        each connection, whatever the values. ``may_be_lost``: nobody waits for the disk; what was written in the last
+        moment before a power cut may be gone, whole."""
+        opening = f"{tenant_settings(agency_id, None)}; SET LOCAL plan_cache_mode = force_generic_plan"
+        if may_be_lost:
+            opening += "; SET LOCAL synchronous_commit = off"
         statement = f"{opening}; {prepared.executing}"
         try:
             return self._asked(statement, values, prepared)

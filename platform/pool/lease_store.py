@@ -220,8 +220,10 @@ def lease(database: Database, agency_id: UUID | str, values: Sequence[object]) -
 def renew(
     database: Database, agency_id: UUID | str, visit_ids: Sequence[str], now: datetime, *, leaving: bool
 ) -> list[Renewed]:
-    """What the visits go on seeing. Whoever had let his number go gets no row."""
-    rows = database.at_once(agency_id, RENEW, (str(agency_id), "{" + ",".join(visit_ids) + "}", now, leaving))
+    """What the visits go on seeing. Whoever had let his number go gets no row. A sign of life that a power cut takes is
+    made up for by the next one, long before the tail is over."""
+    values = (str(agency_id), "{" + ",".join(visit_ids) + "}", now, leaving)
+    rows = database.at_once(agency_id, RENEW, values, may_be_lost=True)
     return [Renewed(UUID(str(row[0])), row[1] and UUID(str(row[1])), row[2], row[3]) for row in rows]
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from pydantic import Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from ..pool.model import Pool
 from ..pool.sizing import Forecast
-from .auth import EVERYBODY, Asked
+from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import TenantQuery, endpoint
-from .fields import EXAMPLE_ID, Answer
+from .fields import EXAMPLE_ID, Answer, Body, Id
 
 blueprint = APIBlueprint("pool_forecasts", __name__, tag="Pools")
 
@@ -111,6 +111,44 @@ def get_inventory(asked: Asked, query: InventoryQuery) -> InventoryAnswer:
     del query  # the tenant is in ``asked`` already
     counts = asked.services.pools.count_states(asked.agency_id, asked.client_id)
     return InventoryAnswer(**{state: counts.get(state, 0) for state in STATES})
+
+
+class StateBody(Body):
+    """Where the number is to stand."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"state": "soaking", "days": 14}})
+
+    state: Annotated[
+        Literal["free", "soaking", "quarantined"],
+        Field(description="soaking: its calls are counted anew; free: it is clean; quarantined: out of use at once."),
+    ]
+    days: Annotated[StrictInt, Field(default=14, ge=1, le=180, description="Of soaking, at least.", examples=[14])]
+    reason: Annotated[
+        str | None, Field(default=None, max_length=200, description="For people.", examples=["printed on a flyer"])
+    ]
+
+
+class StateAnswer(Answer):
+    """Where the number stands now."""
+
+    number_id: Id
+    state: Annotated[str, Field(examples=["soaking"])]
+
+
+@endpoint(
+    blueprint, "POST", "/v1/numbers/<uuid:number_id>/state", roles=AGENCY, body=StateBody, answer=StateAnswer,
+    problems=("number_not_fit",),
+)  # fmt: skip
+def change_number_state(asked: Asked, number_id: UUID, body: StateBody) -> StateAnswer:
+    """Move a number in the inventory
+
+    A dynamic number, by hand. One that is in a pool leaves it; whoever sees it keeps it.
+    """
+    asked.services.numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)
+    asked.services.pools.change_state(
+        asked.agency_id, number_id, body.state, client_id=asked.client_id, days=body.days, reason=body.reason
+    )
+    return StateAnswer(number_id=number_id, state=body.state)
 
 
 def _price(price: Decimal | None, numbers: int) -> str | None:

@@ -19,6 +19,7 @@ from ..ids import new_id
 from ..paging import Page
 from . import store
 from .errors import NumberNotFit, PoolClosed, PoolUnknown, VersionMismatch
+from .hygiene import NEXT
 from .model import SETTINGS, Pool, Reserve, Standing, check_settings
 
 MAX_PAGE = 500
@@ -27,6 +28,8 @@ MOST_RESERVES = 100
 REST_DAYS = 7
 #: States from which a number may go into a pool.
 FIT = {"free"}
+#: What somebody may decide; the other states are reached by pools, by rules and by releasing.
+BY_HAND = frozenset({"free", "soaking", "quarantined"})
 
 
 class PoolService:
@@ -175,6 +178,35 @@ class PoolService:
                     )
             store.put_reserves(connection, pool, reserves)
             return store.reserves_of(connection, agency_id, pool_id)
+
+    def change_state(
+        self,
+        agency_id: UUID,
+        number_id: UUID,
+        state: str,
+        *,
+        client_id: UUID | None = None,
+        days: int = 14,
+        reason: str | None = None,
+    ) -> None:
+        """By hand: `soaking` counts its calls anew for so many days, `free` believes that it is clean, `quarantined`
+        takes it out of use at once, out of a pool too; whoever sees it keeps it. Raises NumberNotFit where that may not
+        follow, and for a number that there is not."""
+        now = self._clock.now()
+        with self._database.tenant(agency_id, client_id) as connection:
+            rows = store.lock_numbers(connection, agency_id, [number_id])
+            if not rows:
+                raise NumberNotFit(f"there is no number {number_id}")
+            row = rows[0]
+            if row.kind != "dynamic" or state not in NEXT[row.state] & BY_HAND:
+                allowed = ", ".join(sorted(NEXT[row.state] & BY_HAND)) or "nothing"
+                raise NumberNotFit(f"the number {row.e164} is {row.kind} and {row.state}; what may follow is {allowed}")
+            store.leave_pool(connection, agency_id, [number_id])
+            changes = {
+                "state": state, "state_reason": reason, "pool_id": None,
+                "free_from": now + timedelta(days=days) if state == "soaking" else None,
+            }  # fmt: skip
+            store.set_state(connection, agency_id, [number_id], changes, now)
 
     def count_states(self, agency_id: UUID, client_id: UUID | None = None) -> dict[str, int]:
         """The inventory: how many numbers stand in each state."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, text
 
-from ..db.tables import pool_hours, pools
+from ..db.tables import numbers, pool_hours, pools
 from .model import Pool
 from .sizing import Hour
 
@@ -130,3 +130,40 @@ def busy(connection: Connection, agency_id: UUID, now: datetime) -> Mapping[str,
     """The agency's numbers in pools by what they do."""
     row = connection.execute(_BUSY, {"agency": agency_id, "now": now}).one()
     return dict(row._mapping)
+
+
+def clients_with_pools(connection: Connection, agency_id: UUID) -> list[UUID]:
+    """Of the agency, those with a pool that is open."""
+    statement = select(pools.c.client_id).where(pools.c.agency_id == agency_id, pools.c.status == "active").distinct()
+    return list(connection.execute(statement.order_by(pools.c.client_id)).scalars())
+
+
+_PAGES = text("""
+SELECT v.landing_page FROM visits v
+WHERE v.agency_id = :agency AND v.client_id = :client AND v.started_at > :since AND v.landing_page <> ''
+GROUP BY v.landing_page ORDER BY count(*) DESC, v.landing_page LIMIT :most""")
+
+
+def landing_pages(connection: Connection, agency_id: UUID, client_id: UUID, since: datetime, most: int) -> list[str]:
+    """Where visits began, those pages first that most did."""
+    values = {"agency": agency_id, "client": client_id, "since": since, "most": most}
+    return list(connection.execute(_PAGES, values).scalars())
+
+
+def leased_numbers(connection: Connection, agency_id: UUID, client_id: UUID) -> list[str]:
+    """The client's numbers in pools."""
+    statement = select(numbers.c.e164).where(
+        numbers.c.agency_id == agency_id, numbers.c.client_id == client_id, numbers.c.state == "in_pool"
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def lock_leased(connection: Connection, agency_id: UUID, e164s: Sequence[str]) -> Sequence[Row[Any]]:
+    """Those that are in a pool still."""
+    statement = (
+        select(*numbers.c)
+        .where(numbers.c.agency_id == agency_id, numbers.c.e164.in_(e164s), numbers.c.state == "in_pool")
+        .order_by(numbers.c.id)
+        .with_for_update()
+    )
+    return connection.execute(statement).all()

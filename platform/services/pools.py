@@ -5,15 +5,43 @@ from __future__ import annotations
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Turn
+from ..outgoing.errors import OutgoingError
+from ..outgoing.model import Request
+from ..outgoing.service import OutgoingClient
+from ..pool.page_rounds import Fetch, PageRounds
 from ..pool.placing import Placer
 from ..pool.rounds import PoolRounds
 from .databases import build_database
+from .outside import build_outgoing
 
 #: What only one process may do at a time.
 TURN = "pools"
 
 
-def build_pool_work(settings: Settings) -> tuple[Placer, PoolRounds, Turn]:
+#: A page, and what is read of it.
+PAGE_TIMEOUT_S, PAGE_BYTES = 10.0, 2_000_000
+
+
+def build_pool_work(settings: Settings) -> tuple[Placer, PoolRounds, PageRounds, Turn]:
     """Its statements go through all numbers of an agency in pages: they may take longer than an API's."""
-    database = build_database(settings, pool_size=2, statement_timeout_ms=60_000)
-    return Placer(database), PoolRounds(database, SystemClock()), database.turn(TURN)
+    database, clock = build_database(settings, pool_size=3, statement_timeout_ms=60_000), SystemClock()
+    rounds = PoolRounds(database, clock)
+    pages = PageRounds(database, clock, rounds, page_fetcher(build_outgoing(settings, most_per_host=1)))
+    return Placer(database), rounds, pages, database.turn(TURN)
+
+
+def page_fetcher(client: OutgoingClient) -> Fetch:
+    """Pages as they are served to whoever runs no script."""
+
+    def fetch(url: str) -> str | None:
+        request = Request(
+            "GET", url, PAGE_TIMEOUT_S, {"User-Agent": "Dialtrace-LeakRadar/1.0", "Accept": "text/html"},
+            most_read_bytes=PAGE_BYTES,
+        )  # fmt: skip
+        try:
+            answer = client.send(request, use="pages")
+        except OutgoingError:
+            return None
+        return answer.body.decode("utf-8", "replace") if answer.status == 200 else None
+
+    return fetch

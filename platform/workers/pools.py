@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import gevent
 import structlog
 from gevent.event import Event
 
 from ..db.engine import Turn
 from ..db.errors import DatabaseError
 from ..metrics import NUMBERS_PLACED, POOL_MANAGER_TURN, POOL_PASSES_FAILED
+from ..pool.page_rounds import PageRounds
 from ..pool.placing import Placer
 from ..pool.rounds import PoolRounds
 from ..readiness import tell_ready
@@ -29,6 +31,7 @@ REJOIN_EVERY_S = 20.0
 RESIZE_EVERY_S = 30.0
 COUNT_EVERY_S = 60.0
 JUDGE_EVERY_S = 60.0
+PAGES_EVERY_S = 6 * 3600.0
 #: After the database failed.
 REST_S = 1.0
 
@@ -46,7 +49,7 @@ class Task:
 class PoolManager:
     """Does what is due, while it has the turn."""
 
-    def __init__(self, placer: Placer, rounds: PoolRounds, turn: Turn) -> None:
+    def __init__(self, placer: Placer, rounds: PoolRounds, pages: PageRounds, turn: Turn) -> None:
         self._turn = turn
         self._stopping = Event()
         self._tasks = [
@@ -56,6 +59,9 @@ class PoolManager:
             Task("sizes", RESIZE_EVERY_S, rounds.resize),
             Task("hygiene", JUDGE_EVERY_S, rounds.judge),
         ]
+        #: Waits for other people's servers: beside the others, one at a time.
+        self._pages = Task("pages", PAGES_EVERY_S, pages.look)
+        self._looking: gevent.Greenlet[..., None] | None = None
 
     def run(self) -> None:
         """Until :meth:`stop`."""
@@ -81,6 +87,8 @@ class PoolManager:
         for task in self._tasks:
             if time.monotonic() >= task.due_s:
                 self._do(task)
+        if time.monotonic() >= self._pages.due_s and not self._looking:
+            self._looking = gevent.spawn(self._do, self._pages)
 
     def _do(self, task: Task) -> None:
         try:
@@ -102,8 +110,6 @@ class PoolManager:
 
 def run_pool_manager(manager: PoolManager) -> None:
     """Serves until SIGTERM or SIGINT. The process must be patched for gevent, its database driver too."""
-    import gevent
-
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, manager.stop)
     log.info("ready to look after the pools")

@@ -109,6 +109,7 @@ OFFERED = {
         "errors",
         "hygiene",
         "model",
+        "page_rounds",
         "placement",
         "placing",
         "plan",

@@ -65,6 +65,7 @@ BODIES: dict[str, list[Body]] = {
     "PUT /v1/pools/<uuid:pool_id>/reserves": [
         lambda other: {"reserves": [{"source": "", "number_id": other["number"]}]}
     ],
+    "POST /v1/numbers/<uuid:number_id>/state": [lambda _: {"state": "quarantined"}],
     "POST /v1/pools/<uuid:pool_id>/leases": [lambda _: {}],
     "POST /v1/pools/<uuid:pool_id>/leases/renew": [lambda other: {"visit_ids": [other["call"]]}],
     "PUT /v1/agencies/<uuid:agency_id>/limits": [lambda _: {"max_calls": 1, "max_calls_per_s": None}],

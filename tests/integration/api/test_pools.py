@@ -135,3 +135,43 @@ def test_given_a_siblings_key_then_the_pool_is_not_there(tenant: Tenant, pool: d
     key: Asker = tenant.sibling_key
     assert key.get(f"/v1/pools/{pool['id']}").status_code == 404
     assert key.get("/v1/pools").get_json()["data"] == []
+
+
+def test_given_a_number_when_moved_by_hand_then_only_what_may_follow_is_taken(
+    tenant: Tenant, pool: dict[str, Any], stock: Callable[[int], list[str]]
+) -> None:
+    key, ids = tenant.agency_key, stock(2)
+    key.post(f"/v1/pools/{pool['id']}/numbers/add", {"number_ids": ids})
+    path = f"/v1/numbers/{ids[0]}"
+    refused = key.post(f"{path}/state", {"state": "free"})
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "number_not_fit")
+    assert "quarantined" in refused.get_json()["detail"]
+    done = key.post(f"{path}/state", {"state": "quarantined", "reason": "printed on a flyer"})
+    assert done.get_json() == {"number_id": ids[0], "state": "quarantined"}
+    number = key.get(path).get_json()
+    assert (number["state"], number["state_reason"], number["pool_id"]) == ("quarantined", "printed on a flyer", None)
+    assert key.made(f"/v1/pools/{pool['id']}/leases", {})["number_id"] == ids[1]
+    assert key.post(f"{path}/state", {"state": "soaking", "days": 30}).status_code == 200
+    assert key.post(f"/v1/numbers/{tenant.number['id']}/state", {"state": "free"}).status_code == 409
+    counted = key.get("/v1/inventory").get_json()
+    assert (counted["soaking"], counted["in_pool"], counted["static"]) == (1, 1, 1)
+
+
+def test_given_visits_of_an_hour_then_the_forecast_says_in_words_what_to_do(
+    tenant: Tenant, pool: dict[str, Any], services: Any, owner_engine: Any
+) -> None:
+    key, path = tenant.agency_key, f"/v1/pools/{pool['id']}"
+    assert "no whole hour" in key.get(f"{path}/forecast").get_json()["advice"]
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE pools SET number_price = 1.50, currency = 'GBP', created_at = '2020-01-01Z'")
+        connection.exec_driver_sql(
+            "INSERT INTO pool_hours SELECT agency_id, id, date_trunc('hour', now()) - interval '5 hours', client_id,"
+            " 100, 0, 0, 0, 126000, 3 FROM pools"
+        )
+    told = key.get(f"{path}/forecast?numbers=35").get_json()
+    assert told["hours"][0]["load"] == 35
+    assert (told["numbers"], told["monthly_price"], told["currency"]) == (35, "52.50", "GBP")
+    assert told["worst_loss"] > 0.1
+    assert told["advised_worst_loss"] <= 0.01
+    assert f"{told['advised']} numbers keep it to 1.00%" in told["advice"]
+    assert "GBP a month more" in told["advice"]

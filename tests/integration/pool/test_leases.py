@@ -6,9 +6,11 @@ from itertools import pairwise
 from threading import Barrier
 
 import pytest
+from sqlalchemy import text
 
 from dialtrace.ids import new_id
 from dialtrace.pool.errors import PoolUnknown
+from dialtrace.pool.lease_store import HOT
 from dialtrace.pool.service import Pools
 
 TAIL_S, REST_S = 1200, 60
@@ -268,6 +270,33 @@ class TestStaticNumbers:
         assert service.show_static(agency.id, number.id, mine).exposure_id == shown.exposure_id
         assert [one.number_id for one in service.renew(agency.id, [mine.id])] == [number.id]
         assert [row.rung for row in stock.exposures()] == ["static"]
+
+
+@pytest.mark.parametrize("prepared", HOT, ids=lambda one: one.name)
+def test_given_a_few_hundred_exposures_when_planned_then_they_are_found_by_their_visit(
+    owner_engine, stock, agency, prepared
+):
+    """A plan is kept for as long as its connection lives, however large the tables become."""
+    pool, values = stock.pool(1), ", ".join(f"NULL::{kind}" for kind in prepared.types)
+    with owner_engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO exposures (agency_id, id, client_id, pool_id, number_id, visit_id, visit_started_at, rung,"
+                " shown_at, seen_until, held_until, tail_s) SELECT :agency, gen_random_uuid(), gen_random_uuid(), :pool,"
+                " gen_random_uuid(), gen_random_uuid(), now(), 'exclusive', now(), now(), now(), 1"
+                " FROM generate_series(1, 500)"
+            ),
+            {"agency": agency.id, "pool": pool},
+        )
+        connection.exec_driver_sql("ANALYZE exposures")
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        connection.exec_driver_sql(prepared.preparing)
+        plan = connection.exec_driver_sql(f"EXPLAIN EXECUTE {prepared.name} ({values})").scalars().all()
+        connection.exec_driver_sql(f"DEALLOCATE {prepared.name}")
+    scans = [line for line in plan if ("Scan" in line and "on exposures" in line) or "on ix_exposures" in line]
+    assert scans
+    allowed = ("ix_exposures_agency_id_visit_id", "pk_exposures", "Bitmap Heap Scan")
+    assert all(any(index in line for index in allowed) for line in scans), "\n".join(plan)
 
 
 @pytest.mark.parametrize("shares", [True, False])

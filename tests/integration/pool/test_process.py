@@ -37,7 +37,7 @@ def until(condition, within_s=20.0):
 
 
 def test_given_nodes_that_come_and_drain_then_within_five_seconds_numbers_follow_and_a_killed_manager_is_replaced(
-    manage, stock, owner_engine
+    manage, stock, owner_engine, database_url
 ):
     def firsts():
         with owner_engine.connect() as connection:
@@ -48,8 +48,19 @@ def test_given_nodes_that_come_and_drain_then_within_five_seconds_numbers_follow
     first = manage()
     until(lambda: firsts() == {"a"})
     second = manage()
+    # What would move, before it moves.
+    command = [sys.executable, "-m", "dialtrace", "pool", "plan", "--node", "b=100"]
+    told = subprocess.run(
+        command, env={**os.environ, "DIALTRACE_DATABASE_URL": database_url}, capture_output=True, text=True, check=True
+    ).stdout
+    moved = int(told.splitlines()[-1].split()[0])
+    assert told.splitlines()[0].split() == ["a", "20", "->", str(20 - moved)]
+    assert firsts() == {"a"}
     stock.node("b")
     until(lambda: firsts() == {"a", "b"}, within_s=5)
+    with owner_engine.connect() as connection:
+        counted = text("SELECT count(*) FROM pool_numbers WHERE first_node = 'b'")
+        assert connection.execute(counted).scalar_one() == moved
     first.send_signal(signal.SIGKILL)
     first.wait()
     with owner_engine.begin() as connection:

@@ -1579,6 +1579,7 @@ exposures = Table(
     Index("ix_exposures_agency_id_visit_id", "agency_id", "visit_id"),
     Index("ix_exposures_agency_id_number_id_shown_at", "agency_id", "number_id", "shown_at"),
     Index("ix_exposures_agency_id_pool_id_shown_at", "agency_id", "pool_id", "shown_at"),
+    Index("ix_exposures_agency_id_client_id_shown_at", "agency_id", "client_id", "shown_at"),
 )
 
 # What a call or a leg said before a revision took its place; written by a trigger alone.

@@ -227,6 +227,21 @@ def free_numbers(connection: Connection, agency_id: UUID, client_id: UUID, regio
     return list(connection.execute(statement).scalars())
 
 
+def delete_exposures(connection: Connection, agency_id: UUID, client_id: UUID, before: datetime, most: int) -> int:
+    """Removes what was shown before a moment and is held no more; returns how many. For retention."""
+    due = (
+        select(exposures.c.id)
+        .where(exposures.c.agency_id == agency_id, exposures.c.client_id == client_id, exposures.c.shown_at < before)
+        .where(exposures.c.held_until < before)
+        .order_by(exposures.c.shown_at)
+        .limit(most)
+    )
+    ids = list(connection.execute(due).scalars())
+    if ids:
+        connection.execute(delete(exposures).where(exposures.c.agency_id == agency_id, exposures.c.id.in_(ids)))
+    return len(ids)
+
+
 def is_held(connection: Connection, agency_id: UUID, number_id: UUID, now: datetime) -> bool:
     """Whether a visit may still look at the number."""
     statement = select(exposures.c.id).where(

@@ -10,6 +10,7 @@ from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
 from ..objectstore.model import ObjectStore
+from ..pool.store import delete_exposures
 from ..privacy.copies import CopyHolder
 from ..privacy.requests import RequestRunner
 from ..privacy.retention import RetentionRunner
@@ -61,6 +62,7 @@ def build_privacy_work(settings: Settings) -> PrivacyWork:
             callers=CallHolder(database),
             recordings=RecordingHolder(database, recordings),
             copies=CopyHolder(database, store),
-            visits=delete_visits,
+            # What visits were shown goes with them; of a server of the agency's own it is all that there is.
+            visits=lambda *of: delete_visits(*of) + delete_exposures(*of),
         ),
     )

@@ -117,6 +117,7 @@ OFFERED = {
         "rounds",
         "service",
         "sizing",
+        "store",
         "visiting",
     },
     "trunks": {"errors", "gateways", "model", "service"},

@@ -282,8 +282,8 @@ def test_given_a_few_hundred_exposures_when_planned_then_they_are_found_by_their
         connection.execute(
             text(
                 "INSERT INTO exposures (agency_id, id, client_id, pool_id, number_id, visit_id, visit_started_at, rung,"
-                " shown_at, seen_until, held_until, tail_s) SELECT :agency, gen_random_uuid(), gen_random_uuid(), :pool,"
-                " gen_random_uuid(), gen_random_uuid(), now(), 'exclusive', now(), now(), now(), 1"
+                " shown_at, seen_until, held_until, tail_s) SELECT :agency, gen_random_uuid(), gen_random_uuid(),"
+                " :pool, gen_random_uuid(), gen_random_uuid(), now(), 'exclusive', now(), now(), now(), 1"
                 " FROM generate_series(1, 500)"
             ),
             {"agency": agency.id, "pool": pool},

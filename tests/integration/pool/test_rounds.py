@@ -14,6 +14,7 @@ from dialtrace.pool.placing import Placer
 from dialtrace.pool.pools import PoolService
 from dialtrace.pool.rounds import PoolRounds
 from dialtrace.pool.sizing import erlang_b
+from dialtrace.pool.store import delete_exposures
 
 
 @pytest.fixture
@@ -300,3 +301,18 @@ def test_given_visits_by_chance_then_the_leases_lose_what_erlangs_formula_says(
         later(chance.expovariate(load / 1260))
         lost += service.lease(agency.id, pool, visit()).rung == "site"
     assert lost / arrivals == pytest.approx(erlang_b(load, size), abs=within)
+
+
+def test_given_exposures_whose_time_is_over_when_retention_deletes_then_those_that_are_held_stay(
+    stock, service, agency, client, visit, later, database, clock
+):
+    pool = stock.pool(2)
+    service.lease(agency.id, pool, visit())
+    later(40 * 86_400)
+    mine = visit()
+    service.lease(agency.id, pool, mine)
+    with database.tenant(agency.id) as connection:
+        before = clock.now() - timedelta(days=30)
+        assert delete_exposures(connection, agency.id, client.id, before, 100) == 1
+        assert delete_exposures(connection, agency.id, client.id, before, 100) == 0
+    assert [row.visit_id for row in stock.exposures()] == [mine.id]

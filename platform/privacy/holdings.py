@@ -108,8 +108,8 @@ HOLDINGS: Mapping[str, Held] = {
     "procrastinate_periodic_defers": nobody("defer_timestamp id job_id periodic_id task_name"),
     "procrastinate_workers": nobody("id last_heartbeat"),
     "privacy_receipts": people("document signature", by="requests", other="agency_id id client_id kind request_id key_id made_at"),
-    # Whoever visits is known by a number of its own that no telephone number leads to, until a call is attributed.
-    "visits": people("landing_page referrer click_ids keyword address address_hash visitor_id", by="mentions", other="agency_id id started_at client_id site_id channel source medium campaign content classified_by rules_version device region consent pages last_seen_at left_at is_bot is_preview"),
+    # No telephone number leads to a visitor until a call is attributed.
+    "visits": people("landing_page referrer click_ids keyword address address_hash visitor_id", by="visits", other="agency_id id started_at client_id site_id channel source medium campaign content classified_by rules_version device region consent pages last_seen_at left_at is_bot is_preview"),
     "webhook_deliveries": people("attempts", by="webhooks", other="agency_id id client_id webhook_id message_id type call_id rank revision position occurred_at state tries is_pulled due_at claim claimed_until created_at first_try_at settled_at replays"),
     "webhook_secrets": nobody("agency_id id client_id webhook_id sealed made_at expires_at"),
     "webhooks": tenants("url host description", other="agency_id id client_id event_types client_ids state reason state_at position failing_since rest_until last_success_at last_failure_at last_fault created_at updated_at version"),

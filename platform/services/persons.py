@@ -18,6 +18,7 @@ from ..privacy.signing import Signer
 from ..recording.erasure import RecordingHolder
 from ..recording.service import RecordingService
 from ..secrets_box.errors import MasterKeyMissing, SealBroken
+from ..sites.erasure import VisitHolder
 from ..sites.visit_store import delete_visits
 from ..subjects import Holder
 from ..webhooks.erasure import AnswerHolder
@@ -42,6 +43,7 @@ def build_holders(database: Database, store: ObjectStore, recordings: RecordingS
         "copies": CopyHolder(database, store),
         "habits": HabitHolder(database),
         "webhooks": AnswerHolder(database),
+        "visits": VisitHolder(database),
         "calls": CallHolder(database),
     }
 

@@ -154,6 +154,24 @@ def delete_visits(connection: Connection, agency_id: UUID, client_id: UUID, befo
     return len(found)
 
 
+def forget_visitors(connection: Connection, agency_id: UUID, request_id: UUID, before: datetime) -> int:
+    """Of the visitors whom the calls of a request are attributed to, every visit up to ``before`` says no longer whose
+    it was; returns how many did."""
+    return connection.execute(
+        text(
+            "UPDATE visits v SET landing_page = '', referrer = NULL, click_ids = '{}', keyword = NULL, address = NULL,"
+            " address_hash = NULL, visitor_id = v.id"
+            " WHERE v.agency_id = :agency AND v.started_at <= :before AND v.visitor_id <> v.id AND v.visitor_id IN ("
+            "  SELECT seen.visitor_id FROM subject_calls s"
+            "  JOIN attributions a ON a.agency_id = s.agency_id AND a.call_id = s.call_id"
+            "  JOIN visits seen ON seen.agency_id = a.agency_id AND seen.id = a.visit_id"
+            "   AND seen.started_at = a.visit_started_at"
+            "  WHERE s.agency_id = :agency AND s.request_id = :request)"
+        ),
+        {"agency": agency_id, "request": request_id, "before": before},
+    ).rowcount
+
+
 def _visit(row: Row[Any]) -> Visit:
     values = dict(row._mapping)
     source = Source(**{name: values.pop(name) for name in _SOURCE})

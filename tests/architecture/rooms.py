@@ -124,6 +124,7 @@ OFFERED = {
     "sites": {
         "addresses",
         "classify",
+        "erasure",
         "errors",
         "model",
         "rates",

@@ -17,7 +17,8 @@ from sqlalchemy import text
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.api.page_visits import SIGNS
 from dialtrace.api.scripts import newest, releases
-from dialtrace.sites.visit_store import delete_visits
+from dialtrace.sites.model import moment_of
+from dialtrace.sites.visit_store import delete_visits, forget_visitors
 
 from .conftest import Tenant
 
@@ -369,6 +370,43 @@ def test_given_visits_when_listed_then_by_filters_and_page_by_page(say, tenant):
     assert [one["id"] for one in found] == [made[1]]
     assert tenant.sibling_key.get("/v1/visits").get_json()["data"] == []
     assert UUID(made[0])
+
+
+def test_given_a_person_who_is_erased_then_nobody_can_tell_any_more_whose_visits_they_were(
+    say, tenant, services, owner_engine
+):
+    known = say("visit", {"page": PAGE + "?gclid=1&utm_term=x", "consent": "given"}).get_json()
+    again = say(
+        "visit", {"page": PAGE + "?utm_source=radio", "consent": "given", "visitor": known["visitor"]}
+    ).get_json()
+    other = say("visit", {"page": PAGE + "?gclid=2", "consent": "given"}).get_json()
+    agency, request, call = UUID(tenant.agency["id"]), uuid4(), uuid4()
+    values = {"a": agency, "c": tenant.client["id"], "r": request, "call": call, "v": known["visit"],
+              "s": moment_of(UUID(known["visit"]))}  # fmt: skip
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        connection.execute(
+            text(
+                "INSERT INTO subject_calls (agency_id, request_id, call_id, call_started_at, client_id)"
+                " VALUES (:a, :r, :call, now(), :c)"
+            ),
+            values,
+        )
+        connection.execute(
+            text(
+                "INSERT INTO attributions (agency_id, call_id, revision, client_id, call_started_at, made_at, method,"
+                " visit_id, visit_started_at, digest) VALUES (:a, :call, 1, :c, now(), now(), 'visit', :v, :s, '')"
+            ),
+            values,
+        )
+    with services.database.tenant(agency) as connection:
+        assert forget_visitors(connection, agency, request, datetime.now(UTC)) == 2
+        assert forget_visitors(connection, agency, request, datetime.now(UTC)) == 0
+    for told in (known, again):
+        left = tenant.client_key.get(f"/v1/visits/{told['visit']}").get_json()
+        assert (left["visitor_id"], left["landing_page"], left["click_ids"]) == (told["visit"], "", {})
+        assert left["keyword"] is None
+    assert tenant.client_key.get(f"/v1/visits/{other['visit']}").get_json()["visitor_id"] == other["visitor"]
 
 
 def test_given_visits_whose_time_is_over_then_they_go_with_their_clicks(say, tenant, services):

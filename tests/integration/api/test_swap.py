@@ -35,7 +35,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 def serving(app: Any) -> Iterator[int]:
     """An application at a free port of loopback, in threads."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield server.server_port

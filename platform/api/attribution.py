@@ -237,7 +237,7 @@ def give_promo_code(asked: Asked, visit_id: UUID) -> tuple[CodeAnswer, int]:
     """Give a visit a promo code
 
     To be shown on the page; who names it is that visitor. Asked again it is the same code. An operator enters it as a
-    correction of the call; a flow that asks for it keeps it in its variable `promo_code`.
+    correction of the call; a flow asks for it with the step `code`.
     """
     code, expires = asked.services.attribution.give_code(asked.agency_id, asked.client_id, visit_id)
     return CodeAnswer(code=code, expires_at=expires), 201

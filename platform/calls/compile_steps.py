@@ -11,6 +11,7 @@ from uuid import UUID
 from ..prompts.model import MOST_POSITIONS, Say, position, waiting
 from .compiled import (
     CompiledAnnounce,
+    CompiledCode,
     CompiledCondition,
     CompiledConsent,
     CompiledGeo,
@@ -36,6 +37,7 @@ from .compiled import (
 from .flow_hours import minutes_of
 from .flow_steps import (
     AnnounceStep,
+    CodeStep,
     ConditionStep,
     ConsentStep,
     GeoStep,
@@ -136,6 +138,20 @@ def _menu(step: MenuStep, place: Place) -> CompiledMenu:
         retries=step.retries,
         invalid_prompt=place.prompt_if(step.invalid_prompt),
         otherwise=place.following(step.otherwise),
+    )
+
+
+def _code(step: CodeStep, place: Place) -> CompiledCode:
+    return CompiledCode(
+        type="code",
+        prompt=place.prompt(step.prompt),
+        length=step.length,
+        variable=step.variable,
+        timeout_s=step.timeout_s,
+        retries=step.retries,
+        invalid_prompt=place.prompt_if(step.invalid_prompt),
+        next=place.following(step.next),
+        otherwise=place.following(step.otherwise or step.next),
     )
 
 
@@ -247,6 +263,7 @@ _KINDS: dict[type, Callable[[Any, Place], CompiledStep]] = {
     AnnounceStep: _announce,
     ConsentStep: _consent,
     MenuStep: _menu,
+    CodeStep: _code,
     ScheduleStep: _schedule,
     RingStep: _ring,
     QueueStep: _queue,

@@ -119,6 +119,20 @@ class CompiledMenu(Strict):
     otherwise: Following
 
 
+class CompiledCode(Strict):
+    """Waits for ``length`` digits and keeps them in ``variable``: ``retries`` more times, then ``otherwise``."""
+
+    type: Literal["code"]
+    prompt: CompiledPrompt
+    length: int
+    variable: VariableName
+    timeout_s: int
+    retries: int
+    invalid_prompt: CompiledPrompt | None
+    next: Following
+    otherwise: Following
+
+
 class CompiledOverride(Strict):
     """Open or closed from one local moment until just before another, whatever the week and the holidays say."""
 
@@ -260,6 +274,7 @@ CompiledStep = Annotated[
     CompiledAnnounce
     | CompiledConsent
     | CompiledMenu
+    | CompiledCode
     | CompiledSchedule
     | CompiledRing
     | CompiledQueue

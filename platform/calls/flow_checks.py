@@ -16,9 +16,9 @@ from .errors import Fault
 from .flow_steps import MOST_TARGETS, RingStep, Step, followers, links, needs_next, step_targets
 
 #: Steps in which the caller waits or presses keys: a plan ends there.
-PAUSES = frozenset({"consent", "menu", "queue", "webhook"})
+PAUSES = frozenset({"code", "consent", "menu", "queue", "webhook"})
 #: Steps that take their time whatever happens. A queue may be full and a web hook fail at once, and a target be away.
-LASTING = frozenset({"announce", "consent", "menu", "voicemail"})
+LASTING = frozenset({"announce", "code", "consent", "menu", "voicemail"})
 #: That follow one another without such a pause: a plan may hold 100 actions (call-setup.md, "Rules for plans").
 MOST_IN_A_ROW = 30
 #: Points that every file of fallback plans has of its own: no step may be called like them.

@@ -133,6 +133,26 @@ class MenuStep(_Refusable):
     invalid_prompt: Prompt | None = None
 
 
+class CodeStep(_Refusable):
+    """Asks for a number of so many digits and keeps it in a variable: a promo code, unless you say otherwise. `next`
+    follows once it was pressed, whether it is a good one or not; `otherwise` when it was not after all `retries`."""
+
+    model_config = _example(
+        type="code",
+        prompt={"kind": "say", "text": "If our page shows you a code, press it now. If not, please hold the line."},
+        retries=0,
+        next="reception",
+    )
+
+    type: Literal["code"]
+    prompt: Prompt
+    length: Annotated[int, Field(strict=True, ge=1, le=12)] = 6
+    variable: VariableName = "promo_code"
+    timeout_s: Annotated[int, Field(strict=True, ge=1, le=60)] = 5
+    retries: Annotated[int, Field(strict=True, ge=0, le=9)] = 1
+    invalid_prompt: Prompt | None = None
+
+
 class ScheduleStep(_Following):
     """Goes to `open` (else as `next`) within the hours, to `closed` outside. The first override that holds decides,
     else a holiday, else the week. A day that is left out is closed."""
@@ -326,6 +346,7 @@ Step = Annotated[
     AnnounceStep
     | ConsentStep
     | MenuStep
+    | CodeStep
     | ScheduleStep
     | RingStep
     | QueueStep

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from . import hours
 from .choosing import holds
 from .compiled import (
+    CompiledCode,
     CompiledCondition,
     CompiledConsent,
     CompiledFlow,
@@ -76,7 +77,7 @@ def points(flow: CompiledFlow) -> Iterator[str]:
             yield f"{name}={step.refuse_digit}"
         elif isinstance(step, CompiledQueue):
             yield f"{name}=timeout"
-        if isinstance(step, CompiledMenu | CompiledWebhook | CompiledConsent | CompiledQueue):
+        if isinstance(step, CompiledMenu | CompiledWebhook | CompiledConsent | CompiledQueue | CompiledCode):
             yield name
 
 

@@ -10,7 +10,15 @@ import re
 from collections.abc import Iterable
 from uuid import UUID
 
-from .compiled import CompiledConsent, CompiledMenu, CompiledPrompt, CompiledQueue, CompiledStep, CompiledWebhook
+from .compiled import (
+    CompiledCode,
+    CompiledConsent,
+    CompiledMenu,
+    CompiledPrompt,
+    CompiledQueue,
+    CompiledStep,
+    CompiledWebhook,
+)
 from .model import QueuePlace
 from .plan_steps import OVER, dialled_by, end, ring_all, ring_with_music, runs, walk
 from .program import BEGIN, RESUME, Program
@@ -52,6 +60,21 @@ def _menu(program: Program, name: str, step: CompiledMenu) -> str | None:
     program.wait_for(name, "")
     invalid = _PAUSE if step.invalid_prompt is None else program.sound(step.invalid_prompt)
     _ask_for_keys(program, step.prompt, step.choices, tries=step.retries + 1, timeout_s=step.timeout_s, invalid=invalid)
+    return OVER
+
+
+@runs(CompiledCode)
+def _code(program: Program, name: str, step: CompiledCode) -> str | None:
+    program.answer()
+    program.wait_for(name, "")
+    invalid = _PAUSE if step.invalid_prompt is None else program.sound(step.invalid_prompt)
+    pattern = f"^{'[0-9]' * step.length}(?!.)"
+    program.act(
+        "play_and_get_digits",
+        f"{step.length} {step.length} {step.retries + 1} {step.timeout_s * 1000} # {program.sound(step.prompt)} "
+        f"{invalid} dialtrace_result {pattern} {_NEXT_KEY_MS}",
+    )
+    program.resume()
     return OVER
 
 
@@ -164,9 +187,19 @@ def _follow(program: Program, name: str, step: CompiledStep, result: str | None)
         return _after_consent(program, step, result)
     if isinstance(step, CompiledQueue):
         return _after_queue(program, name, step, result or TIMEOUT)
+    if isinstance(step, CompiledCode):
+        return _after_code(program, step, result or "")
     assert isinstance(step, CompiledMenu | CompiledWebhook)
     program.answered = True if isinstance(step, CompiledMenu) else None
     return step.choices.get(result or "", step.otherwise)
+
+
+def _after_code(program: Program, step: CompiledCode, result: str) -> str | None:
+    program.answered = True
+    if not (len(result) == step.length and result.isascii() and result.isdigit()):
+        return step.otherwise
+    program.set_own({step.variable: result})
+    return step.next
 
 
 def _after_consent(program: Program, step: CompiledConsent, result: str | None) -> str | None:
@@ -204,4 +237,4 @@ def _as_id(text: str) -> UUID:
 
 
 #: Steps that bring results.
-_FOLLOWS = frozenset((CompiledConsent, CompiledMenu, CompiledQueue, CompiledWebhook))
+_FOLLOWS = frozenset((CompiledCode, CompiledConsent, CompiledMenu, CompiledQueue, CompiledWebhook))

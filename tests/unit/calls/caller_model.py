@@ -44,13 +44,18 @@ class Walk:
         step: Any = self.flow.steps.get(name)
         if result == BEGIN and step is not None:
             return self.go(name, begun=True)
-        if step is None or step.type not in ("consent", "menu", "queue", "webhook"):
+        if step is None or step.type not in ("code", "consent", "menu", "queue", "webhook"):
             return self.rings_all()
         self.answered = step.type != "webhook"
         if step.type == "consent":
             return self.after_consent(step, result)
         if step.type == "queue":
             return self.after_queue(name, step, result)
+        if step.type == "code":
+            pressed = result is not None and len(result) == step.length and result.isdigit()
+            if pressed:
+                self.variables = {**self.variables, step.variable: result}
+            return self.go(step.next if pressed else step.otherwise)
         return self.go(step.choices.get(result or "", step.otherwise))
 
     def after_consent(self, step: Any, result: str | None) -> list[tuple[Any, ...]]:
@@ -118,6 +123,8 @@ class Walk:
         return ""
 
     _menu = _consent
+
+    _code = _consent
 
     def _schedule(self, name: str, step: Any) -> str | None:
         return step.open if step.weekly else step.closed

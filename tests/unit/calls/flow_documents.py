@@ -149,6 +149,11 @@ def _fields(names: st.SearchStrategy[str]) -> list[st.SearchStrategy[dict[str, A
         ),
         kind("record", {"on": st.booleans()}),
         kind("hangup", {"cause": st.sampled_from(["busy", "no_answer", "rejected", "normal"])}),
+        kind(
+            "code",
+            {"prompt": _prompts},
+            {"length": st.integers(1, 12), "variable": _variables, "invalid_prompt": _prompts, "otherwise": names},
+        ),
     ]
 
 

@@ -59,6 +59,9 @@ def steps_among(names):
         step("menu", prompt=prompts, choices=st.dictionaries(st.sampled_from(["1", "2", "12", "*", "#9"]), after,
              min_size=1), timeout_s=st.just(5), retries=st.integers(0, 9), invalid_prompt=st.none() | prompts,
              otherwise=after),
+        step("code", prompt=prompts, length=st.sampled_from([1, 6]), variable=st.just("promo_code"),
+             timeout_s=st.just(5), retries=st.integers(0, 2), invalid_prompt=st.none() | prompts, next=after,
+             otherwise=after),
         step("schedule", time_zone=st.just("Europe/Moscow"), weekly=st.sampled_from([ALWAYS, {}]), holidays=st.just({}),
              overrides=st.just([]), open=after, closed=after),
         step("ring", targets=some_targets, strategy=st.sampled_from(["in_turn", "together", "round_robin",
@@ -196,3 +199,27 @@ def test_given_a_plan_that_has_no_more_room_then_the_next_goes_on_where_it_ended
             break
         point = f"{seen[-1][1]}={BEGIN}"
     assert [one[1] for one in played] == [f"tone_stream://%({10 + n},0,440)" for n in range(60)]
+
+
+def test_given_a_code_is_pressed_then_it_is_kept_for_the_record_and_who_has_none_goes_on_all_the_same():
+    hello = {"kind": "file", "name": "hello"}
+    one = route(
+        {
+            "ask": {
+                "type": "code", "prompt": hello, "length": 6, "variable": "promo_code", "timeout_s": 5, "retries": 1,
+                "invalid_prompt": None, "next": "good", "otherwise": "none",
+            },
+            "good": {"type": "hangup", "cause": "normal"},
+            "none": {"type": "hangup", "cause": "busy"},
+        }
+    )  # fmt: skip
+    asked = plan_of(one)
+    assert "play_and_get_digits:6 6 2 5000 # " in asked.replace("\\s", " ")
+    assert "[0-9]" * 6 + "(?!.)" in asked
+    pressed = plan_of(one, "ask=402618")
+    assert "dialtrace_v_promo_code=402618" in pressed
+    assert "NORMAL_CLEARING" in pressed
+    for nothing in ("ask", "ask=40261", "ask=abcdef"):
+        silent = plan_of(one, nothing)
+        assert "promo_code" not in silent
+        assert "USER_BUSY" in silent

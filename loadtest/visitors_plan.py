@@ -1,0 +1,77 @@
+"""What a crowd of visitors does, and what loss is to be expected of its pool. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+
+from dialtrace.pool.sizing import erlang_b
+
+#: Steps of the integral by which the load is followed, in seconds.
+STEP_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrowdPlan:
+    """Visitors by a rate curve: ``rate`` a second at its height. ``stay_s``: on average, exponential; ``late_s``: by
+    how much, about, who calls late does."""
+
+    api_url: str
+    token: str
+    host: str
+    edge: tuple[str, int]
+    sip_port: int
+    seed: int
+    first_visitor: int
+    seconds: float
+    rate: float
+    stay_s: float = 4.0
+    call_share: float = 0.12
+    again_share: float = 0.15
+    late_s: float = 6.0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> CrowdPlan:
+        document = json.loads(text)
+        return cls(**{**document, "edge": tuple(document["edge"])})
+
+
+def rate_at(plan: CrowdPlan, at_s: float) -> float:
+    """Visitors a second: half at the beginning and the end, all in the middle."""
+    return plan.rate * (0.5 + 0.5 * math.sin(math.pi * at_s / plan.seconds) ** 2)
+
+
+def load_at(plan: CrowdPlan, tail_s: float) -> list[tuple[float, float]]:
+    """Rate and load (erlang) in each step: a visit holds its number while it stays and for the tail after. The load
+    follows the rate by as long (M(t)/G/∞)."""
+    found, staying, tails = [], 0.0, []
+    steps = int(plan.seconds / STEP_S)
+    kept = max(1, round(tail_s / STEP_S))
+    for step in range(steps):
+        rate = rate_at(plan, (step + 0.5) * STEP_S)
+        gone = 1.0 - math.exp(-STEP_S / plan.stay_s)
+        # Of those who come within the step some leave within it.
+        stayed = rate * plan.stay_s * gone
+        left = staying * gone + rate * STEP_S - stayed
+        staying += rate * STEP_S - left
+        tails.append(left)
+        found.append((rate, staying + sum(tails[-kept:])))
+    return found
+
+
+def forecast(plan: CrowdPlan, tail_s: float, numbers: int) -> float:
+    """The share of visits that will find no number of their own."""
+    steps = load_at(plan, tail_s)
+    return sum(rate * erlang_b(load, numbers) for rate, load in steps) / sum(rate for rate, _ in steps)
+
+
+def numbers_for(plan: CrowdPlan, tail_s: float, loss: float) -> int:
+    """The smallest pool that loses no more."""
+    numbers = 1
+    while forecast(plan, tail_s, numbers) > loss:
+        numbers += 1
+    return numbers

@@ -12,7 +12,7 @@ BLOCK = 4096
 
 
 def disk(monkeypatch: pytest.MonkeyPatch, *, free: int, total: int) -> None:
-    state = SimpleNamespace(f_bavail=free // BLOCK, f_blocks=total // BLOCK, f_frsize=BLOCK)
+    state = SimpleNamespace(f_bavail=free // BLOCK, f_blocks=total // BLOCK, f_frsize=BLOCK, f_favail=1_000_000)
     monkeypatch.setattr(os, "statvfs", lambda _: state)
 
 

@@ -171,19 +171,21 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
     """Provision, call, wait until all records are there, and compare."""
     operator = ApiClient(demo.plan.api_url, demo.plan.operator_token)
     own, provisioned = provision(operator, demo.plan.api_url, targets)
-    browsing = begin_browsing(own, demo.plan.api_url)
-    calls = browsing.stand_in(plan_calls(demo.options.calls, demo.options.seed, provisioned), demo.options.seed)
-    callers = make_callers(demo, demo.folder / "sipp", calls)
-    await_calm()
-    satisfied = make_calls(demo, callers, len(calls), console, during)
+    with begin_browsing(own, demo.plan.api_url) as browsing:
+        planned = plan_calls(demo.options.calls, demo.options.seed, provisioned)
+        calls = browsing.stand_in(planned, demo.options.seed)
+        callers = make_callers(demo, demo.folder / "sipp", calls)
+        await_calm()
+        satisfied = make_calls(demo, callers, len(calls), console, during)
 
-    def read() -> list[dict[str, Any]]:
-        unknown = operator.read_all("/v1/calls", limit=200, agency_id=OPERATOR_AGENCY)
-        return sorted([*own.read_all("/v1/calls", limit=200), *unknown], key=lambda c: c["started_at"], reverse=True)
+        def read() -> list[dict[str, Any]]:
+            unknown = operator.read_all("/v1/calls", limit=200, agency_id=OPERATOR_AGENCY)
+            return sorted(
+                [*own.read_all("/v1/calls", limit=200), *unknown], key=lambda c: c["started_at"], reverse=True
+            )
 
-    cdrs = await_records(read, len(calls), demo)
+        cdrs = await_records(read, len(calls), demo)
     lines = balance(count_by_kind(calls), satisfied, cdrs, fetch_recordings(own, cdrs))
-    browsing.stop()
     return Performance(cdrs, lines, browsing.outcome(cdrs))
 
 

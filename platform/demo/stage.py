@@ -37,7 +37,7 @@ RING_MS = 300
 LONGEST_DEMO_S = 86_400
 CANCEL_AFTER_MS = 800
 #: So soon SIPp has ended where it cannot begin.
-SIPP_BEGINS_S = 0.3
+SIPP_BEGINS_S = 1.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from rich.console import Console
@@ -67,7 +67,7 @@ class Outcome:
 
 
 class Browsing:
-    """Visitors on one site, until :meth:`stop`."""
+    """Visitors on one site, as long as its ``with`` lasts."""
 
     def __init__(self, pages: Pages, visitors: Sequence[Visitor]) -> None:
         self._pages = pages
@@ -90,7 +90,10 @@ class Browsing:
             changed[place] = replace(calls[place], caller=caller, number=visitor.seen.number or "")
         return changed
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """The pages are closed."""
         self._stop.set()
         self._thread.join(2 * BEAT_EVERY_S)
@@ -100,7 +103,7 @@ class Browsing:
             for one in self._visitors:
                 try:
                     self._pages.beat(one.seen, one.device)
-                except PageRefused as fault:
+                except (PageRefused, OSError) as fault:
                     log.warning("a page's sign of life was not heard", fault=str(fault))
 
     def outcome(self, cdrs: Sequence[dict[str, Any]]) -> Outcome:

@@ -158,5 +158,8 @@ def test_given_a_media_port_that_is_taken_when_sipp_is_started_then_the_error_sa
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind((HOST, media))
         sipp.start()
-        with pytest.raises(SippFailed, match=f"Unable to bind audio RTP socket .*{media}"):
-            check_begun([sipp])
+        try:
+            with pytest.raises(SippFailed, match=f"Unable to bind audio RTP socket .*{media}"):
+                check_begun([sipp])
+        finally:
+            sipp.stop()

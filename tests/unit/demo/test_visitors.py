@@ -18,9 +18,8 @@ def browsing():
         Visitor(Seen(f"visit-{index}", "v", f"+44163296050{index}" if index < 3 else None), "mobile", "vk", "smiles")
         for index in range(4)
     ]
-    found = Browsing(QuietPages(), visitors)
-    yield found
-    found.stop()
+    with Browsing(QuietPages(), visitors) as found:
+        yield found
 
 
 CALLS = [PlannedCall("answered", f"+44770090000{index}", "+441632960000") for index in range(6)]

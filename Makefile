@@ -18,7 +18,8 @@ SUDO := sudo
 endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
-SYSTEM := python3-venv sip-tester kamailio espeak-ng opus-tools lame chromium prometheus
+# libatomic1: the driver of playwright needs it, and nothing else here brings it.
+SYSTEM := python3-venv sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus
 JOBS ?= 2
 
 CALLS ?= 100

@@ -13,16 +13,15 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from dialtrace.errors import DialtraceError
 from dialtrace.loadtest.bench_control_stage import Stage, running_stage
+from dialtrace.loadtest.bench_end import ended
 from dialtrace.loadtest.bench_setup_trace import percentile
 from dialtrace.loadtest.eslsim import Placed, place_calls
 
@@ -152,19 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under half a minute, coarse")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return measure(QUICK if options.quick else FULL)
-    except DialtraceError as fault:
-        print(f"cannot measure: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return ended(lambda: measure(QUICK if options.quick else FULL))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -20,12 +19,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
 
-from dialtrace.errors import DialtraceError
+from dialtrace.loadtest.bench_end import ended
 from dialtrace.loadtest.bench_records_stage import (
     Stage,
     copy_rows,
@@ -176,19 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     how.add_argument("--quick", action="store_true", help="under a minute, coarse")
     how.add_argument("--million", action="store_true", help="watch the agent's memory over a million files")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return measure(QUICK if options.quick else MILLION if options.million else FULL)
-    except DialtraceError as fault:
-        print(f"cannot measure: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return ended(lambda: measure(QUICK if options.quick else MILLION if options.million else FULL))
 
 
 if __name__ == "__main__":

@@ -17,19 +17,18 @@ import json
 import math
 import os
 import shutil
-import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
 
 from dialtrace.errors import DialtraceError
+from dialtrace.loadtest.bench_end import ended
 from dialtrace.loadtest.bench_setup_search import RateSearch
 from dialtrace.loadtest.bench_setup_stage import Stage, running_stage
 from dialtrace.loadtest.bench_setup_trace import Trial, joined, percentile, shares
@@ -219,24 +218,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--call-plane-only", action="store_true", help="without monitor and agent")
     options = parser.parse_args(arguments)
     configure_logs(level="warning")
-    signal.signal(signal.SIGTERM, _interrupt)
     if shutil.which("sipp") is None:
         print("SIPp is missing: apt-get install sip-tester", file=sys.stderr)
         return 2
-    try:
-        return measure(
+    return ended(
+        lambda: measure(
             switch_binary(options.freeswitch), QUICK if options.quick else FULL, records=not options.call_plane_only
         )
-    except DialtraceError as fault:
-        print(f"cannot measure: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Browsing:
             for one in self._visitors:
                 try:
                     self._pages.beat(one.seen, one.device)
-                except (PageRefused, OSError) as fault:
+                except PageRefused as fault:
                     log.warning("a page's sign of life was not heard", fault=str(fault))
 
     def outcome(self, cdrs: Sequence[dict[str, Any]]) -> Outcome:

@@ -15,3 +15,10 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     next: tuple[Any, ...] | None = None
+
+
+def cut(found: Sequence[T], limit: int, *keyset: str) -> Page[T]:
+    """The page of ``limit`` items out of what was ``found``, where one more was looked for than asked: it says whether
+    others follow. ``keyset``: the fields that the list is ordered by."""
+    items = found[:limit]
+    return Page(items, tuple(getattr(items[-1], name) for name in keyset) if len(found) > limit else None)

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from ..db.engine import Database
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .errors import BlockUnknown, CallerUnknown, ValueRefused
 from .model import MOST_BLOCKS, Block, Limits, NewBlock, check_blocks, check_destinations, check_limits
@@ -51,8 +51,7 @@ class AdmissionService:
         limit = max(1, min(limit, MAX_PAGE))
         with self._database.tenant(agency_id, client_id) as connection:
             found = store.find_blocks(connection, agency_id, limit=limit + 1, after=after[0] if after else None)
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+        return cut(found, limit, "id")
 
     def remove_block(self, agency_id: UUID, client_id: UUID | None, block_id: UUID) -> None:
         """Raises BlockUnknown."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from ..db.engine import Database
 from ..ids import new_id
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .model import Actor, ActorKind, Entry, EntryFilters, NewEntry
 
@@ -54,5 +54,4 @@ class AuditService:
         limit = max(1, min(limit, MAX_PAGE))
         with self._database.tenant(agency_id, client_id) as connection:
             found = store.find_entries(connection, agency_id, client_id, filters, limit=limit + 1, before=after)
-        page = found[:limit]
-        return Page(items=page, next=(page[-1].at, page[-1].id) if len(found) > limit else None)
+        return cut(found, limit, "at", "id")

@@ -28,7 +28,7 @@ from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
 from ..events.service import NewEvent, append
 from ..ids import new_id
 from ..metrics import CALLER_HABITS_LOST
-from ..paging import Page
+from ..paging import Page, cut
 from ..recording.model import node_path, object_name
 from . import store
 from .erasure import settle_listed, take_out_listed
@@ -202,8 +202,7 @@ class CdrService:
         limit = max(1, min(limit, MAX_PAGE))
         with self._database.tenant(agency_id, client_id) as connection:
             found = store.find_calls(connection, agency_id, client_id, filters, limit=limit + 1, before=after)
-        page = found[:limit]
-        return Page(items=page, next=(page[-1].started_at, page[-1].id) if len(found) > limit else None)
+        return cut(found, limit, "started_at", "id")
 
     def get_call(self, agency_id: uuid.UUID, client_id: uuid.UUID | None, call_id: uuid.UUID) -> CallDetail:
         """One call with its legs and recordings. Raises CallUnknown, also for a call that is somebody else's."""

@@ -15,7 +15,7 @@ from ..db.engine import Database
 from ..ids import new_id
 from ..jobs.model import Done, Job, Outcome
 from ..jobs.service import JobQueue
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .errors import ExportScheduleUnknown, ScheduleChanged
 from .making import defer_make
@@ -50,8 +50,7 @@ class ExportSchedules:
         """In the order in which they were made; of a client, its own."""
         with self._database.tenant(agency_id, client_id) as connection:
             found = store.find_schedules(connection, agency_id, limit=limit + 1, after=after)
-        page = found[:limit]
-        return Page(items=page, next=(page[-1].created_at, page[-1].id) if len(found) > limit else None)
+        return cut(found, limit, "created_at", "id")
 
     def get_schedule(self, agency_id: UUID, schedule_id: UUID) -> ExportSchedule:
         """Raises ExportScheduleUnknown."""

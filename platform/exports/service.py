@@ -17,7 +17,7 @@ from ..ids import new_id
 from ..jobs.service import JobQueue
 from ..objectstore.errors import ObjectMissing
 from ..objectstore.model import ObjectStream
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .columns import chosen, names_of
 from .errors import ExportFileMissing, ExportTooLarge, ExportUnknown, ValueRefused
@@ -77,8 +77,7 @@ class ExportService:
         """The latest first."""
         with self._database.tenant(agency_id, client_id) as connection:
             found = store.find_exports(connection, agency_id, client_id, limit=limit + 1, before=after)
-        page = found[:limit]
-        return Page(items=page, next=(page[-1].created_at, page[-1].id) if len(found) > limit else None)
+        return cut(found, limit, "created_at", "id")
 
     def open_file(
         self, agency_id: UUID, client_id: UUID | None, export_id: UUID, name: str

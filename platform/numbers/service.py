@@ -15,7 +15,7 @@ from uuid import UUID
 from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
-from ..paging import Page
+from ..paging import Page, cut
 from ..phone import parse_e164
 from . import store
 from .errors import NumberReleased, NumberUnknown, ValueRefused, VersionMismatch
@@ -126,8 +126,7 @@ class NumberService:
             found = store.find_numbers(
                 connection, _id(agency_id), wanted, limit=limit + 1, after=after[0] if after else None
             )
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+        return cut(found, limit, "id")
 
     def update_number(
         self,

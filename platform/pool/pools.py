@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .errors import NumberNotFit, PoolClosed, PoolUnknown, VersionMismatch
 from .hygiene import NEXT
@@ -66,8 +66,7 @@ class PoolService:
             found = store.find_pools(
                 connection, agency_id, client_id, limit=limit + 1, after=after[0] if after else None
             )
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+        return cut(found, limit, "id")
 
     def change_pool(
         self,

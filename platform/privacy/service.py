@@ -15,7 +15,7 @@ from ..ids import new_id
 from ..jobs.model import Request
 from ..objectstore.errors import ObjectMissing
 from ..objectstore.service import ObjectStream
-from ..paging import Page
+from ..paging import Page, cut
 from ..phone import parse_e164
 from ..subjects import hint_of
 from . import copy_store, request_store, store
@@ -257,5 +257,4 @@ def _page(
 ) -> Page[Any]:
     limit = max(1, min(limit, MAX_PAGE))
     found = find(connection, agency_id, client_id, limit=limit + 1, after=after[0] if after else None)
-    items = found[:limit]
-    return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+    return cut(found, limit, "id")

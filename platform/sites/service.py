@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .errors import Fault, NoDraft, SiteFaulty, SiteUnknown, VersionMismatch
 from .model import Site, SourceRules, check_domains, check_name, check_status, read_settings
@@ -81,8 +81,7 @@ class SiteService:
             found = store.find_sites(
                 connection, agency_id, client_id, limit=limit + 1, after=after[0] if after else None
             )
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+        return cut(found, limit, "id")
 
     def change_site(
         self,

@@ -19,7 +19,7 @@ from ..clock import Clock
 from ..db.engine import Database
 from ..ids import new_id
 from ..metrics import VISIT_PAGES, VISIT_TEL_CLICKS
-from ..paging import Page
+from ..paging import Page, cut
 from . import store, visit_store
 from .addresses import kept_address as kept_page
 from .addresses import read_address
@@ -237,8 +237,7 @@ class VisitService:
                 limit=limit + 1,
                 after=(after[0], after[1]) if after else None,
             )
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].started_at, items[-1].id) if len(found) > limit else None)
+        return cut(found, limit, "started_at", "id")
 
     # --- Pieces. ---
 

@@ -18,7 +18,7 @@ from ..clock import Clock
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY
 from ..ids import new_id
-from ..paging import Page
+from ..paging import Page, cut
 from . import store
 from .errors import AgencyUnknown, ClientUnknown, InvalidKey, KeyUnknown, ValueRefused
 from .model import (
@@ -56,8 +56,7 @@ def _page(read: Callable[[int, UUID | None], Sequence[Item]], limit: int, after:
     """One page of a list in the order of its ids."""
     limit = max(1, min(limit, MAX_PAGE))
     found = read(limit + 1, after[0] if after else None)
-    items = found[:limit]
-    return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+    return cut(found, limit, "id")
 
 
 class TenancyService:

@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY
 from ..ids import new_id
-from ..paging import Page
+from ..paging import Page, cut
 from ..secrets_box.model import SecretsBox
 from . import store
 from .errors import TrunkUnknown, ValueRefused, VersionMismatch
@@ -71,8 +71,7 @@ class TrunkService:
         limit = max(1, min(limit, MAX_PAGE))
         with self._database.tenant(OPERATOR_AGENCY) as connection:
             found = store.find_trunks(connection, limit=limit + 1, after=after[0] if after else None)
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+        return cut(found, limit, "id")
 
     def change_trunk(
         self, trunk_id: UUID, *, expected_version: int, changes: dict[str, Any], password: str | None = None

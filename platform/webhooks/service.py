@@ -24,7 +24,7 @@ from ..messages.rendering import Around, render
 from ..messages.service import render_events
 from ..outgoing.model import Rules
 from ..outgoing.signing import SECRET_BYTES
-from ..paging import Page
+from ..paging import Page, cut
 from ..secrets_box.model import SecretsBox
 from . import store
 from .errors import DeliveryUnknown, NotWaiting, TooManyWebhooks, ValueRefused, VersionMismatch, WebhookUnknown
@@ -83,8 +83,7 @@ class WebhookService:
         limit = max(1, min(limit, MAX_PAGE))
         with self._database.tenant(agency_id, client_id) as connection:
             found = store.find_webhooks(connection, agency_id, limit=limit + 1, after=after[0] if after else None)
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].id,) if len(found) > limit else None)
+        return cut(found, limit, "id")
 
     def change_webhook(
         self, agency_id: UUID, client_id: UUID | None, webhook_id: UUID, *, expected_version: int,
@@ -175,8 +174,7 @@ class WebhookService:
         with self._database.tenant(agency_id, client_id) as connection:
             webhook = _found(store.find_webhook(connection, agency_id, webhook_id))
             found = store.find_deliveries(connection, webhook, filters, limit=limit + 1, before=before)
-        items = found[:limit]
-        return Page(items=items, next=(items[-1].created_at, items[-1].id) if len(found) > limit else None)
+        return cut(found, limit, "created_at", "id")
 
     def get_delivery(
         self, agency_id: UUID, client_id: UUID | None, webhook_id: UUID, delivery_id: UUID

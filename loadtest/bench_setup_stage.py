@@ -68,6 +68,8 @@ class Stage:
     hold_s: float
     records: bool
     ports: Iterator[int] = field(repr=False)
+    #: Programs that keep the processors awake: no work of anybody.
+    awake: list[int] = field(default_factory=list)
 
     def call(self, contestant: str, rate: float, seconds: float, *, until_lost: bool = False) -> Trial:
         """Calls to the contestant's number at a rate, for so long; then waits until the switch is idle again.
@@ -125,6 +127,7 @@ class Stage:
         if self.target.process is not None:
             yield "target", psutil.Process(self.target.process.pid)
         yield "stock", psutil.Process(self.stock_pid)
+        yield from (("awake", psutil.Process(pid)) for pid in self.awake)
         data = str(self.folder)
         for process in psutil.process_iter(["name", "cwd"]):
             if "postgres" in (process.info["name"] or "") and (process.info["cwd"] or "").startswith(data):

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ..apiclient import ApiClient
+from ..awake import awake
 from ..db.tables import OPERATOR_AGENCY
 from .books import Line, Recording, as_json, balance
 from .kills import Killer
@@ -201,7 +202,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     """The whole demonstration; returns the exit status: 0 only if the books balance."""
     began_s = time.monotonic()
     callers = choose_callers(options.callers)
-    with running_platform(options) as demo, running_targets(demo.folder / "sipp", callers) as targets:
+    with awake(), running_platform(options) as demo, running_targets(demo.folder / "sipp", callers) as targets:
         console.print(
             f"platform is up after {time.monotonic() - began_s:.1f} s: {options.nodes} node(s), {options.switch}, "
             f"API at {demo.plan.api_url}"

@@ -154,8 +154,14 @@ def running_targets(folder: Path, callers: str = "auto") -> Iterator[dict[str, s
 def await_calm() -> None:
     """Until the platform's own start no longer takes the processors: its calls would be those of an overload."""
     deadline_s = time.monotonic() + CALM_WITHIN_S
-    while psutil.cpu_percent(interval=1.0) > CALM_PERCENT and time.monotonic() < deadline_s:
+    while _busy_percent() > CALM_PERCENT and time.monotonic() < deadline_s:
         pass
+
+
+def _busy_percent() -> float:
+    """Of the last second. What has a low priority is left out: it gives way (awake.py, priority.py)."""
+    times = psutil.cpu_times_percent(interval=1.0)
+    return 100.0 - times.idle - times.iowait - times.nice
 
 
 def check_begun(phones: Sequence[Sipp | PhonesOfKind | Phones]) -> None:

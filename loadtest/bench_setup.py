@@ -100,7 +100,7 @@ def find_rates(stage: Stage, watch: Watch, pace: Pace, *, first_rate: float, unt
 
 @dataclass(frozen=True)
 class Turn:
-    """The same calls to every contestant, one after another: what their callers saw, and the processor's seconds by kind of
+    """The same calls to every contestant, one after another: what their callers saw, the processor's seconds by kind of
     process; and for what share of the worst one's time the machine stood still."""
 
     trials: Mapping[str, Trial]

@@ -13,6 +13,7 @@ import click
 
 from .cli_attribution import attribution_group
 from .cli_demo import demo
+from .cli_doctor import doctor_command
 from .cli_edge import add_edge_commands
 from .cli_events import events_group
 from .cli_export import export_command
@@ -274,6 +275,7 @@ def opened_nodes() -> Iterator[NodeDirectory]:
 
 
 cli.add_command(node_group(begin, opened_nodes))
+cli.add_command(doctor_command(begin, any_database))
 
 
 @cli.command(hidden=True)

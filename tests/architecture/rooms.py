@@ -24,10 +24,13 @@ LEVELS = {
     # Of a person: what rooms that hold something of one offer, so that any may.
     "subjects": 1,
     "cli_sealing": 8, "cli_sites": 8,
+    # Looks at everything, and nothing looks at it but its command.
+    "doctor": 5, "cli_doctor": 8,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
 ALSO = {
+    ("doctor", "freeswitch_launch"): "asks a switch for OPTIONS as whoever started it does",
     ("cli_demo", "demo"): "the command of the demonstration runs it",
     ("pool", "numbers"): "the pool manager writes the placement of numbers",
     ("pool", "sites"): "a number is leased to a visit",
@@ -47,12 +50,13 @@ READ_CONFIG = {
     "cli_webhooks", "cli_sites",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
-    "cli_attribution",
+    "cli_attribution", "cli_doctor",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
+    "doctor": {"database", "machine", "model", "nodes", "outside"},
     "attribution": {
         "comparing",
         "errors",
@@ -77,6 +81,7 @@ OFFERED = {
         "api",
         "call_plane",
         "databases",
+        "doctor",
         "jobs",
         "outside",
         "persons",
@@ -220,6 +225,7 @@ LIBRARIES = {
         "cli_attribution",
         "cli_sealing",
         "cli_demo",
+        "cli_doctor",
         "cli_events",
         "cli_jobs",
         "cli_partitions",

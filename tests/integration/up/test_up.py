@@ -1,5 +1,6 @@
 """`dialtrace up` for real: killed, started again, started twice, its database killed, its ports taken."""
 
+import json
 import os
 import signal
 import socket
@@ -134,6 +135,11 @@ def test_given_up_killed_with_9_when_started_again_then_its_node_goes_on_and_all
     status = place.command("db", "status")
     assert status.returncode == 0, status.stderr
     assert until(place.is_ready), "db status only joined the database that up keeps"
+
+    examined = place.command("doctor", "--json")
+    found = [json.loads(line) for line in examined.stdout.splitlines()]
+    assert {one["area"] for one in found} == {"machine", "database", "nodes", "store", "api", "numbers"}
+    assert [one for one in found if one["state"] in {"fault", "unknown"} and one["what"] != "disk"] == []
 
     second.send_signal(signal.SIGTERM)
     rest, _ = second.communicate(timeout=60)

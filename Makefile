@@ -91,6 +91,10 @@ lock: setup ## resolve the ranges of setup.py anew into requirements.lock, with 
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
+.PHONY: audit
+audit: setup ## ask PyPI's vulnerability database about everything in requirements.lock (SECURITY.md; needs the network)
+	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip --requirement requirements.lock
+
 .PHONY: wheel
 wheel: setup ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .

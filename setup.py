@@ -61,6 +61,8 @@ setup(
     install_requires=[
         "alembic>=1.13,<2",
         "apiflask>=3.1,<4",
+        "argon2-cffi>=23.1",
+        "authlib>=1.3,<2",
         "boto3>=1.34,<2",
         "click>=8.1,<9",
         "crawlerdetect>=0.4,<1",
@@ -83,6 +85,7 @@ setup(
         "psycopg2-binary>=2.9.9,<3",
         "pyarrow>=18",
         "pydantic>=2.7,<3",
+        "pyotp>=2.9,<3",
         "rich>=13.7",
         "sippy==2.5.0",
         "sqlalchemy>=2.0.30,<2.1",
@@ -92,6 +95,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "aiosmtpd>=1.4",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
             "moto[server,s3]>=5.0.20",
@@ -106,6 +110,7 @@ setup(
             "rjsmin>=1.2",
             "ruff>=0.6",
             "setuptools>=75",
+            "types-authlib",
             "types-boto3[s3]>=1.34",
             "types-gevent",
             "types-psycopg2",

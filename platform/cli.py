@@ -22,6 +22,7 @@ from .cli_keys import key_group
 from .cli_node import node_group
 from .cli_options import metrics_option
 from .cli_partitions import partitions_group
+from .cli_people import user_group
 from .cli_pool import add_pool_commands
 from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
@@ -197,6 +198,7 @@ def live(metrics: tuple[str, int] | None) -> None:
     """Stream the calls that stand to whoever listens (server-sent events)."""
     settings = begin("live", metrics=metrics)
     need_database(settings)
+    from .outgoing.model import parse_networks
     from .services.databases import build_database
     from .services.tenants import build_tenancy
     from .workers.live_server import run_live_server
@@ -208,6 +210,7 @@ def live(metrics: tuple[str, int] | None) -> None:
         tenancy=build_tenancy(database),
         most=settings["DIALTRACE_LIVE_LISTENERS"],
         most_of_a_key=settings["DIALTRACE_LIVE_LISTENERS_PER_KEY"],
+        proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
     )
 
 
@@ -328,13 +331,13 @@ def opened_queue() -> Iterator[JobQueue]:
 
 cli.add_command(prompt_group(begin, any_database))
 cli.add_command(jobs_group(opened_queue))
-cli.add_command(key_group(begin, any_database))
+cli.add_command(key_group(begin, any_database, api_client))
 cli.add_command(recordings_group(begin, any_database, with_master_keys))
 cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number_group(begin, any_database))
 cli.add_command(call_group(begin))
-for asking in (events_group, attribution_group, webhook_group, export_command, site_group):
+for asking in (events_group, attribution_group, webhook_group, export_command, site_group, user_group):
     cli.add_command(asking(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
 work.add_command(proofs_command(begin, need_database))

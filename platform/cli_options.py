@@ -29,4 +29,5 @@ freeswitch_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Binary of a real FreeSWITCH to run instead of the embedded switch.",
 )
+agency_option = click.option("--agency", type=click.UUID, help="Whose it is; only the operator's key needs it.")
 metrics_option = click.option("--metrics", type=HostPort(), help="Serve this process's metrics at HOST:PORT.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import metrics_option
+from .cli_options import agency_option, metrics_option
 from .config import Settings
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Begin = Callable[..., Settings]
 MakeClient = Callable[[Settings], "ApiClient"]
 Opened = Callable[[str], AbstractContextManager[tuple[Settings, "Database"]]]
-
-agency_option = click.option("--agency", type=click.UUID, help="Whose it is; only the operator's key needs it.")
 
 
 class NodeWeightText(click.ParamType[tuple[str, int]]):

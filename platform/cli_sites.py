@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_options import agency_option
 from .config import Settings
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 Begin = Callable[..., Settings]
 MakeClient = Callable[[Settings], "ApiClient"]
 
-agency_option = click.option("--agency", type=click.UUID, help="Whose it is; only the operator's key needs it.")
 _FIELDS = ("channel", "source", "medium", "campaign", "content", "keyword")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import metrics_option
+from .cli_options import agency_option, metrics_option
 from .config import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ MakeClient = Callable[[Settings], "ApiClient"]
 
 #: A test message is tried once, so its outcome is known within a request's own bound.
 TEST_TIMEOUT_S = 25.0
-
-agency_option = click.option("--agency", type=click.UUID, help="Whose it is; only the operator's key needs it.")
 
 
 def webhook_group(begin: Begin, api_client: MakeClient) -> click.Group:

@@ -128,6 +128,26 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    for word in filter(None, map(str.strip, text.split(","))):
+        parts = urlsplit(word)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or word != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("must list origins such as https://app.example.com, with commas between")
+    return text
+
+
+def _smtp_url(text: str) -> str:
+    if text and (urlsplit(text).scheme not in {"smtp", "smtps"} or not urlsplit(text).hostname):
+        raise ValueError("must look like smtp://user:password@host:587 or smtps://user:password@host")
+    return text
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+        raise ValueError("must be an e-mail address")
+    return text
+
+
 def _networks(text: str) -> str:
     for word in filter(None, map(str.strip, text.split(","))):
         ip_network(word)
@@ -253,6 +273,28 @@ SETTINGS: tuple[Setting, ...] = (
         "Networks of the proxies in front of the API, with commas between. Their word (X-Forwarded-For) is taken for "
         "the address that the audit log notes; nobody else's is.",
     ),
+    Setting(
+        "DIALTRACE_API_ORIGINS",
+        _origins,
+        "",
+        "Origins of pages elsewhere that may use the API by a key (CORS), with commas between. Empty: none.",
+    ),
+    Setting(
+        "DIALTRACE_CONSOLE_URL",
+        _http_url,
+        "",
+        "Where people who sign in find the console: it stands in letters. Empty: the API's address. An agency's domain "
+        "counts more.",
+    ),
+    Setting(
+        "DIALTRACE_SMTP_URL",
+        _smtp_url,
+        "",
+        "Mail server for invitations and resets: smtp://user:password@host:587 (STARTTLS, insisted on; ?tls=none for a "
+        "server that has none) or smtps://. Empty: letters are kept as files in `outbox` under the data folder.",
+        secret=True,
+    ),
+    Setting("DIALTRACE_MAIL_FROM", _address, "dialtrace@localhost", "Sender of letters where a brand names none."),
     Setting(
         "DIALTRACE_PAGES_URL",
         _http_url,

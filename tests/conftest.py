@@ -156,6 +156,14 @@ def _empty(engine: Engine) -> None:
             connection.exec_driver_sql(f"DELETE FROM {name}")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a passing test has to say (`record_property("said", …)`): a figure that belongs into the log of a run."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "said":
+                terminalreporter.write_line(str(value))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The process that began the run ends what its workers shared."""
     if hasattr(session.config, "workerinput") or not hasattr(session.config, "_tmp_path_factory"):

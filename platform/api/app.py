@@ -6,7 +6,7 @@ import re
 import time
 
 from apiflask import APIFlask
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 
 from .. import metrics
@@ -18,6 +18,7 @@ from . import (
     attribution,
     audit,
     blocks,
+    brands,
     calls,
     clients,
     events,
@@ -32,6 +33,7 @@ from . import (
     live,
     nodes,
     numbers,
+    oauth,
     openapi,
     page_visits,
     pool_forecasts,
@@ -43,12 +45,14 @@ from . import (
     reference,
     retention,
     revisions,
+    sessions,
     sites,
     snippets,
     sources,
     subject_requests,
     targets,
     trunks,
+    users,
     visits,
     webhook_deliveries,
     webhooks,
@@ -61,12 +65,15 @@ from .rooms import ApiServices
 __all__ = ["ApiServices", "create_app"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TAKEN = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, X-Request-Id"
+_TOLD = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 #: Everything that has addresses, in the order of the reference.
 RESOURCES = (
     agencies,
+    brands,
     limits,
     blocks,
     trunks,
@@ -96,6 +103,9 @@ RESOURCES = (
     webhooks,
     webhook_deliveries,
     keys,
+    users,
+    sessions,
+    oauth,
     audit,
     nodes,
     retention,
@@ -133,6 +143,7 @@ def create_app(services: ApiServices) -> APIFlask:
     app.extensions[health.READINESS] = health.Readiness(services.database).check
     app.spec_processor(openapi.complete)
     problems.install(app)
+    oauth.install(app)
     app.before_request(begin)
     app.after_request(finish)
     for module in RESOURCES:
@@ -166,6 +177,24 @@ def begin() -> None:
     g.began_s = time.perf_counter()
 
 
+def allow_origin(response: Response) -> None:
+    """Pages of the origins that the operator has named may use the API by a key. Never by a cookie: an answer that a
+    browser may hand on says nothing of credentials."""
+    origin = request.headers.get("Origin")
+    if origin is None or not request.path.startswith("/v1/"):
+        return
+    response.headers.add("Vary", "Origin")
+    services: ApiServices = current_app.extensions[EXTENSION]
+    if origin not in services.origins:
+        return
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = _TOLD
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
+        response.headers["Access-Control-Allow-Headers"] = _TAKEN
+        response.headers["Access-Control-Max-Age"] = "600"
+
+
 def finish(response: Response) -> Response:
     """What every answer carries; and counts it."""
     headers = response.headers
@@ -174,6 +203,11 @@ def finish(response: Response) -> Response:
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    # Browsers heed it over TLS only.
+    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    allow_origin(response)
     route = request.url_rule.rule if request.url_rule is not None else "unmatched"
     method = request.method if request.method in _METHODS else "other"
     metrics.HTTP_REQUESTS.labels(method=method, route=route, status=str(response.status_code)).inc()

@@ -244,7 +244,14 @@ def give_promo_code(asked: Asked, visit_id: UUID) -> tuple[CodeAnswer, int]:
 
 
 @endpoint(
-    blueprint, "POST", "/v1/impressions", roles=EVERYBODY, body=ImpressionsBody, answer=ImpressionsTaken, status=201
+    blueprint,
+    "POST",
+    "/v1/impressions",
+    roles=EVERYBODY,
+    deed="impressions.imported",
+    body=ImpressionsBody,
+    answer=ImpressionsTaken,
+    status=201,
 )
 def import_impressions(asked: Asked, body: ImpressionsBody) -> tuple[ImpressionsTaken, int]:
     """Import impressions

@@ -1,49 +1,40 @@
-"""Who stands behind a request, as the audit log names it."""
+"""Who stands behind a request, as the audit log names it, and deeds that no changed row tells of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import ip_address
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
-from flask import g, request
+from flask import g
 
-from ..audit.service import Actor
+from ..audit.service import Actor, NewEntry
+from .asking import asking_address
 from .auth import Asked
-from .rooms import Network
 
 
 def actor_of(asked: Asked) -> Actor:
-    """The key that asks, and where it asks from."""
+    """The key or user that asks, and where from."""
     return Actor(
-        kind="key",
+        kind=asked.principal.kind,
         id=asked.principal.key_id,
         address=asking_address(asked.services.proxies),
         request_id=g.request_id,
     )
 
 
-def asking_address(proxies: Sequence[Network]) -> str | None:
-    """Where the current request came from."""
-    return believed_address(request.remote_addr, request.headers.getlist("X-Forwarded-For"), proxies)
+def actor_text(asked: Asked) -> str:
+    """The same in one line, for the database to keep with each row that changes (`db.floor`)."""
+    actor = actor_of(asked)
+    return f"{actor.kind}|{actor.id}|{actor.address or ''}|{actor.request_id}"
 
 
-def believed_address(peer: str | None, forwarded: Sequence[str], proxies: Sequence[Network]) -> str | None:
-    """The last address on the way that is not a proxy of ours; what was said before it is anybody's invention.
-
-    ``peer``: who holds the connection. ``forwarded``: the values of X-Forwarded-For, the nearest proxy's entry last.
-    """
-    way = [word.strip() for line in forwarded for word in line.split(",") if word.strip()]
-    while peer is not None and way and _is_ours(peer, proxies):
-        peer = way.pop()
-    try:
-        return str(ip_address(peer)) if peer is not None else None
-    except ValueError:
-        return None
-
-
-def _is_ours(address: str, proxies: Sequence[Network]) -> bool:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in proxies)
+def note_deed(asked: Asked, deed: str, values: Mapping[str, Any]) -> None:
+    """Notes what was done. ``values``: of the path; the last id is the thing's."""
+    ids = [value for value in values.values() if isinstance(value, UUID)]
+    names = {name: value for name, value in values.items() if isinstance(value, str)}
+    entry = NewEntry(
+        actor=actor_of(asked), action=deed, object_kind=deed.partition(".")[0], object_id=ids[-1] if ids else None,
+        client_id=asked.client_id, details=names,
+    )  # fmt: skip
+    asked.services.audit.record(asked.agency_id, entry)

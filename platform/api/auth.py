@@ -1,7 +1,7 @@
 """Who asks, and for whom. The tenant comes from the key alone; only the operator may name another agency.
 
-Roles: `operator` (whoever runs the platform), `agency`, `client`. A foreign agency, like everything else that a key may
-not see, is answered as not there.
+How far a key reaches: `operator` (whoever runs the platform), `agency`, `client`. What it may do there: its
+permissions. A foreign agency, like everything else that a key may not see, is answered as not there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from werkzeug.datastructures import Headers
+from flask import Request
 
-from ..tenancy.errors import InvalidKey
+from ..db.floor import Floor
+from ..people.errors import SessionInvalid
+from ..tenancy.errors import AddressRefused, InvalidKey
 from ..tenancy.model import Principal
+from .access_tokens import PREFIX, principal_of_token
+from .asking import asking_address
 from .catalogue import CATALOGUE
 from .errors import Problem
 from .rooms import ApiServices
+from .session_cookies import COOKIE, check_ours
 
 EVERYBODY = ("operator", "agency", "client")
 AGENCY = ("operator", "agency")
@@ -35,18 +40,36 @@ class Asked:
     client_id: UUID | None
 
 
-def authenticate(services: ApiServices, headers: Headers) -> Principal:
-    """Whose key this is. Raises Problem (401)."""
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
+def authenticate(services: ApiServices, request: Request) -> Principal:
+    """Whose key, access token or session this is. A key counts more than a cookie that a browser sends along. Raises
+    Problem (401, 403)."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not scheme and COOKIE in request.cookies:
+        return _of_session(services, request)
     if not scheme:
         raise Problem("credential_missing", headers=_challenge())
     if scheme.lower() != "bearer" or not token.strip():
         raise Problem("credential_invalid", "The Authorization header must be `Bearer <key>`.", headers=_challenge())
     try:
-        return services.tenancy.authenticate(token.strip())
+        address = asking_address(services.proxies)
+        if token.strip().startswith(PREFIX):
+            return principal_of_token(services.tenancy, services.secret_key, token.strip(), address)
+        return services.tenancy.authenticate(token.strip(), address)
+    except AddressRefused as error:
+        raise Problem("address_not_allowed") from error
     except InvalidKey as error:
         detail = CATALOGUE["credential_invalid"].meaning
         raise Problem("credential_invalid", detail, headers=_challenge("invalid_token")) from error
+
+
+def _of_session(services: ApiServices, request: Request) -> Principal:
+    try:
+        principal = services.sign_in.authenticate(request.cookies[COOKIE])
+    except SessionInvalid as error:
+        raise Problem("session_over", headers=_challenge()) from error
+    assert principal.session_id is not None, "who comes by a cookie has a session"
+    check_ours(request, services.secret_key, principal.session_id)
+    return principal
 
 
 def _challenge(error: str | None = None) -> dict[str, str]:
@@ -60,10 +83,26 @@ def need_role(principal: Principal, roles: Collection[str]) -> None:
         raise Problem("role_insufficient", f"This needs a key of the role {allowed}; yours is {principal.role}.")
 
 
+def floor_of(principal: Principal) -> Floor | None:
+    """The tenant that no transaction of this request leaves; the operator may go anywhere."""
+    if principal.role == "operator":
+        return None
+    return Floor(principal.agency_id, principal.client_id)
+
+
+def need_permissions(principal: Principal, permissions: Collection[str]) -> None:
+    """Raises Problem (403) unless the key or user has all of them."""
+    missing = sorted(set(permissions) - principal.permissions)
+    if missing == ["calls.listen"]:
+        raise Problem("listening_not_allowed")
+    if missing:
+        raise Problem("permission_missing", f"This needs the permission {' and '.join(missing)}.")
+
+
 def need_listening(principal: Principal) -> None:
     """Raises Problem (403) unless the key may hear recordings."""
     if not principal.may_listen:
-        raise Problem("listening_not_allowed", "This key was made with `may_listen` false.")
+        raise Problem("listening_not_allowed")
 
 
 def tenant_of(services: ApiServices, principal: Principal, agency_id: UUID | None, client_id: UUID | None) -> Asked:

@@ -6,9 +6,11 @@ idempotency, and only then the resource. Declarations become the OpenAPI documen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,7 +18,11 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, request
 from pydantic import BaseModel
 
-from .auth import Asked, authenticate, need_role, tenant_of
+from ..db.floor import confined
+from ..tenancy.model import Principal
+from .access import permissions_of
+from .auditing import actor_text, note_deed
+from .auth import Asked, authenticate, floor_of, need_permissions, need_role, tenant_of
 from .catalogue import CATALOGUE
 from .errors import Fault
 from .fields import AgencyId, Answer, Body
@@ -42,18 +48,26 @@ class TenantQuery(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A declaration. ``problems``: codes beyond those that every such endpoint has. ``secrets``: members of the answer
-    that are shown once. ``answer`` None: the handler makes the response itself (``media_type``)."""
+    """A declaration. ``roles``: who reaches it; ``permission``: what they need (`access` says it where this does not);
+    ``permissions``: that, worked out. ``problems``: codes beyond those that every such endpoint has. ``secrets``:
+    members of the answer that are shown once. ``answer`` None: the handler makes the response itself
+    (``media_type``)."""
 
     method: str
     path: str
     roles: Collection[str]
+    permission: str | tuple[str, ...] | None = None
+    permissions: tuple[str, ...] = ()
     answer: type[Answer] | None = None
     body: type[Body] | None = None
     query: type[Body] = TenantQuery
     status: int = 200
     problems: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    #: What the audit log calls it, where no row of a table tells of it.
+    deed: str | None = None
+    #: A POST that only reads.
+    keeps_nothing: bool = False
     media_type: str = "application/json"
 
 
@@ -65,7 +79,8 @@ def services() -> ApiServices:
 
 def endpoint(blueprint: APIBlueprint, method: str, path: str, **declared: Any) -> Callable[[H], H]:
     """Registers a handler, which gets an `Asked`, the path's values, and ``query`` and ``body`` where declared."""
-    made = Endpoint(method=method, path=path, **declared)
+    needed = permissions_of(blueprint.name, method, declared.get("permission"))
+    made = Endpoint(method=method, path=path, permissions=needed, **declared)
 
     def register(handler: H) -> H:
         view: Handler = _answered(blueprint, made, handler)
@@ -77,10 +92,14 @@ def endpoint(blueprint: APIBlueprint, method: str, path: str, **declared: Any) -
         view = blueprint.doc(
             tags=[str(blueprint.tag)],
             operation_id=handler.__name__,
-            security="key",
+            security=["key", "session"],
             responses=_bare_response(made) if made.answer is None else None,
-            extensions={"x-roles": list(made.roles), "x-problems": list(_problems_of(made))},
-        )(view)
+            extensions={
+                "x-roles": list(made.roles),
+                "x-permissions": list(made.permissions),
+                "x-problems": list(_problems_of(made)),
+            },
+        )(view)  # fmt: skip
         _declare(view, made)
         blueprint.route(path, methods=[method])(view)
         return handler
@@ -101,7 +120,8 @@ def _bare_response(made: Endpoint) -> dict[int, Any]:
 
 
 def _problems_of(made: Endpoint) -> list[str]:
-    found = ["credential_missing", "credential_invalid", "role_insufficient", "not_found", "validation_failed"]
+    found = ["credential_missing", "credential_invalid", "role_insufficient", "permission_missing"]
+    found += ["address_not_allowed", "address_too_long", "not_found", "validation_failed"]
     if made.body is not None:
         found += ["malformed_request", "body_too_large", "unsupported_media_type"]
     if made.method == "POST":
@@ -118,8 +138,9 @@ def _guarded(made: Endpoint, view: Handler) -> Handler:
 
     @wraps(view)
     def guarded(**values: Any) -> Any:
-        principal = authenticate(services(), request.headers)
+        principal = authenticate(services(), request)
         need_role(principal, made.roles)
+        need_permissions(principal, made.permissions)
         check_query(request)
         if made.body is not None:
             read_body(request)
@@ -129,23 +150,40 @@ def _guarded(made: Endpoint, view: Handler) -> Handler:
 
 
 def _within_tenant(made: Endpoint, view: Handler) -> Handler:
-    """The tenant, and idempotency of what creates."""
+    """The tenant, the floor under it, and idempotency of what creates."""
 
     @wraps(view)
-    def within(*, principal: Any, query: Body, body: Body | None = None, **values: Any) -> Any:
+    def within(*, principal: Principal, query: Body, body: Body | None = None, **values: Any) -> Any:
         agency_id = _named("agency_id", values.get("agency_id"), query, body)
         asked = tenant_of(services(), principal, agency_id, _named("client_id", None, query, body))
         given = values | ({"body": body} if made.body is not None else {})
-        if made.method != "POST":
-            return view(asked=asked, query=query, **given)
-        return once(
-            asked,
-            request,
-            lambda: current_app.make_response(view(asked=asked, query=query, **given)),
-            secrets=made.secrets,
-        )
+
+        def act() -> Response:
+            response = current_app.make_response(view(asked=asked, query=query, **given))
+            if made.deed is not None and response.status_code < HTTPStatus.BAD_REQUEST:
+                note_deed(asked, made.deed, values)
+            return response
+
+        with confined(floor_of(principal), actor_text(asked)):
+            response = once(asked, request, act, secrets=made.secrets) if made.method == "POST" else act()
+            return _confined_stream(response)
 
     return within
+
+
+def _confined_stream(response: Response) -> Response:
+    """A body that is read while it is sent reads on the same floor."""
+    if not response.is_sequence:
+        chunks = iter(response.response)
+        if hasattr(chunks, "close"):
+            response.call_on_close(chunks.close)
+        response.response = _chunks_within(copy_context(), chunks)
+    return response
+
+
+def _chunks_within(context: Context, chunks: Iterator[Any]) -> Iterator[Any]:
+    while (chunk := context.run(next, chunks, None)) is not None:
+        yield chunk
 
 
 def _named(name: str, in_path: UUID | None, query: Body, body: Body | None) -> UUID | None:
@@ -189,9 +227,10 @@ def public(
     answers: Mapping[int, str],
     media_type: str = "application/json",
     method: str = "GET",
+    body: type[Body] | None = None,
 ) -> Callable[[H], H]:
-    """Registers what needs no key. Nothing behind it may be a tenant's, unless the address itself proves that its
-    holder was let in."""
+    """Registers what needs no key; a ``body`` is as strict as any. Nothing behind it may be a tenant's, unless the
+    address itself proves that its holder was let in."""
 
     def register(handler: H) -> H:
         content = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
@@ -202,9 +241,12 @@ def public(
         }
 
         @wraps(handler)
-        def view(**values: Any) -> Any:
+        def plain(**values: Any) -> Any:
             return handler(**values)
 
+        view: Handler = plain
+        if body is not None:
+            view = _read_first(blueprint.input(body, arg_name="body", example=_example_of(body))(view))
         shown = blueprint.doc(
             summary=summary, tags=[str(blueprint.tag)], operation_id=handler.__name__, responses=responses
         )(view)
@@ -213,6 +255,15 @@ def public(
         return handler
 
     return register
+
+
+def _read_first(view: Handler) -> Handler:
+    @wraps(view)
+    def reading(**values: Any) -> Any:
+        read_body(request)
+        return view(**values)
+
+    return reading
 
 
 #: Marks a view that needs no key.

@@ -16,7 +16,7 @@ from ..exports.columns import COLUMNS
 from ..exports.formats import MEDIA_TYPES
 from ..exports.model import Export, ExportFile, NewExport
 from .auditing import actor_of
-from .auth import AGENCY, EVERYBODY, Asked
+from .auth import AGENCY, EVERYBODY, Asked, need_permissions
 from .calls import CallFilterQuery
 from .endpoint import endpoint
 from .errors import Problem
@@ -25,6 +25,9 @@ from .owners import OwnedQuery
 from .paging import Listed, each, list_page
 from .preconditions import is_known
 from .recordings import asked_span
+
+#: What whoever makes an export must be allowed to read anyway.
+_TO_EXPORT = {"calls": ("calls.read",), "events": ("events.read",), "audit": ("audit.read",)}
 
 blueprint = APIBlueprint("exports", __name__, tag="Exports")
 
@@ -186,7 +189,8 @@ def note(asked: Asked, action: str, export_id: UUID | None, client_id: UUID | No
 
 
 @endpoint(
-    blueprint, "GET", "/v1/calls/export", roles=EVERYBODY, query=CallExportQuery, media_type="text/csv",
+    blueprint, "GET", "/v1/calls/export",
+    roles=EVERYBODY, permission=("calls.read", "exports.read"), query=CallExportQuery, media_type="text/csv",
     problems=("export_too_large",),
 )  # fmt: skip
 def stream_calls(asked: Asked, query: CallExportQuery) -> Response:
@@ -210,6 +214,7 @@ def create_export(asked: Asked, body: NewExportBody) -> tuple[ExportAnswer, int,
 
     A job makes its files. Read it until its state is `done`; its files can then be fetched for seven days.
     """
+    need_permissions(asked.principal, _TO_EXPORT[body.content])
     filters = {} if body.filters is None else body.filters.model_dump(exclude_defaults=True)
     wanted = NewExport(
         client_id=asked.client_id, content=body.content, format=body.format, from_at=body.from_, until_at=body.until,
@@ -250,6 +255,8 @@ def get_export_file(asked: Asked, export_id: UUID, name: str) -> Response:
     `Range` asks for a part (one range), so that a broken download goes on where it was; `ETag` is the SHA-256 of the
     whole file.
     """
+    export, _ = asked.services.exports.get_export(asked.agency_id, asked.client_id, export_id)
+    need_permissions(asked.principal, _TO_EXPORT[export.content])
     file, read = asked.services.exports.open_file(asked.agency_id, asked.client_id, export_id, name)
     tag = f'"{file.sha256.hex()}"'
     if is_known(request.headers, tag):

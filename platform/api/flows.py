@@ -131,7 +131,11 @@ def create_flow(asked: Asked, body: NewFlow) -> Reply[FlowAnswer]:
     return created("/v1/flows", show(made))
 
 
-@endpoint(blueprint, "POST", "/v1/flows/check", roles=EVERYBODY, body=FlowToCheck, answer=CheckedFlow)
+@endpoint(
+    blueprint, "POST", "/v1/flows/check",
+    roles=EVERYBODY, keeps_nothing=True, permission="flows.read", body=FlowToCheck,
+    answer=CheckedFlow,
+)  # fmt: skip
 def check_flow(asked: Asked, body: FlowToCheck) -> CheckedFlow:
     """Check a flow
 

@@ -15,11 +15,17 @@ from .errors import Fault, Problem
 from .problems import pointer, validation_problem
 
 MAX_BODY_BYTES = 1024 * 1024
+#: Levels of a body: nothing of ours has more than a dozen.
+MOST_LEVELS = 64
+#: Characters of an address with its query, and parameters in it.
+MOST_ADDRESS, MOST_PARAMETERS = 8_192, 100
 MEDIA_TYPES = ("application/json", "application/merge-patch+json")
 
 
 def check_query(request: Request) -> None:
-    """Refuses a parameter that is given twice: which one counts would be a guess."""
+    """Refuses a parameter that is given twice (which one counts would be a guess), and more than anybody means."""
+    if len(request.query_string) > MOST_ADDRESS or len(request.args) > MOST_PARAMETERS:
+        raise Problem("address_too_long")
     faults = [
         Fault(code="repeated", detail="must be given once", parameter=name)
         for name, values in request.args.lists()
@@ -52,6 +58,8 @@ def read_body(request: Request) -> Any:
         raise Problem("malformed_request", f"The body is not UTF-8: byte {error.start}.") from error
     except (ValueError, RecursionError) as error:
         raise Problem("malformed_request", f"The body is not usable JSON: {_why_unusable(error)}.") from error
+    if _levels(document) > MOST_LEVELS:
+        raise Problem("malformed_request", f"The body is not usable JSON: it has more than {MOST_LEVELS} levels.")
     if faults := _text_faults(document):
         raise validation_problem(faults)
     return document
@@ -86,6 +94,20 @@ _MOST_FAULTS = 20
 
 def _is_bad(text: str) -> bool:
     return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _levels(document: Any) -> int:
+    """How deeply a document is nested, counted without recursion, level by level."""
+    level, count = [document], 0
+    while level and count <= MOST_LEVELS:
+        count += 1
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+    return count
 
 
 def _text_faults(document: Any) -> list[Fault]:

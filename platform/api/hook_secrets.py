@@ -43,7 +43,10 @@ def show(client_id: UUID, secret: HookSecret) -> HookSecretAnswer:
     )
 
 
-@endpoint(blueprint, "GET", "/v1/clients/<uuid:client_id>/hook-secret", roles=AGENCY, answer=HookSecretAnswer)
+@endpoint(
+    blueprint, "GET", "/v1/clients/<uuid:client_id>/hook-secret", roles=AGENCY, permission="flows.write",
+    answer=HookSecretAnswer,
+)  # fmt: skip
 def get_hook_secret(asked: Asked, client_id: UUID) -> HookSecretAnswer:
     """Read the secret of a client's web hooks
 

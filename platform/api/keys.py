@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,7 +12,8 @@ from flask import Response
 from pydantic import ConfigDict, Field, StrictBool
 
 from ..tenancy.model import ApiKey
-from .auth import AGENCY, Asked
+from ..tenancy.permissions import PERMISSIONS, ROLES, beyond
+from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
 from .errors import Fault, Problem
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, MomentIn, Name
@@ -20,6 +23,24 @@ from .problems import validation_problem
 blueprint = APIBlueprint("keys", __name__, tag="Keys")
 
 Role = Literal["operator", "agency", "client"]
+
+
+Scopes = Annotated[
+    list[str],
+    Field(
+        max_length=100,
+        description="Permissions (`GET /v1/permissions`); null: all that its role reaches.",
+        examples=[["calls.read", "numbers.read"]],
+    ),
+]
+Networks = Annotated[
+    list[str],
+    Field(
+        max_length=50,
+        description="Networks that it may be used from; null: anywhere.",
+        examples=[["203.0.113.0/24"]],
+    ),
+]
 
 
 class NewKey(Body):
@@ -37,6 +58,8 @@ class NewKey(Body):
     may_listen: Annotated[
         StrictBool, Field(default=True, description="Whether it may hear recordings, and make links to them.")
     ]
+    scopes: Annotated[Scopes | None, Field(default=None)]
+    networks: Annotated[Networks | None, Field(default=None)]
 
 
 class KeyAnswer(Answer):
@@ -52,6 +75,10 @@ class KeyAnswer(Answer):
     expires_at: Moment | None
     revoked_at: Moment | None
     may_listen: bool
+    scopes: Scopes | None
+    networks: Networks | None
+    last_used_from: Annotated[str | None, Field(description="Address of its last use.", examples=["203.0.113.7"])]
+    rotated_from: Annotated[UUID | None, Field(description="The key that it took over from.", examples=[None])]
 
 
 class MadeKey(KeyAnswer):
@@ -90,15 +117,82 @@ def create_key(asked: Asked, body: NewKey) -> tuple[MadeKey, int, dict[str, str]
     if (body.role == "client") != (body.client_id is not None):
         detail = "is required with the role client, and has no place with any other"
         raise validation_problem([Fault(code="contradiction", detail=detail, pointer="#/client_id")])
-    if body.may_listen and not asked.principal.may_listen:
+    would_listen = body.may_listen and (body.scopes is None or "calls.listen" in body.scopes)
+    if would_listen and not asked.principal.may_listen:
         detail = "must be false: a key that may not hear recordings makes none that may"
         raise validation_problem([Fault(code="contradiction", detail=detail, pointer="#/may_listen")])
+    need_within(asked, body.scopes, "#/scopes", but={"calls.listen"} if not body.may_listen else set())
     key, token = asked.services.tenancy.create_key(
         asked.agency_id, role=body.role, name=body.name, client_id=body.client_id, expires_at=body.expires_at,
-        may_listen=body.may_listen,
+        may_listen=body.may_listen, scopes=body.scopes, networks=body.networks,
     )  # fmt: skip
+    return _made(key, token)
+
+
+def _made(key: ApiKey, token: str) -> tuple[MadeKey, int, dict[str, str]]:
     made = MadeKey(**show(key).model_dump(), token=token)
     return made, 201, {"Location": f"/v1/keys/{made.id}"}
+
+
+def need_within(asked: Asked, wanted: Collection[str] | None, pointer: str, but: Collection[str] = ()) -> None:
+    """Nobody gives away what he has not got. Raises Problem (422)."""
+    if lacking := set(beyond(wanted, asked.principal.permissions)) - set(but):
+        detail = f"goes beyond your own permissions: {sorted(lacking)[0]}; name what you give, all of it yours"
+        raise validation_problem([Fault(code="beyond_own", detail=detail, pointer=pointer)])
+
+
+class Rotation(Body):
+    """How long the old key stays valid."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"overlap_s": 86_400}})
+
+    agency_id: AgencyId
+    overlap_s: Annotated[
+        int,
+        Field(default=86_400, ge=0, le=30 * 86_400, description="Seconds for which the old key is valid beside it."),
+    ]
+
+
+@endpoint(
+    blueprint, "POST", "/v1/keys/<uuid:key_id>/rotate", roles=AGENCY, body=Rotation, answer=MadeKey, status=201,
+    secrets=("token",), problems=("key_over",),
+)  # fmt: skip
+def rotate_key(asked: Asked, key_id: UUID, body: Rotation) -> tuple[MadeKey, int, dict[str, str]]:
+    """Rotate a key
+
+    Makes a key that is like this one. The old one stays valid for `overlap_s`, so that nothing is refused while its
+    holder changes over, but never longer than it was.
+    """
+    tenancy = asked.services.tenancy
+    need_within(asked, tenancy.get_key(asked.agency_id, key_id).permissions, "#/")
+    return _made(*tenancy.rotate_key(asked.agency_id, key_id, overlap=timedelta(seconds=body.overlap_s)))
+
+
+class PermissionAnswer(Answer):
+    """A permission."""
+
+    name: Annotated[str, Field(examples=["calls.read"])]
+    meaning: Annotated[str, Field(examples=["see call records"])]
+
+
+class PermissionList(Answer):
+    """Every permission, and the roles that are made of them."""
+
+    data: list[PermissionAnswer]
+    roles: Annotated[
+        dict[str, list[str]],
+        Field(description="Built-in roles of users.", examples=[{"listener": ["calls.listen", "calls.read"]}]),
+    ]
+
+
+@endpoint(blueprint, "GET", "/v1/permissions", roles=EVERYBODY, permission=(), answer=PermissionList)
+def list_permissions(_: Asked) -> PermissionList:
+    """List permissions
+
+    What keys and users can be allowed to do.
+    """
+    data = [PermissionAnswer(name=name, meaning=meaning) for name, meaning in PERMISSIONS.items()]
+    return PermissionList(data=data, roles={name: sorted(held) for name, held in ROLES.items()})
 
 
 @endpoint(blueprint, "GET", "/v1/keys", roles=AGENCY, query=ListQuery, answer=KeyList)

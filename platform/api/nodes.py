@@ -69,7 +69,9 @@ def list_nodes(asked: Asked, query: ListQuery) -> Any:
     return list_page(asked, query, lambda limit, after: nodes.list_nodes(limit=limit, after=after), each(show))
 
 
-@endpoint(blueprint, "POST", "/v1/nodes/<name>/drain", roles=OPERATOR, answer=NodeAnswer, status=202)
+@endpoint(
+    blueprint, "POST", "/v1/nodes/<name>/drain", roles=OPERATOR, deed="node.drained", answer=NodeAnswer, status=202
+)
 def drain_node(asked: Asked, name: str) -> tuple[NodeAnswer, int]:
     """Drain a node
 
@@ -80,7 +82,9 @@ def drain_node(asked: Asked, name: str) -> tuple[NodeAnswer, int]:
     return show(asked.services.nodes.drain(name)), 202
 
 
-@endpoint(blueprint, "POST", "/v1/nodes/<name>/undrain", roles=OPERATOR, answer=NodeAnswer, status=202)
+@endpoint(
+    blueprint, "POST", "/v1/nodes/<name>/undrain", roles=OPERATOR, deed="node.undrained", answer=NodeAnswer, status=202
+)
 def undrain_node(asked: Asked, name: str) -> tuple[NodeAnswer, int]:
     """Put a node back
 

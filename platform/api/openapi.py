@@ -14,6 +14,7 @@ from .catalogue import CATALOGUE
 from .examples import example_of
 from .flows import EXAMPLE_DOCUMENT
 from .problems import MEDIA_TYPE
+from .session_cookies import COOKIE
 
 Document = dict[str, Any]
 
@@ -23,7 +24,8 @@ DESCRIPTION = """\
 Provision agencies, clients, numbers, flows and targets, and read call records and recordings.
 
 **Keys.** Send `Authorization: Bearer <key>`. A key acts for the operator, for one agency, or for one client; whatever
-it may not see is answered as not there (404).
+it may not see is answered as not there (404). `scopes` narrow what it may do, `networks` from where; rotate it without
+a gap. People sign in (`POST /v1/sessions`) and come by a cookie; partners may change a key for access tokens (OAuth 2).
 
 **Times** are RFC 3339 in UTC, lengths are milliseconds, telephone numbers are E.164, identifiers are UUIDs. Amounts of
 money are decimal strings beside their currency. Within `/v1` members are only ever added: ignore those that you do not
@@ -58,13 +60,25 @@ TAGS = [
     {"name": "Webhooks", "description": "Addresses of yours that are told what happens (Standard Webhooks)."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
-    {"name": "Keys", "description": "API keys."},
+    {"name": "Keys", "description": "API keys, and what can be allowed."},
+    {"name": "People", "description": "Who signs in: users and roles."},
+    {"name": "Sessions", "description": "Signing in, by a person or by OAuth 2, and what one does about oneself."},
     {"name": "Audit", "description": "Who did what, when and from where. Entries are added and never changed."},
     {"name": "Nodes", "description": "The operator's switches: how they are, and taking them out of service."},
     {"name": "Operation", "description": "For those who run the platform; not to be passed on to the public."},
 ]
 SECURITY_SCHEMES = {
-    "key": {"type": "http", "scheme": "bearer", "description": "An API key: `dt_…`, shown once when it is made."}
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key (`dt_…`, shown once when it is made), or an access token for one (`da_…`).",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "Somebody who is signed in. What changes something carries `X-CSRF-Token` as well.",
+    },
 }
 
 _IF_MATCH = {

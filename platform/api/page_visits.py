@@ -22,7 +22,7 @@ from ..sites.rates import Rates
 from ..sites.shown import place_document
 from ..sites.signs import Signs
 from ..sites.visits import Arrival, LiveSite, Shown
-from .auditing import asking_address
+from .asking import asking_address
 from .endpoint import public, services
 from .errors import Problem
 from .previews import is_preview

@@ -70,7 +70,14 @@ class RenewalsAnswer(Answer):
 
 
 @endpoint(
-    blueprint, "POST", "/v1/pools/<uuid:pool_id>/leases", roles=AGENCY, body=NewLease, answer=LeaseAnswer, status=201
+    blueprint,
+    "POST",
+    "/v1/pools/<uuid:pool_id>/leases",
+    roles=AGENCY,
+    deed="lease.made",
+    body=NewLease,
+    answer=LeaseAnswer,
+    status=201,
 )
 def lease_number(asked: Asked, pool_id: UUID, body: NewLease) -> tuple[LeaseAnswer, int]:
     """Lease a number
@@ -90,7 +97,13 @@ def lease_number(asked: Asked, pool_id: UUID, body: NewLease) -> tuple[LeaseAnsw
 
 
 @endpoint(
-    blueprint, "POST", "/v1/pools/<uuid:pool_id>/leases/renew", roles=AGENCY, body=VisitsBody, answer=RenewalsAnswer
+    blueprint,
+    "POST",
+    "/v1/pools/<uuid:pool_id>/leases/renew",
+    roles=AGENCY,
+    deed="lease.renewed",
+    body=VisitsBody,
+    answer=RenewalsAnswer,
 )
 def renew_leases(asked: Asked, pool_id: UUID, body: VisitsBody) -> RenewalsAnswer:
     """Prolong leases

@@ -16,7 +16,7 @@ from flask import Response, g
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ..db.errors import DatabaseError
+from ..db.errors import DatabaseError, TenantRefused
 from ..errors import DialtraceError
 from .catalogue import CATALOGUE
 from .errors import Fault, Problem
@@ -136,6 +136,8 @@ def problem_for(error: Exception) -> Problem | None:
     if isinstance(error, HTTPException):
         headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if isinstance(error, MethodNotAllowed) else {}
         return _of_status(error.code or 500, headers)
+    if isinstance(error, TenantRefused):
+        return Problem("not_found", CATALOGUE["not_found"].meaning)
     if isinstance(error, DatabaseError):
         return Problem(
             "temporarily_unavailable",

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from itsdangerous import BadData, URLSafeSerializer
 
+from ..people.errors import UserUnknown
 from ..tenancy.errors import KeyUnknown
 from ..tenancy.model import Principal, is_usable
 from .auth import Asked
@@ -31,6 +32,7 @@ class Link:
     call_id: UUID
     segment: int
     until: datetime
+    by_user: bool = False
 
 
 def write_link(secret_key: str, link: Link) -> str:
@@ -38,7 +40,7 @@ def write_link(secret_key: str, link: Link) -> str:
     return _signer(secret_key).dumps(
         [
             link.agency_id.hex, link.key_agency_id.hex, link.key_id.hex, link.call_id.hex, link.segment,
-            int(link.until.timestamp()),
+            int(link.until.timestamp()), int(link.by_user),
         ]
     )  # fmt: skip
 
@@ -46,9 +48,10 @@ def write_link(secret_key: str, link: Link) -> str:
 def read_link(secret_key: str, token: str, now: datetime) -> Link:
     """Raises Problem (404), the same for one that was changed and one that is over."""
     try:
-        agency, key_agency, key, call, segment, until_s = _signer(secret_key).loads(token)
+        # A link of the release before says nothing of users: a key made it.
+        agency, key_agency, key, call, segment, until_s, *by_user = _signer(secret_key).loads(token)
         until = datetime.fromtimestamp(until_s, UTC)
-        link = Link(UUID(agency), UUID(key_agency), UUID(key), UUID(call), int(segment), until)
+        link = Link(UUID(agency), UUID(key_agency), UUID(key), UUID(call), int(segment), until, by_user == [1])
     except (BadData, ValueError, TypeError) as error:
         raise _not_there() from error
     if link.until <= now:
@@ -59,13 +62,22 @@ def read_link(secret_key: str, token: str, now: datetime) -> Link:
 def asked_by_link(services: ApiServices, link: Link) -> Asked:
     """As if the key that made the link had asked. Raises Problem (404)."""
     try:
-        key = services.tenancy.get_key(link.key_agency_id, link.key_id)
-    except KeyUnknown as error:
+        principal = _maker(services, link)
+    except (KeyUnknown, UserUnknown) as error:
         raise _not_there() from error
-    if not is_usable(key, services.clock.now()) or not key.may_listen:
+    if not principal.may_listen:
         raise _not_there()
-    principal = Principal(agency_id=key.agency_id, client_id=key.client_id, role=key.role, key_id=key.id)
-    return Asked(services, principal, link.agency_id, key.client_id)
+    return Asked(services, principal, link.agency_id, principal.client_id)
+
+
+def _maker(services: ApiServices, link: Link) -> Principal:
+    """What the key or user that made it may do now. Raises KeyUnknown, UserUnknown, Problem (404)."""
+    if link.by_user:
+        return services.sign_in.standing(link.key_agency_id, link.key_id)
+    key = services.tenancy.get_key(link.key_agency_id, link.key_id)
+    if not is_usable(key, services.clock.now()):
+        raise _not_there()
+    return key.principal()
 
 
 def end_of(now: datetime, valid_s: int) -> datetime:

@@ -160,7 +160,8 @@ class TestAnswer(Answer):
 
 
 @endpoint(
-    blueprint, "POST", "/v1/agencies/<uuid:agency_id>/recording-store/test", roles=AGENCY, answer=TestAnswer
+    blueprint, "POST", "/v1/agencies/<uuid:agency_id>/recording-store/test",
+    roles=AGENCY, deed="recording_store.tested", answer=TestAnswer
 )  # fmt: skip
 def test_recording_store(asked: Asked, agency_id: UUID) -> TestAnswer:
     """Test an agency's own store
@@ -247,7 +248,8 @@ class Rewrapped(Answer):
 
 
 @endpoint(
-    blueprint, "POST", "/v1/agencies/<uuid:agency_id>/recording-keys/rewrap", roles=AGENCY, answer=Rewrapped
+    blueprint, "POST", "/v1/agencies/<uuid:agency_id>/recording-keys/rewrap",
+    roles=AGENCY, deed="recording_keys.rewrapped", answer=Rewrapped
 )  # fmt: skip
 def rewrap_recording_keys(asked: Asked, agency_id: UUID) -> Rewrapped:
     """Bring older recordings under the current key

@@ -15,7 +15,8 @@ from ..recording.errors import RecordingUnknown
 from ..recording.model import Recording
 from ..recording.peaks import as_numbers
 from ..recording.service import MEDIA_TYPES, Audio, Shape
-from .auditing import actor_of, asking_address
+from .asking import asking_address
+from .auditing import actor_of
 from .auth import EVERYBODY, Asked, need_listening
 from .endpoint import TenantQuery, endpoint, public, services
 from .errors import Problem
@@ -57,6 +58,7 @@ class RecordingQuery(TenantQuery):
     "GET",
     "/v1/calls/<uuid:call_id>/recording",
     roles=EVERYBODY,
+    permission="calls.listen",
     query=RecordingQuery,
     media_type="audio/wav",
     problems=(*_PROBLEMS, "range_not_satisfiable"),
@@ -192,6 +194,7 @@ class LinkAnswer(Answer):
     "POST",
     "/v1/calls/<uuid:call_id>/recording/links",
     roles=EVERYBODY,
+    permission="calls.listen",
     body=NewLink,
     answer=LinkAnswer,
     status=201,
@@ -215,7 +218,8 @@ def create_recording_link(asked: Asked, call_id: UUID, body: NewLink) -> tuple[L
             return LinkAnswer(url=address, expires_at=until, kind="store"), 201
     until = end_of(now, body.valid_s)
     principal = asked.principal
-    link = Link(asked.agency_id, principal.agency_id, principal.key_id, call_id, row.segment, until)
+    link = Link(asked.agency_id, principal.agency_id, principal.key_id, call_id, row.segment, until,
+                by_user=principal.kind == "user")  # fmt: skip
     token = write_link(asked.services.secret_key, link)
     note(asked, actor_of(asked), row, "recording.link_made", kind="own", until=until.isoformat())
     url = urljoin(request.url_root, f"/v1/recordings/heard/{token}")
@@ -284,6 +288,7 @@ class PlayerAnswer(Answer):
     "GET",
     "/v1/calls/<uuid:call_id>/recording/player",
     roles=EVERYBODY,
+    permission="calls.listen",
     answer=PlayerAnswer,
     problems=_PROBLEMS,
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 
+from ..addresses import Network
 from ..admission.service import AdmissionService
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
+from ..brands.service import BrandService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
@@ -19,6 +20,9 @@ from ..exports.service import ExportService
 from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
+from ..people.links import LinkService
+from ..people.service import PeopleService
+from ..people.signing_in import SignInService
 from ..pool.pools import PoolService
 from ..pool.rounds import PoolRounds
 from ..pool.service import Pools
@@ -29,8 +33,6 @@ from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,10 @@ class ApiServices:
     export_schedules: ExportSchedules
     hook_secrets: HookSecrets
     privacy: PrivacyService
+    people: PeopleService
+    sign_in: SignInService
+    links: LinkService
+    brands: BrandService
     secret_key: str
     #: Whose word about where a request came from is taken.
     proxies: tuple[Network, ...] = ()
@@ -69,4 +75,6 @@ class ApiServices:
     region_header: str = ""
     #: How often one address may open pages of one site; 0: any number.
     visits_per_min: int = 0
+    #: Pages of other origins that may use the API with a key; never with a session.
+    origins: frozenset[str] = frozenset()
     clock: Clock = field(default_factory=SystemClock)

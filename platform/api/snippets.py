@@ -72,7 +72,9 @@ def get_site_snippet(asked: Asked, site_id: UUID) -> SnippetAnswer:
 
 
 @endpoint(
-    blueprint, "POST", "/v1/sites/<uuid:site_id>/preview", roles=EVERYBODY, body=PreviewAsked, answer=PreviewAnswer,
+    blueprint, "POST", "/v1/sites/<uuid:site_id>/preview",
+    roles=EVERYBODY, keeps_nothing=True, permission="sites.read", body=PreviewAsked,
+    answer=PreviewAnswer,
     problems=("no_draft",),
 )  # fmt: skip
 def preview_site(asked: Asked, site_id: UUID, body: PreviewAsked) -> PreviewAnswer:

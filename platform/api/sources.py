@@ -120,7 +120,11 @@ def put_source_rules(asked: Asked, client_id: UUID, body: SourceRulesIn) -> Any:
     )
 
 
-@endpoint(blueprint, "POST", "/v1/sources/classify", roles=EVERYBODY, body=ToClassify, answer=SourceAnswer)
+@endpoint(
+    blueprint, "POST", "/v1/sources/classify",
+    roles=EVERYBODY, keeps_nothing=True, permission="sites.read", body=ToClassify,
+    answer=SourceAnswer,
+)  # fmt: skip
 def classify_source(asked: Asked, body: ToClassify) -> SourceAnswer:
     """Tell a source
 

@@ -124,6 +124,7 @@ def get_subject_request(asked: Asked, request_id: UUID) -> SubjectRequestAnswer:
     "GET",
     "/v1/subject-requests/<uuid:request_id>/file",
     roles=EVERYBODY,
+    permission="privacy.write",
     media_type="application/zip",
 )
 def get_subject_file(asked: Asked, request_id: UUID) -> Response:
@@ -131,8 +132,12 @@ def get_subject_file(asked: Asked, request_id: UUID) -> Response:
 
     A ZIP file: `calls.json`, `legs.json` and further tables, `recordings/`. It is kept for seven days.
     """
-    note(asked, "subject_request.fetch_file", "subject_request", request_id)
     stream = asked.services.privacy.open_file(asked.agency_id, asked.client_id, request_id)
+    try:
+        note(asked, "subject_request.fetch_file", "subject_request", request_id)
+    except BaseException:
+        stream.close()
+        raise
     response = Response(iter(stream), mimetype="application/zip")
     response.call_on_close(stream.close)
     response.content_length = stream.size_bytes
@@ -228,7 +233,10 @@ class ConsentAnswer(Answer):
     flow_version: int | None
 
 
-@endpoint(blueprint, "GET", "/v1/calls/<uuid:call_id>/consent", roles=EVERYBODY, answer=ConsentAnswer)
+@endpoint(
+    blueprint, "GET", "/v1/calls/<uuid:call_id>/consent", roles=EVERYBODY, permission="calls.read",
+    answer=ConsentAnswer,
+)  # fmt: skip
 def get_consent(asked: Asked, call_id: UUID) -> ConsentAnswer:
     """Prove a call's consent
 

@@ -12,6 +12,8 @@ from ..admission.errors import ValueRefused as AdmissionValueRefused
 from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree
 from ..attribution.errors import ValueRefused as AttributionValueRefused
 from ..attribution.errors import VisitUnknown as AttributedVisitUnknown
+from ..brands.errors import BrandChanged, DomainTaken
+from ..brands.errors import ValueRefused as BrandValueRefused
 from ..calls.errors import (
     ClientNotFound,
     FlowFaulty,
@@ -35,6 +37,26 @@ from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
+from ..people.errors import (
+    AgencyAmbiguous,
+    CodeRequired,
+    CodeWrong,
+    EmailTaken,
+    FactorMissing,
+    LastOwner,
+    LinkInvalid,
+    PasswordsBusy,
+    RoleInUse,
+    RoleNameTaken,
+    RoleUnknown,
+    SessionUnknown,
+    SignInRefused,
+    TooManyTries,
+    UserUnknown,
+)
+from ..people.errors import OwnerUnknown as PeopleOwnerUnknown
+from ..people.errors import ValueRefused as PeopleValueRefused
+from ..people.errors import VersionMismatch as PeopleVersionMismatch
 from ..pool.errors import FlowUnknown as PoolFlowUnknown
 from ..pool.errors import HolderUnknown as PoolHolderUnknown
 from ..pool.errors import NumberNotFit, PoolClosed, PoolUnknown
@@ -56,7 +78,7 @@ from ..recording.errors import KeyUnknown as RecordingKeyUnknown
 from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown, VisitUnknown
 from ..sites.errors import OwnerUnknown as SiteOwnerUnknown
 from ..sites.errors import VersionMismatch as SiteVersionMismatch
-from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyUnknown, ValueRefused
+from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyOver, KeyUnknown, ValueRefused
 from ..trunks.errors import TrunkNameTaken, TrunkUnknown
 from ..trunks.errors import ValueRefused as TrunkValueRefused
 from ..trunks.errors import VersionMismatch as TrunkVersionMismatch
@@ -152,8 +174,38 @@ def _changed_webhook(error: WebhookVersionMismatch) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
+def _changed(error: PeopleVersionMismatch | BrandChanged) -> Problem:
+    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
+
+
+def _refused_person(error: PeopleValueRefused | BrandValueRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
 TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     AgencyUnknown: _not_there("agency"),
+    UserUnknown: _not_there("user"),
+    RoleUnknown: _not_there("role"),
+    PeopleOwnerUnknown: _not_there("client"),
+    PeopleValueRefused: _refused_person,
+    PeopleVersionMismatch: _changed,
+    EmailTaken: lambda _: Problem("email_taken"),
+    LastOwner: lambda _: Problem("last_owner"),
+    RoleInUse: lambda _: Problem("role_in_use"),
+    RoleNameTaken: lambda _: Problem("role_name_taken"),
+    SessionUnknown: _not_there("session"),
+    SignInRefused: lambda _: Problem("sign_in_refused"),
+    CodeRequired: lambda _: Problem("code_required"),
+    CodeWrong: lambda _: Problem("code_wrong"),
+    FactorMissing: lambda _: Problem("factor_missing"),
+    LinkInvalid: lambda _: Problem("link_invalid"),
+    AgencyAmbiguous: lambda error: Problem("agency_ambiguous", members={"agencies": error.agencies}),
+    TooManyTries: lambda error: Problem("too_many_tries", headers={"Retry-After": str(error.wait_s)}),
+    PasswordsBusy: lambda _: Problem("passwords_busy", headers={"Retry-After": "2"}),
+    DomainTaken: lambda _: Problem("domain_taken"),
+    BrandChanged: _changed,
+    BrandValueRefused: _refused_person,
     BlockUnknown: _not_there("entry on the block list"),
     CallerUnknown: _not_there("call, or its caller withheld the number"),
     CallNotThere: _not_there("call"),
@@ -177,6 +229,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     ClientUnknown: _not_there("client"),
     ClientNotFound: _not_there("client"),
     KeyUnknown: _not_there("key"),
+    KeyOver: lambda _: Problem("key_over"),
     TargetNotFound: _not_there("target"),
     FlowNotFound: _not_there("flow"),
     NodeUnknown: _not_there("node"),

@@ -135,7 +135,8 @@ def get_delivery(asked: Asked, webhook_id: UUID, delivery_id: UUID) -> DeliveryD
 
 
 @endpoint(
-    blueprint, "POST", "/v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay", roles=EVERYBODY,
+    blueprint, "POST", "/v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay",
+    roles=EVERYBODY, deed="delivery.replayed",
     answer=DeliveryAnswer, status=202, problems=("delivery_under_way",),
 )  # fmt: skip
 def replay_delivery(asked: Asked, webhook_id: UUID, delivery_id: UUID) -> tuple[DeliveryAnswer, int]:
@@ -147,7 +148,15 @@ def replay_delivery(asked: Asked, webhook_id: UUID, delivery_id: UUID) -> tuple[
     return show(sent), 202
 
 
-@endpoint(blueprint, "POST", "/v1/webhooks/<uuid:webhook_id>/test", roles=EVERYBODY, answer=DeliveryAnswer, status=202)
+@endpoint(
+    blueprint,
+    "POST",
+    "/v1/webhooks/<uuid:webhook_id>/test",
+    roles=EVERYBODY,
+    deed="webhook.tested",
+    answer=DeliveryAnswer,
+    status=202,
+)
 def test_webhook(asked: Asked, webhook_id: UUID) -> tuple[DeliveryAnswer, int]:
     """Send a test message
 

@@ -257,7 +257,10 @@ def delete_webhook(asked: Asked, webhook_id: UUID) -> Response:
     return Response(status=204)
 
 
-@endpoint(blueprint, "GET", "/v1/webhooks/<uuid:webhook_id>/secret", roles=EVERYBODY, answer=WebhookSecretAnswer)
+@endpoint(
+    blueprint, "GET", "/v1/webhooks/<uuid:webhook_id>/secret", roles=EVERYBODY, permission="webhooks.write",
+    answer=WebhookSecretAnswer,
+)  # fmt: skip
 def get_webhook_secret(asked: Asked, webhook_id: UUID) -> WebhookSecretAnswer:
     """Read a webhook's secret"""
     secret = asked.services.webhooks.reveal_secret(asked.agency_id, asked.client_id, webhook_id)
@@ -300,7 +303,8 @@ def resume_webhook(asked: Asked, webhook_id: UUID) -> Reply[WebhookAnswer]:
 
 
 @endpoint(
-    blueprint, "POST", "/v1/webhooks/<uuid:webhook_id>/replay", roles=EVERYBODY, body=Span, answer=ReplayAnswer,
+    blueprint, "POST", "/v1/webhooks/<uuid:webhook_id>/replay",
+    roles=EVERYBODY, deed="webhook.replayed", body=Span, answer=ReplayAnswer,
     status=202,
 )  # fmt: skip
 def replay_webhook(asked: Asked, webhook_id: UUID, body: Span) -> tuple[ReplayAnswer, int]:

@@ -1,6 +1,8 @@
 """Entries of the audit log as values, and the rules that need no database.
 
-An entry holds ids, never names or telephone numbers: erasing a person must not touch a log that nobody may change.
+An entry that a room makes holds ids, never names or telephone numbers: erasing a person must not touch a log that
+nobody may change. Entries of changed rows (a trigger, migration 0033) hold what tenants have set up, before and after;
+columns that may name a caller or open something are named there without their values.
 """
 
 from __future__ import annotations

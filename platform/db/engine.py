@@ -17,6 +17,7 @@ import sqlalchemy.exc
 from sqlalchemy import URL, Connection, CursorResult, Engine, Row, create_engine, make_url
 
 from .errors import translate
+from .floor import actor_setting, need_no_floor, within
 
 #: The roles that migrations make (roles.py).
 APP_ROLE = "dialtrace_app"
@@ -128,9 +129,10 @@ class Database:
 
     @contextmanager
     def tenant(self, agency_id: UUID | str, client_id: UUID | str | None = None) -> Iterator[Connection]:
-        """One transaction for an agency (``client_id`` None: all its clients). Commits at the end, rolls back on error.
-        Raises ValueError when an id is no UUID."""
-        with self._transaction(tenant_settings(agency_id, client_id)) as connection:
+        """One transaction for an agency (``client_id`` None: all its clients), on the floor of the request if there is
+        one (`floor`). Commits at the end, rolls back on error. Raises TenantRefused; ValueError when an id is no UUID.
+        """
+        with self._transaction(tenant_settings(*within(agency_id, client_id)) + actor_setting()) as connection:
             yield connection
 
     @contextmanager
@@ -141,7 +143,9 @@ class Database:
 
     @contextmanager
     def system(self) -> Iterator[Connection]:
-        """One transaction that may read, and only read, the tables of `tables.SYSTEM_READS` across tenants."""
+        """One transaction that may read, and only read, the tables of `tables.SYSTEM_READS` across tenants. Raises
+        TenantRefused inside a tenant's request."""
+        need_no_floor()
         with self._transaction(f"SET LOCAL ROLE {SYSTEM_ROLE}; {_NO_TENANT}") as connection:
             yield connection
 
@@ -181,7 +185,8 @@ class Database:
         twice: a connection that had died meanwhile is replaced and the statement sent again. The plan is made once for
         each connection, whatever the values. ``may_be_lost``: nobody waits for the disk; what was written in the last
         moment before a power cut may be gone, whole."""
-        opening = f"{tenant_settings(agency_id, None)}; SET LOCAL plan_cache_mode = force_generic_plan"
+        opening = tenant_settings(*within(agency_id, None)) + actor_setting()
+        opening += "; SET LOCAL plan_cache_mode = force_generic_plan"
         if may_be_lost:
             opening += "; SET LOCAL synchronous_commit = off"
         statement = f"{opening}; {prepared.executing}"

@@ -37,6 +37,10 @@ class TransactionConflict(DatabaseError):
     retry_helps = True
 
 
+class TenantRefused(DatabaseError):
+    """A request may not open a transaction for this tenant."""
+
+
 class DatabaseNotReady(DatabaseError):
     """The database has no Dialtrace tables or roles, or older ones: run `dialtrace db upgrade`."""
 

@@ -90,6 +90,13 @@ api_keys = Table(
     stamp("revoked_at"),
     # Whether it may hear recordings.
     Column("may_listen", Boolean, nullable=False, server_default=text("true")),
+    # What it may do (tenancy/permissions.py); empty: everything within its reach.
+    Column("scopes", ARRAY(Text)),
+    # Networks that it may be used from; empty: anywhere.
+    Column("networks", ARRAY(Text)),
+    Column("last_used_from", Text),
+    # The key that it took over from.
+    Column("rotated_from", Uuid),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
@@ -1885,6 +1892,148 @@ attribution_due = Table(
     Index("ix_attribution_due_due_since", "due_since"),
 )
 
+roles = Table(
+    "roles",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("permissions", ARRAY(Text), nullable=False),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "name"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+)
+
+#: Somebody who signs in.
+users = Table(
+    "users",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    # Empty: acts for the whole agency; else for this one client.
+    Column("client_id", Uuid),
+    # In small letters.
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # A built-in role's name (tenancy/permissions.py), or one of the agency's own.
+    Column("role", Text),
+    Column("role_id", Uuid),
+    Column("state", Text, nullable=False, server_default="invited"),
+    Column("language", Text),
+    # argon2id; empty until the invitation is accepted.
+    Column("password_hash", Text),
+    # The second factor's secret, sealed by the platform's box; it counts once it was confirmed.
+    Column("totp_sealed", LargeBinary),
+    stamp("totp_confirmed_at"),
+    # A code opens once.
+    Column("totp_last_step", BigInteger),
+    Column("recovery_hashes", ARRAY(LargeBinary), nullable=False, server_default="{}"),
+    stamp("last_sign_in_at"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "email"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    ForeignKeyConstraint(["agency_id", "role_id"], ["roles.agency_id", "roles.id"]),
+    CheckConstraint("state IN ('invited', 'active', 'disabled')", name="state"),
+    CheckConstraint("num_nonnulls(role, role_id) = 1", name="one_role"),
+    CheckConstraint("state <> 'active' OR password_hash IS NOT NULL", name="active_has_password"),
+    Index("ix_users_agency_id_role_id", "agency_id", "role_id"),
+)
+
+#: What lets somebody set a password, once: an invitation or a reset.
+user_links = Table(
+    "user_links",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("user_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    stamp("created_at", nullable=False),
+    stamp("expires_at", nullable=False),
+    stamp("used_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "user_id"], ["users.agency_id", "users.id"], ondelete="CASCADE"),
+    CheckConstraint("kind IN ('invitation', 'reset')", name="kind"),
+    Index("ix_user_links_agency_id_user_id", "agency_id", "user_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("user_id", Uuid, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    stamp("created_at", nullable=False),
+    stamp("last_seen_at", nullable=False),
+    stamp("expires_at", nullable=False),
+    Column("address", Text),
+    Column("browser", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "user_id"], ["users.agency_id", "users.id"], ondelete="CASCADE"),
+    Index("ix_sessions_agency_id_user_id", "agency_id", "user_id"),
+)
+
+#: Where somebody may sign in, before the tenant is known.
+sign_in_directory = Table(
+    "sign_in_directory",
+    metadata,
+    Column("email", Text, nullable=False),
+    Column("agency_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("email", "agency_id"),
+)
+
+#: Tries to sign in, under keyed hashes of e-mail and IP addresses.
+sign_in_tries = Table(
+    "sign_in_tries",
+    metadata,
+    Column("key", LargeBinary, nullable=False),
+    Column("tries", Integer, nullable=False),
+    stamp("since", nullable=False),
+    PrimaryKeyConstraint("key"),
+    Index("ix_sign_in_tries_since", "since"),
+)
+
+brands = Table(
+    "brands",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("colour", Text, nullable=False),
+    Column("accent", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    # Where its people open the console.
+    Column("domain", Text),
+    Column("mail_from", Text),
+    # PNG.
+    Column("logo", LargeBinary),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("language IN ('en', 'ru')", name="language"),
+)
+
+#: Whose domain it is, before the tenant is known.
+brand_domains = Table(
+    "brand_domains",
+    metadata,
+    Column("domain", Text, nullable=False),
+    Column("agency_id", Uuid, nullable=False),
+    PrimaryKeyConstraint("domain"),
+    UniqueConstraint("agency_id"),
+)
+
 #: Tables that belong to a tenant: row-level security is forced on each. Name → column that holds the client, if any.
 TENANT: dict[str, str | None] = {
     "agencies": None,
@@ -1952,6 +2101,11 @@ TENANT: dict[str, str | None] = {
     "impressions": "client_id",
     "attribution_fits": "client_id",
     "attribution_due": "client_id",
+    "roles": None,
+    "users": "client_id",
+    "user_links": "client_id",
+    "sessions": "client_id",
+    "brands": None,
 }
 
 #: Tables outside row-level security (see the module's text).
@@ -1966,6 +2120,9 @@ REFERENCE = frozenset(
         "receipt_keys",
         "retired_months",
         "site_directory",
+        "sign_in_directory",
+        "sign_in_tries",
+        "brand_domains",
     }
 )
 

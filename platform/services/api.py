@@ -19,6 +19,9 @@ from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
 from ..outgoing.model import parse_networks
+from ..people.links import LinkService
+from ..people.service import PeopleService
+from ..people.signing_in import SignInService
 from ..pool.pools import PoolService
 from ..pool.rounds import PoolRounds
 from ..pool.service import Pools
@@ -30,6 +33,7 @@ from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
+from .brands import build_brands
 from .call_plane import build_prompts, build_target_hosts
 from .databases import build_database
 from .outside import build_guard, build_rules
@@ -40,7 +44,10 @@ from .stores import build_store, export_places
 def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
-    clock, store = SystemClock(), build_store(settings)
+    clock, store, queue = SystemClock(), build_store(settings), JobQueue(database)
+    sign_in = SignInService(
+        database, clock, build_secrets_box(settings), hash_key=settings["DIALTRACE_SECRET_KEY"].encode()
+    )
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
@@ -74,7 +81,12 @@ def build_api_services(settings: Settings) -> ApiServices:
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
         webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),
+        people=PeopleService(database, clock, queue),
+        sign_in=sign_in,
+        links=LinkService(database, clock, queue, sign_in),
+        brands=build_brands(settings, database),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
+        origins=frozenset(filter(None, map(str.strip, settings["DIALTRACE_API_ORIGINS"].split(",")))),
         proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),
         pages_url=settings["DIALTRACE_PAGES_URL"].rstrip("/"),
         region_header=settings["DIALTRACE_REGION_HEADER"],

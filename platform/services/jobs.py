@@ -12,8 +12,10 @@ from ..exports.making import MAKE, MAKE_TRIES, ExportMaker
 from ..exports.scheduling import DUE, ExportSchedules
 from ..jobs.model import LONG, Kind, Schedule
 from ..jobs.service import JobQueue
+from ..people.service import SEND_LINK
 from ..privacy.service import CARRY_OUT
 from .archive import build_archive
+from .mail import build_link_sender
 from .persons import build_privacy_work
 from .stores import export_places
 
@@ -38,6 +40,7 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name="jobs.tidy", handler=queue.tidy),
         Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
         Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),
+        Kind(name=SEND_LINK, handler=build_link_sender(settings, database).send, tries=12),
         Kind(name=DUE, handler=schedules.begin_due),
         Kind(name=CARE, handler=build_archive(settings).care, tries=5, longest_run_s=12 * 3600.0),
         Kind(name=CATCH_UP, handler=Follower(database, SystemClock()).catch_up),

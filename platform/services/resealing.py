@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
+from ..people.resealing import reseal_second_factors
 from ..privacy.signing import Signer
 from ..recording.resealing import reseal_recording_secrets
 from ..secrets_box.errors import MasterKeyMissing, SealBroken
@@ -22,11 +23,13 @@ def reseal_all(settings: Settings, database: Database) -> dict[str, int]:
         "keys of receipts": Signer(database, box, unopenable=(MasterKeyMissing, SealBroken)).reseal(),
         "secrets of stores and keys of recordings": 0,
         "secrets of webhooks and answers kept": 0,
+        "second factors of users": 0,
     }
     with database.system() as connection:
         agencies = [row[0] for row in connection.exec_driver_sql("SELECT agency_id FROM agencies ORDER BY 1")]
     for agency_id in agencies:
         with database.tenant(agency_id) as connection:
             counts["secrets of stores and keys of recordings"] += reseal_recording_secrets(connection, agency_id, box)
+            counts["second factors of users"] += reseal_second_factors(connection, agency_id, box)
         counts["secrets of webhooks and answers kept"] += reseal_webhook_secrets(database.tenant, agency_id, box)
     return counts

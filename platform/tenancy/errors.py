@@ -13,6 +13,14 @@ class InvalidKey(TenancyError):
     """The API key is unknown, revoked or has expired."""
 
 
+class AddressRefused(TenancyError):
+    """The key is valid, but not to be used from this address."""
+
+
+class KeyOver(TenancyError):
+    """The key is revoked or has expired: make another instead of rotating it."""
+
+
 class AgencyUnknown(TenancyError):
     """There is no such agency."""
 

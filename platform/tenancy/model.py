@@ -12,13 +12,19 @@ import hashlib
 import hmac
 import re
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Literal
 from uuid import UUID
 
 from .errors import InvalidKey, ValueRefused
+from .permissions import ALL
 
+#: How far a key or a user reaches; what they may do there is said by permissions.
 ROLES = ("operator", "agency", "client")
+MOST_NETWORKS = 50
 STATUSES = ("active", "suspended")
 NAME_LENGTH = 200
 SECRET_BYTES = 32
@@ -69,17 +75,44 @@ class ApiKey:
     revoked_at: datetime | None
     #: Whether it may hear recordings.
     may_listen: bool = True
+    #: What it may do (`permissions`); None: everything within its reach.
+    scopes: tuple[str, ...] | None = None
+    #: Where it may be used from; None: anywhere.
+    networks: tuple[str, ...] | None = None
+    last_used_from: str | None = None
+    #: The key that this one takes over from.
+    rotated_from: UUID | None = None
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        found = ALL if self.scopes is None else frozenset(self.scopes)
+        return found if self.may_listen else found - {"calls.listen"}
+
+    def principal(self) -> Principal:
+        return Principal(
+            agency_id=self.agency_id, client_id=self.client_id, role=self.role, key_id=self.id,
+            permissions=self.permissions,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: the tenant and role that a key stands for. ``client_id`` None: the whole agency."""
+    """Who asks: the tenant, reach and permissions that a key or a user has. ``client_id`` None: the whole agency.
+
+    ``key_id`` is the user's id where ``kind`` is ``user``; ``session_id`` is set then.
+    """
 
     agency_id: UUID
     client_id: UUID | None
     role: str
     key_id: UUID
-    may_listen: bool = True
+    permissions: frozenset[str] = ALL
+    kind: Literal["key", "user"] = "key"
+    session_id: UUID | None = None
+
+    @property
+    def may_listen(self) -> bool:
+        return "calls.listen" in self.permissions
 
 
 @dataclass(frozen=True)
@@ -125,6 +158,33 @@ def secret_fits(secret: str, kept_hash: bytes) -> bool:
 def is_usable(key: ApiKey, now: datetime) -> bool:
     """Whether the key is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)
+
+
+def is_from(address: str | None, networks: Sequence[str] | None) -> bool:
+    """Whether a request from ``address`` is from one of ``networks`` (None: from anywhere is fine)."""
+    if networks is None:
+        return True
+    if address is None:
+        return False
+    asking = ip_address(address)
+    return any(asking in ip_network(network) for network in networks)
+
+
+def check_networks(networks: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Networks as they are kept, in their shortest form. Raises ValueRefused."""
+    if networks is None:
+        return None
+    if not 1 <= len(networks) <= MOST_NETWORKS:
+        raise ValueRefused("networks", f"must name 1 to {MOST_NETWORKS} networks, or be null for anywhere")
+    return tuple(dict.fromkeys(str(_network(one)) for one in networks))
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        detail = f"holds {text[:60]!r}; write addresses or networks such as 192.0.2.7 or 192.0.2.0/24"
+        raise ValueRefused("networks", detail) from None
 
 
 def check_name(name: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy.exc
+from sqlalchemy import Connection
 
 from ..clock import Clock
 from ..db.engine import Database
@@ -20,7 +22,7 @@ from ..db.tables import OPERATOR_AGENCY
 from ..ids import new_id
 from ..paging import Page, cut
 from . import store
-from .errors import AgencyUnknown, ClientUnknown, InvalidKey, KeyUnknown, ValueRefused
+from .errors import AddressRefused, AgencyUnknown, ClientUnknown, InvalidKey, KeyOver, KeyUnknown, ValueRefused
 from .model import (
     SECRET_BYTES,
     Agency,
@@ -30,18 +32,23 @@ from .model import (
     Token,
     check_key,
     check_name,
+    check_networks,
     check_status,
     check_time_zone,
     hash_secret,
+    is_from,
     is_usable,
     parse_token,
     secret_fits,
     secret_of,
 )
+from .permissions import check_permissions
 
 MAX_PAGE = 500
 #: A key's last use is written at most this often: authentication stays a read.
 TOUCH_EVERY = timedelta(minutes=1)
+#: For how long an old key may stay valid beside the one that takes over from it.
+LONGEST_OVERLAP = timedelta(days=30)
 
 
 class _Identified(Protocol):
@@ -156,28 +163,59 @@ class TenancyService:
         client_id: UUID | str | None = None,
         expires_at: datetime | None = None,
         may_listen: bool = True,
+        scopes: Sequence[str] | None = None,
+        networks: Sequence[str] | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can ask for again. Raises AgencyUnknown, ClientUnknown, ValueRefused."""
+        """A new key and its text, which nobody can ask for again. ``scopes`` None: all that is within its reach.
+
+        Raises AgencyUnknown, ClientUnknown, ValueRefused."""
         agency_id, client_id = UUID(str(agency_id)), UUID(str(client_id)) if client_id is not None else None
         now = self._clock.now()
         check_key(role=role, client_id=client_id, expires_at=expires_at, now=now)
         if role == "operator" and agency_id != UUID(OPERATOR_AGENCY):
             raise ValueRefused("role", "only the operator's own agency has keys of the role operator")
-        token = Token(agency_id, new_id(), secret_of(secrets.token_bytes(SECRET_BYTES)))
         key = ApiKey(
-            agency_id, token.key_id, client_id, check_name(name), role, now, None, expires_at, None, may_listen
-        )
+            agency_id, new_id(), client_id, check_name(name), role, now, None, expires_at, None, may_listen,
+            scopes=tuple(sorted(check_permissions(scopes, "scopes"))) if scopes is not None else None,
+            networks=check_networks(networks),
+        )  # fmt: skip
         try:
             with self._database.tenant(agency_id) as connection:
-                store.insert_key(connection, key, hash_secret(token.secret))
+                return key, self._insert_key(connection, key)
         except sqlalchemy.exc.IntegrityError as error:
             if client_id is not None:
                 raise ClientUnknown(f"there is no client {client_id}") from error
             raise AgencyUnknown(f"there is no agency {agency_id}") from error
-        return key, token.format()
 
-    def authenticate(self, token: str) -> Principal:
-        """Whose key this is. Raises InvalidKey, the same for unknown, wrong, revoked and expired ones."""
+    @staticmethod
+    def _insert_key(connection: Connection, key: ApiKey) -> str:
+        token = Token(key.agency_id, key.id, secret_of(secrets.token_bytes(SECRET_BYTES)))
+        store.insert_key(connection, key, hash_secret(token.secret))
+        return token.format()
+
+    def rotate_key(self, agency_id: UUID, key_id: UUID, *, overlap: timedelta) -> tuple[ApiKey, str]:
+        """A key like this one, and its text; the old one stays valid for ``overlap``, though never longer than it was.
+
+        Raises KeyUnknown, KeyOver, ValueRefused."""
+        if not timedelta() <= overlap <= LONGEST_OVERLAP:
+            raise ValueRefused("overlap_s", f"must be 0 to {int(LONGEST_OVERLAP.total_seconds())}")
+        now = self._clock.now()
+        with self._database.tenant(agency_id) as connection:
+            old = store.find_key(connection, agency_id, key_id, lock=True)
+            if old is None:
+                raise KeyUnknown(f"there is no API key {key_id}")
+            if not is_usable(old[0], now):
+                raise KeyOver
+            made = replace(
+                old[0], id=new_id(), created_at=now, last_used_at=None, last_used_from=None, rotated_from=key_id
+            )
+            token = self._insert_key(connection, made)
+            store.end_key(connection, agency_id, key_id, now + overlap)
+        return made, token
+
+    def authenticate(self, token: str, address: str | None = None) -> Principal:
+        """Whose key this is. ``address``: where it is used from. Raises InvalidKey, the same for unknown, wrong,
+        revoked and expired ones; AddressRefused."""
         sent = parse_token(token)
         now = self._clock.now()
         with self._database.tenant(sent.agency_id) as connection:
@@ -185,11 +223,22 @@ class TenancyService:
             if found is None or not secret_fits(sent.secret, found[1]) or not is_usable(found[0], now):
                 raise InvalidKey
             key = found[0]
+            if not is_from(address, key.networks):
+                raise AddressRefused
             if key.last_used_at is None or key.last_used_at <= now - TOUCH_EVERY:
-                store.touch_key(connection, key, now=now, unless_after=now - TOUCH_EVERY)
-        return Principal(
-            agency_id=key.agency_id, client_id=key.client_id, role=key.role, key_id=key.id, may_listen=key.may_listen
-        )
+                store.touch_key(connection, key, now=now, unless_after=now - TOUCH_EVERY, address=address)
+        return key.principal()
+
+    def stand_in(self, agency_id: UUID, key_id: UUID, permissions: frozenset[str], address: str | None) -> Principal:
+        """Who asks by a token that a key was given, with no more than ``permissions`` of what the key has now. Raises
+        InvalidKey, AddressRefused."""
+        with self._database.tenant(agency_id) as connection:
+            found = store.find_key(connection, agency_id, key_id)
+        if found is None or not is_usable(found[0], self._clock.now()):
+            raise InvalidKey
+        if not is_from(address, found[0].networks):
+            raise AddressRefused
+        return replace(found[0].principal(), permissions=found[0].permissions & permissions)
 
     def get_key(self, agency_id: UUID | str, key_id: UUID | str) -> ApiKey:
         """Raises KeyUnknown."""

@@ -25,7 +25,9 @@ def _client(row: Row[Any]) -> Client:
 
 
 def _key(row: Row[Any]) -> ApiKey:
-    return ApiKey(**{column.name: row._mapping[column] for column in _KEY})
+    found: dict[str, Any] = {column.name: row._mapping[column] for column in _KEY}
+    lists: dict[str, Any] = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    return ApiKey(**{**found, **lists})
 
 
 def insert_agency(connection: Connection, agency_id: UUID, name: str) -> Agency:
@@ -121,13 +123,20 @@ def insert_key(connection: Connection, key: ApiKey, secret_hash: bytes) -> None:
             created_at=key.created_at,
             expires_at=key.expires_at,
             may_listen=key.may_listen,
+            scopes=list(key.scopes) if key.scopes is not None else None,
+            networks=list(key.networks) if key.networks is not None else None,
+            rotated_from=key.rotated_from,
         )
     )
 
 
-def find_key(connection: Connection, agency_id: UUID, key_id: UUID) -> tuple[ApiKey, bytes] | None:
+def find_key(
+    connection: Connection, agency_id: UUID, key_id: UUID, *, lock: bool = False
+) -> tuple[ApiKey, bytes] | None:
     """A key and the hash of its secret."""
     statement = select(*api_keys.c).where(api_keys.c.agency_id == agency_id, api_keys.c.id == key_id)
+    if lock:
+        statement = statement.with_for_update()
     row = connection.execute(statement).first()
     return (_key(row), bytes(row.secret_hash)) if row else None
 
@@ -140,7 +149,9 @@ def find_keys(connection: Connection, agency_id: UUID, *, limit: int, after: UUI
     return [_key(row) for row in connection.execute(statement)]
 
 
-def touch_key(connection: Connection, key: ApiKey, *, now: datetime, unless_after: datetime) -> None:
+def touch_key(
+    connection: Connection, key: ApiKey, *, now: datetime, unless_after: datetime, address: str | None
+) -> None:
     """Note the use, unless one after ``unless_after`` is noted already."""
     used = api_keys.c.last_used_at
     connection.execute(
@@ -148,7 +159,17 @@ def touch_key(connection: Connection, key: ApiKey, *, now: datetime, unless_afte
         .where(
             api_keys.c.agency_id == key.agency_id, api_keys.c.id == key.id, or_(used.is_(None), used <= unless_after)
         )
-        .values(last_used_at=now)
+        .values(last_used_at=now, last_used_from=address)
+    )
+
+
+def end_key(connection: Connection, agency_id: UUID, key_id: UUID, at: datetime) -> None:
+    """It opens nothing after ``at``; one that ends before that keeps its end."""
+    ends = api_keys.c.expires_at
+    connection.execute(
+        update(api_keys)
+        .where(api_keys.c.agency_id == agency_id, api_keys.c.id == key_id, or_(ends.is_(None), ends > at))
+        .values(expires_at=at)
     )
 
 

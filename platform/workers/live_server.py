@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,6 +21,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from ..addresses import Network, believed_address
 from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..errors import DialtraceError
@@ -28,7 +29,7 @@ from ..live.service import LiveService
 from ..live.stream import message
 from ..metrics import LIVE_STREAMS_REFUSED
 from ..readiness import tell_ready
-from ..tenancy.errors import AgencyUnknown, ClientUnknown, InvalidKey
+from ..tenancy.errors import AddressRefused, AgencyUnknown, ClientUnknown, InvalidKey
 from ..tenancy.model import Principal
 from ..tenancy.service import TenancyService
 from .live_hub import Ear, LiveHub, TooManyListeners
@@ -68,6 +69,7 @@ class Allowed:
     """Whose calls a request may hear. ``client_id`` None: the whole agency's."""
 
     token: str
+    address: str | None
     principal: Principal
     agency_id: UUID
     client_id: UUID | None
@@ -76,9 +78,10 @@ class Allowed:
 class LiveApp:
     """The WSGI application."""
 
-    def __init__(self, hub: LiveHub, tenancy: TenancyService) -> None:
+    def __init__(self, hub: LiveHub, tenancy: TenancyService, proxies: Sequence[Network] = ()) -> None:
         self._hub = hub
         self._tenancy = tenancy
+        self._proxies = tuple(proxies)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -105,7 +108,13 @@ class LiveApp:
     def allow(self, environ: dict[str, Any]) -> Allowed:
         """Whose calls they may hear. Raises Refused, DatabaseError."""
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        principal = self._principal(scheme, token.strip())
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+        address = believed_address(
+            environ.get("REMOTE_ADDR"), [forwarded] if forwarded is not None else [], self._proxies
+        )
+        principal = self._principal(scheme, token.strip(), address)
+        if "calls.read" not in principal.permissions:
+            raise Refused("403 Forbidden", "permission_missing", "This needs the permission calls.read.")
         query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=10)
         if unknown := sorted(set(query) - {"agency_id", "client_id"}):
             raise Refused("422 Unprocessable Content", "validation_failed", f"Unknown parameter: {unknown[0][:40]!r}.")
@@ -121,14 +130,18 @@ class LiveApp:
                 self._tenancy.get_client(agency_id, client_id)
         except (AgencyUnknown, ClientUnknown) as error:
             raise _not_found("agency" if isinstance(error, AgencyUnknown) else "client") from error
-        return Allowed(token.strip(), principal, agency_id, client_id)
+        return Allowed(token.strip(), address, principal, agency_id, client_id)
 
-    def _principal(self, scheme: str, token: str) -> Principal:
+    def _principal(self, scheme: str, token: str, address: str | None) -> Principal:
         challenge = ("WWW-Authenticate", 'Bearer realm="dialtrace"')
         if scheme.lower() != "bearer" or not token:
             raise Refused("401 Unauthorized", "credential_missing", "Send `Authorization: Bearer <key>`.", challenge)
         try:
-            return self._tenancy.authenticate(token)
+            return self._tenancy.authenticate(token, address)
+        except AddressRefused as error:
+            raise Refused(
+                "403 Forbidden", "address_not_allowed", "The key is to be used from other networks only."
+            ) from error
         except InvalidKey as error:
             raise Refused(
                 "401 Unauthorized", "credential_invalid", "The key is unknown, revoked or has expired.", challenge
@@ -170,8 +183,8 @@ class LiveApp:
     def _still_allowed(self, allowed: Allowed) -> bool:
         """A database that is away takes nobody's stream."""
         try:
-            return self._tenancy.authenticate(allowed.token) == allowed.principal
-        except InvalidKey:
+            return self._tenancy.authenticate(allowed.token, allowed.address) == allowed.principal
+        except (InvalidKey, AddressRefused):
             return False
         except DatabaseError:
             return True
@@ -247,7 +260,13 @@ class _Handler(WSGIHandler):
 
 
 def run_live_server(
-    *, listen: tuple[str, int], database: Database, tenancy: TenancyService, most: int, most_of_a_key: int
+    *,
+    listen: tuple[str, int],
+    database: Database,
+    tenancy: TenancyService,
+    most: int,
+    most_of_a_key: int,
+    proxies: Sequence[Network] = (),
 ) -> None:
     """Serves until SIGTERM or SIGINT, tells everybody goodbye and returns. Raises LiveNotServed. The process must be
     patched for gevent."""
@@ -256,7 +275,7 @@ def run_live_server(
         gevent.signal_handler(number, stop.set)
     hub = LiveHub(LiveService(database).read_for_streams, most=most, most_of_a_key=most_of_a_key)
     server = WSGIServer(
-        listen, LiveApp(hub, tenancy), spawn=Pool(most + SPARE_CONNECTIONS), log=None, error_log=None,
+        listen, LiveApp(hub, tenancy, proxies), spawn=Pool(most + SPARE_CONNECTIONS), log=None, error_log=None,
         handler_class=_Handler,
     )  # fmt: skip
     try:

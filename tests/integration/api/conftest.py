@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import argon2
 import pytest
 from apiflask import APIFlask
 from werkzeug.test import TestResponse
@@ -18,6 +19,7 @@ from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.attribution.service import AttributionService
 from dialtrace.audit.service import AuditService
+from dialtrace.brands.service import BrandService
 from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.service import CallFlowService
 from dialtrace.cdr.service import CdrService
@@ -34,6 +36,11 @@ from dialtrace.messages.service import MessageService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.outgoing.model import Rules
+from dialtrace.people import store as people_store
+from dialtrace.people.links import LinkService
+from dialtrace.people.proofs import Passwords
+from dialtrace.people.service import PeopleService
+from dialtrace.people.signing_in import SignInService
 from dialtrace.pool.pools import PoolService
 from dialtrace.pool.rounds import PoolRounds
 from dialtrace.pool.service import Pools
@@ -44,15 +51,22 @@ from dialtrace.recording.service import RecordingService
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.sites.service import SiteService
 from dialtrace.sites.visits import VisitService
+from dialtrace.tenancy.permissions import ALL
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.service import TrunkService
 from dialtrace.webhooks.service import WebhookService
+
+PASSWORD = "a password of some length"
 
 
 @pytest.fixture
 def services(database: Database, tmp_path: Path) -> ApiServices:
     clock = SystemClock()
     objects = open_store(str(tmp_path / "objects"))
+    queue = JobQueue(database)
+    # The cheapest parameters: what they protect here is nothing.
+    passwords = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    sign_in = SignInService(database, clock, SecretsBox([b"k" * 32]), hash_key=b"only for tests", passwords=passwords)
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
@@ -84,6 +98,10 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         hook_secrets=HookSecrets(database, clock),
         webhooks=WebhookService(database, SecretsBox([bytes(32)]), Rules(), clock),
         privacy=PrivacyService(database, clock, objects, jobs=JobQueue(database)),
+        people=PeopleService(database, clock, queue),
+        sign_in=sign_in,
+        links=LinkService(database, clock, queue, sign_in),
+        brands=BrandService(database),
         secret_key="only for tests",
     )
 
@@ -102,14 +120,14 @@ class Asker:
     headers: dict[str, str] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token:
             sent["Authorization"] = f"Bearer {self.token}"
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        return self.app.test_client().open(path, method=method, data=body, headers=sent)
+        return self.app.test_client(use_cookies=False).open(path, method=method, data=body, headers=sent)
 
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.ask("GET", path, **headers)
@@ -128,6 +146,23 @@ class Asker:
         answer = self.post(path, body)
         assert answer.status_code == 201, answer.text
         return answer.get_json()  # type: ignore[no-any-return]
+
+
+def signed_in(
+    services: ApiServices, app: APIFlask, agency: str, client: str | None, *, email: str, **role: Any
+) -> Asker:
+    """A user who has signed in: by the door that people use."""
+    made = services.people.invite(
+        UUID(agency), UUID(client) if client else None, email=email, name="Somebody",
+        **{"role": None, "role_id": None, "language": None, "held": ALL} | role,
+    )  # fmt: skip
+    hashed = services.sign_in.passwords.hash(PASSWORD)
+    with services.database.tenant(agency) as connection:
+        people_store.set_credentials(connection, made.agency_id, made.id, password_hash=hashed, state="active")
+    answer = app.test_client().post("/v1/sessions", json={"email": email, "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    return Asker(app, None, {"Cookie": cookie, "X-CSRF-Token": answer.get_json()["csrf_token"]})
 
 
 @pytest.fixture

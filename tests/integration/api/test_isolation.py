@@ -13,10 +13,14 @@ from uuid import UUID
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import Engine
 
 from dialtrace.admission.model import NewBlock
+from dialtrace.api import endpoint as endpoint_module
 from dialtrace.api.app import ApiServices
+from dialtrace.api.auth import Asked
 from dialtrace.api.endpoint import PUBLIC, Endpoint
+from dialtrace.db.tables import TENANT
 from dialtrace.events.service import sequence
 from dialtrace.exports.making import ExportMaker
 from dialtrace.exports.places import ExportPlaces
@@ -25,9 +29,12 @@ from dialtrace.objectstore.service import open_store
 from dialtrace.privacy.signing import Signer
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.sites.visits import Arrival
+from dialtrace.tenancy.model import Principal
+from dialtrace.tenancy.permissions import ALL
+from dialtrace.tenancy.permissions import ROLES as BUILT_IN
 from dialtrace.trunks.model import TrunkValues
 
-from .conftest import Asker, Tenant, document
+from .conftest import Asker, Tenant, document, signed_in
 from .records import bring_home, due_of, put_live_call, store_call, wav
 
 Body = Callable[[Mapping[str, str]], dict[str, Any]]
@@ -49,6 +56,21 @@ BODIES: dict[str, list[Body]] = {
         lambda other: {"role": "client", "name": "x", "client_id": other["client"]},
         lambda other: {"role": "operator", "name": "x"},
     ],
+    "POST /v1/keys/<uuid:key_id>/rotate": [lambda _: {"overlap_s": 0}],
+    "POST /v1/users": [
+        lambda other: {"email": "x@x.example", "name": "x", "role": "owner", "client_id": other["client"]},
+        lambda other: {"email": "y@x.example", "name": "x", "role_id": other["role"], "client_id": other["client"]},
+    ],
+    "PATCH /v1/users/<uuid:user_id>": [lambda _: {"name": "taken over"}, lambda other: {"role_id": other["role"]}],
+    "POST /v1/roles": [lambda other: {"name": "x", "permissions": [], "agency_id": other["agency"]}],
+    "PATCH /v1/roles/<uuid:role_id>": [lambda _: {"permissions": []}],
+    "PUT /v1/agencies/<uuid:agency_id>/brand": [
+        lambda _: {"name": "taken over", "colour": "#000000", "accent": "#000000", "language": "en"}
+    ],
+    "POST /v1/session/password": [lambda _: {"old": "x", "new": "taken over by somebody"}],
+    "POST /v1/session/second-factor": [lambda _: {"password": "x"}],
+    "POST /v1/session/second-factor/confirm": [lambda _: {"code": "000000"}],
+    "POST /v1/session/second-factor/remove": [lambda _: {"password": "x", "code": "000000"}],
     "POST /v1/targets": [lambda other: {"name": "x", "address": "sip:a@b.example", "client_id": other["client"]}],
     "POST /v1/flows": [
         lambda other: {"name": "x", "client_id": other["client"], "document": document(other["target"])}
@@ -158,9 +180,15 @@ IDS = {
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
     "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool", "visit_id": "visit",
+    "user_id": "user", "role_id": "role", "session_id": "session",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
+    "GET /v1/permissions": "list", "GET /v1/users": "list", "GET /v1/users/<uuid:user_id>": "one",
+    "DELETE /v1/users/<uuid:user_id>": "one", "POST /v1/users/<uuid:user_id>/invitation": "one",
+    "GET /v1/roles": "list", "GET /v1/roles/<uuid:role_id>": "one", "DELETE /v1/roles/<uuid:role_id>": "one",
+    "GET /v1/agencies/<uuid:agency_id>/brand": "one",
+    "GET /v1/session": "list", "GET /v1/sessions": "list", "DELETE /v1/sessions/<uuid:session_id>": "one",
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
     "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list", "GET /v1/audit-log": "list",
     "GET /v1/calls/live": "list",
@@ -218,7 +246,19 @@ ROWS = {
     "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
     **dict.fromkeys(BODIES, "body"),
 }  # fmt: skip
+#: Lists that hold what every tenant may see (permissions, one's own sessions): there is no other tenant's in them.
+NOBODYS = {
+    "GET /v1/permissions", "GET /v1/session", "GET /v1/sessions", "POST /v1/session/password",
+    "POST /v1/session/second-factor", "POST /v1/session/second-factor/confirm", "POST /v1/session/second-factor/remove",
+}  # fmt: skip
 PUBLIC_ROWS = {
+    "/v1/sessions",
+    "/v1/invitations/accept",
+    "/v1/password-resets",
+    "/v1/password-resets/complete",
+    "/v1/oauth/token",
+    "/v1/brand",
+    "/v1/brand/logo",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -270,7 +310,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     call = store_call(services, agency, client, recorded=True, caller="+442079467777", target=victim.target["id"])
     bring_home(services, due_of(call, agency, client), tmp_path, wav())
     put_live_call(services, agency, client, call, caller="+442079467777")
-    key = services.tenancy.list_keys(UUID(agency)).items[0]
+    [key] = [one for one in services.tenancy.list_keys(UUID(agency)).items if str(one.client_id) == client]
     block = services.admission.add_blocks(UUID(agency), UUID(client), [NewBlock("number", "+442079467777")])[0]
     trunk = services.trunks.create_trunk(TrunkValues(name="victimname", host="victimname.example", costs={"+": "1"}))
     hold = services.privacy.place_hold(UUID(agency), UUID(client), "call", reason="Victimname", by="x", call_id=call)
@@ -303,7 +343,16 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     arrival = Arrival(page="https://victimname.example/", referrer=None, user_agent=BROWSER, address=None)
     visit = services.visits.arrive(live, arrival).visit
     assert visit is not None
+    people = services.people
+    role = people.create_role(UUID(agency), name="Victimname", permissions=["calls.read"], held=ALL)
+    user = people.invite(
+        UUID(agency), UUID(client), email="victim@victimname.example", name="Victimname", role="owner", role_id=None,
+        language=None, held=ALL,
+    )  # fmt: skip
+    watcher = signed_in(services, victim.client_key.app, agency, client, email="w@victimname.example", role="owner")
+    session = watcher.get("/v1/sessions").get_json()["data"][0]["id"]
     ids = {
+        "user": str(user.id), "role": str(role.id), "session": session,
         "site": site["id"], "pool": pool, "visit": str(visit.id),
         "export": export, "schedule": schedule,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
@@ -325,64 +374,203 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
     for body in bodies:
         yield method, path, body
         yield method, f"{path}?agency_id={ids['agency']}", body
-    if ROWS[row] == "list" and row not in {"GET /v1/agencies", "GET /v1/clients", "GET /v1/keys", "GET /v1/nodes"}:
+    if ROWS[row] == "list" and row not in {
+        "GET /v1/agencies",
+        "GET /v1/clients",
+        "GET /v1/keys",
+        "GET /v1/nodes",
+        "GET /v1/roles",
+        *NOBODYS,
+    }:
         yield method, f"{path}?client_id={ids['client']}", None
 
 
-def assert_nothing_is_told(answer: Any, victim: Tenant, ids: Mapping[str, str], sent: str) -> None:
-    told = answer.data + json.dumps(dict(answer.headers)).encode()
-    secrets = ["Victimname", "+442079467777", victim.number["number"], *ids.values()]
-    for secret in secrets:
-        assert secret in sent or secret.encode() not in told, f"{sent} tells {secret}"
-    assert b"RIFF" not in answer.data
+Rows = dict[str, str]
 
 
-def test_given_somebody_elses_ids_when_asked_for_with_a_foreign_key_then_nothing_is_there(
-    owned: tuple[Tenant, dict[str, str]], make_tenant: Callable[[str], Tenant], app: APIFlask
-) -> None:
-    victim, ids = owned
-    stranger = make_tenant("Stranger")
-    keys = {"agency": stranger.agency_key, "client": stranger.client_key, "no key": Asker(app, None)}
-    endpoints = endpoints_of(app)
-    for role, key in keys.items():
-        for row in ROWS:
-            for method, path, body in requests_of(row, ids):
-                answer = key.ask(method, path, body, If_Match="*")
-                sent = f"{role}: {method} {path} {json.dumps(body)}"
-                own_list = ROWS[row] == "list" and "?" not in path and role in endpoints[row].roles
-                wanted = {200} if own_list else {401} if role == "no key" else {403, 404}
-                assert answer.status_code in wanted, f"{sent} → {answer.status_code} {answer.text}"
-                assert_nothing_is_told(answer, victim, ids, sent)
-    assert_untouched(victim)
+def rows_of(engine: Engine, agency: str, client: str | None) -> Rows:
+    """A digest of everything that a tenant has, table by table: what was refused changed none of it.
+
+    What reading itself writes is left out: last uses, sessions' last signs, answers kept under a stranger's own key.
+    """
+    found = {}
+    with engine.connect() as connection:
+        for table, column in TENANT.items():
+            if table in {"api_keys", "sessions", "idempotency_keys", "audit_log"} or (client and column is None):
+                continue
+            mine = f" AND {column} = '{client}'" if client else ""
+            found[table] = connection.exec_driver_sql(
+                f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"
+                f" WHERE agency_id = '{agency}'{mine}"
+            ).scalar_one()
+    return found
 
 
-def test_given_a_siblings_ids_when_asked_for_with_a_client_key_then_nothing_is_there(
-    owned: tuple[Tenant, dict[str, str]], app: APIFlask
-) -> None:
-    """The sibling is a client of the same agency."""
-    victim, ids = owned
-    endpoints = endpoints_of(app)
+def secrets_of(victim: Tenant, ids: Mapping[str, str], *, sibling: bool) -> list[str]:
+    """What nobody else may read. A sibling knows the agency's id, name and roles: they are its own."""
+    shared = {"agency", "trunk", "role"} if sibling else set()
+    told = ["Victimname first" if sibling else "Victimname", "+442079467777", victim.number["number"]]
+    return told + [value for name, value in ids.items() if name not in shared]
+
+
+def walk(
+    asker: Asker,
+    who: str,
+    ids: Mapping[str, str],
+    secrets: list[str],
+    allowed: Callable[[str, str], set[int] | None],
+    *,
+    thorough: bool = True,
+) -> int:  # fmt: skip
+    """Asks every endpoint for the victim's things; returns how often. ``allowed(row, path)``: the statuses that it may
+    answer with, None for any. Not ``thorough``: without naming the other tenant besides, which is the same for every
+    role."""
+    count = 0
     for row in ROWS:
         for method, path, body in requests_of(row, ids):
-            answer = victim.sibling_key.ask(method, path, body, If_Match="*")
-            sent = f"sibling: {method} {path} {json.dumps(body)}"
-            own_list = ROWS[row] == "list" and "client_id" not in path and "client" in endpoints[row].roles
-            wanted = {200} if own_list else {403, 404}
-            assert answer.status_code in wanted, f"{sent} → {answer.status_code} {answer.text}"
-            for secret in (*(ids[name] for name in ("client", "call", "target", "flow", "number", "key")), "Victimname "
-                           "first", victim.number["number"], "+442079467777"):  # fmt: skip
-                assert secret in sent or secret not in answer.text, f"{sent} tells {secret}"
-            assert b"RIFF" not in answer.data
-    assert_untouched(victim)
+            if not thorough and "?agency_id=" in path:
+                continue
+            answer = asker.ask(method, path, body, If_Match="*")
+            sent = f"{who}: {method} {path} {json.dumps(body)}"
+            wanted = allowed(row, path)
+            assert wanted is None or answer.status_code in wanted, f"{sent} → {answer.status_code} {answer.text}"
+            told = answer.data + json.dumps(dict(answer.headers)).encode()
+            for secret in secrets:
+                assert secret in sent or secret.encode() not in told, f"{sent} tells {secret}"
+            assert b"RIFF" not in answer.data, sent
+            count += 1
+    return count
 
 
-def assert_untouched(victim: Tenant) -> None:
-    """What was refused changed nothing."""
-    key = victim.agency_key
-    for kind, before in (("targets", victim.target), ("flows", victim.flow), ("numbers", victim.number)):
-        assert key.get(f"/v1/{kind}/{before['id']}").get_json() == before
-        assert len(key.get(f"/v1/{kind}").get_json()["data"]) == 1
-    assert len(key.get("/v1/clients").get_json()["data"]) == 2
+def refused_unless_own(app: APIFlask, reach: str, permissions: frozenset[str], named: str) -> Callable[..., set[int]]:
+    """A list of one's own is answered; everything else is not there, or not for this role."""
+    endpoints = endpoints_of(app)
+
+    def allowed(row: str, path: str) -> set[int]:
+        made = endpoints[row]
+        may = reach in made.roles and set(made.permissions) <= permissions
+        is_own = ROWS[row] == "list" and named not in path
+        if row in NOBODYS:
+            return {200, 401, 403, 404, 409, 422, 429}
+        return {200} if is_own and may else {403, 404}
+
+    return allowed
+
+
+def askers_of(
+    services: ApiServices, app: APIFlask, agency: str, client: str | None, key: Asker
+) -> Iterator[tuple[str, Asker, frozenset[str]]]:
+    """Everybody whom a tenant can let in: a key, a user of each role, and one of a role of its own."""
+    yield "key", key, ALL
+    where = client or agency
+    for role, permissions in BUILT_IN.items():
+        email = f"{role}@{where}.example"
+        yield role, signed_in(services, app, agency, client, email=email, role=role), permissions
+    held = frozenset({"calls.read", "numbers.write", "privacy.read"})
+    made = services.people.create_role(UUID(agency), name=f"own {where}", permissions=held, held=ALL)
+    yield "own role", signed_in(services, app, agency, client, email=f"own@{where}.example", role_id=made.id), held
+
+
+def test_isolation_of_every_endpoint_for_every_role_and_somebody_elses_things(
+    owned: tuple[Tenant, dict[str, str]],
+    make_tenant: Callable[[str], Tenant],
+    services: ApiServices,
+    app: APIFlask,
+    owner_engine: Engine,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A sibling client of the victim's agency, and another agency with its client, each with every role."""
+    victim, ids = owned
+    stranger = make_tenant("Stranger")
+    groups = [
+        ("foreign agency", "agency", stranger.agency["id"], None, stranger.agency_key, False),
+        ("foreign client", "client", stranger.agency["id"], stranger.client["id"], stranger.client_key, False),
+        ("sibling", "client", victim.agency["id"], victim.sibling["id"], victim.sibling_key, True),
+    ]
+    askers = [
+        (relation, reach, sibling, *one)
+        for relation, reach, agency, client, key, sibling in groups
+        for one in askers_of(services, app, agency, client, key)
+    ]
+    before = rows_of(owner_engine, victim.agency["id"], victim.client["id"])
+    count = walk(Asker(app, None), "nobody", ids, secrets_of(victim, ids, sibling=False), lambda *_: {401})
+    for relation, reach, sibling, role, asker, permissions in askers:
+        named = "client_id" if sibling else "?"
+        allowed = refused_unless_own(app, reach, permissions, named)
+        secrets = secrets_of(victim, ids, sibling=sibling)
+        count += walk(asker, f"{relation}, {role}", ids, secrets, allowed, thorough=role == "key")
+    assert rows_of(owner_engine, victim.agency["id"], victim.client["id"]) == before
+    record_property(
+        "said",
+        f"isolation: {len(ROWS)} endpoints × {len(askers) + 1} askers (roles × relations), {count} requests, no leak",
+    )
+
+
+def test_isolation_by_row_level_security_alone(
+    owned: tuple[Tenant, dict[str, str]],
+    make_tenant: Callable[[str], Tenant],
+    app: APIFlask,
+    owner_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The application's checks are switched off: any role, any permission, and whatever tenant a request names, or a
+    whole agency for a client's key. What is left is the floor and the policies of the database."""
+    victim, ids = owned
+    stranger = make_tenant("Stranger")
+    askers = [
+        ("foreign agency", stranger.agency_key, False), ("foreign client", stranger.client_key, False),
+        ("sibling", victim.sibling_key, True),
+    ]  # fmt: skip
+    before = rows_of(owner_engine, victim.agency["id"], victim.client["id"])
+
+    def believe(services: ApiServices, principal: Principal, agency: UUID | None, client: UUID | None) -> Asked:
+        return Asked(services, principal, agency or principal.agency_id, client)
+
+    monkeypatch.setattr(endpoint_module, "need_role", lambda *_: None)
+    monkeypatch.setattr(endpoint_module, "need_permissions", lambda *_: None)
+    monkeypatch.setattr(endpoint_module, "tenant_of", believe)
+    count = 0
+    for who, asker, sibling in askers:
+        secrets = [one for one in secrets_of(victim, ids, sibling=sibling) if one != ids["trunk"]]
+        count += walk(asker, who, ids, secrets, lambda *_: None)
+    monkeypatch.undo()
+    assert rows_of(owner_engine, victim.agency["id"], victim.client["id"]) == before
+    record_property("said", f"isolation by row-level security alone: {len(ROWS)} endpoints, {count} requests, no leak")
+
+
+def test_isolation_of_cursors_exports_and_webhooks(
+    owned: tuple[Tenant, dict[str, str]], make_tenant: Callable[[str], Tenant], services: ApiServices, tmp_path: Path
+) -> None:
+    """What carries a tenant without naming it: a place in a list, a file that is made later, a message that is sent."""
+    victim, ids = owned
+    stranger = make_tenant("Stranger")
+    for path in ("/v1/clients", "/v1/keys", "/v1/events", "/v1/audit-log"):
+        cursor = victim.agency_key.get(f"{path}?limit=1").get_json()["next_cursor"]
+        assert cursor is not None, path
+        for asker in (stranger.agency_key, victim.sibling_key):
+            assert asker.get(f"{path}?cursor={cursor}").status_code in {400, 403, 422}, path
+    hooks = [
+        (asker, asker.made("/v1/webhooks", {"url": "https://listener.example/"})["id"])
+        for asker in (stranger.agency_key, victim.sibling_key)
+    ]
+    store_call(services, victim.agency["id"], victim.client["id"], minute=7, caller="+442079467777")
+    assert sequence(services.database) > 0
+    maker = ExportMaker(services.database, ExportPlaces(open_store(str(tmp_path / "objects"))))
+    for asker, hook in hooks:
+        assert asker.get(f"/v1/webhooks/{hook}/deliveries").get_json()["data"] == []
+    for tenant, asker in ((stranger, stranger.client_key), (victim, victim.sibling_key)):
+        client = tenant.client["id"] if tenant is stranger else victim.sibling["id"]
+        span = {"from": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+        for content in ("calls", "events"):
+            body = {"client_id": client, "content": content, "format": "ndjson", **span}
+            made = asker.post("/v1/exports", body).get_json()["id"]
+            job = Job(1, "exports.make", 1, {"agency_id": tenant.agency["id"], "export_id": made})
+            assert maker.make(job) == Done()
+            for file in asker.get(f"/v1/exports/{made}").get_json()["files"]:
+                told = asker.get(f"/v1/exports/{made}/files/{file['name']}").data
+                for secret in secrets_of(victim, ids, sibling=True):
+                    assert secret.encode() not in told, f"an export of {content} tells {secret}"
 
 
 def test_given_an_agency_when_its_sibling_clients_key_lists_then_it_sees_its_own_only(

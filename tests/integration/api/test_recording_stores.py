@@ -81,7 +81,7 @@ def test_given_a_store_of_its_own_when_recorded_then_it_is_there_encrypted_and_t
     assert tenant.client_key.get(f"/v1/calls/{after}/recording").data == wav()
     assert key.delete(path).status_code == 404
     actions = [one["action"] for one in key.get("/v1/audit-log?action=recording_store.").get_json()["data"]]
-    assert actions == ["recording_store.dropped", "recording_store.changed"]
+    assert actions == ["recording_store.dropped", "recording_store.tested", "recording_store.changed"]
 
 
 @pytest.mark.usefixtures("bucket")

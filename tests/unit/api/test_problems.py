@@ -23,7 +23,8 @@ from dialtrace.tenancy.errors import TenancyError
 #: Errors of the rooms that no request of the API can cause, or that are our own fault if one does.
 OURS = {
     "CallsError", "RouteUnreadable", "PlanRefused", "CdrError", "CdrUnreadable", "CdrRefused", "RecordsAway",
-    "NumberError", "TenancyError", "InvalidKey", "RecordingError", "NotWav", "UploadFailed", "RecordingDiffers",
+    "NumberError", "TenancyError", "InvalidKey", "AddressRefused", "RecordingError", "NotWav",
+    "UploadFailed", "RecordingDiffers",
     "ObjectStoreError", "StoreAddressFaulty", "ObjectNameFaulty", "ObjectMissing", "RangeNotSatisfiable",
     "NotConfirmed", "SealedObjectBroken", "NotConverted",
 }  # fmt: skip

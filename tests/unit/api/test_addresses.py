@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from dialtrace.api.auditing import believed_address
+from dialtrace.addresses import believed_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 

@@ -1,0 +1,58 @@
+"""Which permission each endpoint needs, by its resource: `<area>.read` for GET, `<area>.write` for the rest.
+
+An endpoint that needs another, or more, says so itself (`permission=`). A resource that is not here cannot be declared.
+"""
+
+from __future__ import annotations
+
+from ..tenancy.permissions import PERMISSIONS
+
+#: The area of every resource, by the name of its blueprint.
+AREAS = {
+    "agencies": "tenants",
+    "clients": "tenants",
+    "limits": "tenants",
+    "brands": "tenants",
+    "users": "people",
+    "keys": "keys",
+    "audit": "audit",
+    "numbers": "numbers",
+    "pools": "numbers",
+    "pool_forecasts": "numbers",
+    "pool_leases": "numbers",
+    "flows": "flows",
+    "targets": "flows",
+    "blocks": "flows",
+    "hook_secrets": "flows",
+    "sites": "sites",
+    "snippets": "sites",
+    "sources": "sites",
+    "visits": "sites",
+    "calls": "calls",
+    "attribution": "calls",
+    "live": "calls",
+    "explanations": "calls",
+    "revisions": "calls",
+    "recordings": "calls",
+    "recording_stores": "recordings",
+    "exports": "exports",
+    "export_schedules": "exports",
+    "events": "events",
+    "webhooks": "webhooks",
+    "webhook_deliveries": "webhooks",
+    "retention": "privacy",
+    "subject_requests": "privacy",
+    "nodes": "platform",
+    "trunks": "platform",
+}
+
+
+def permissions_of(resource: str, method: str, said: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The permissions that an endpoint needs, all of them."""
+    if said is None:
+        assert resource in AREAS, f"name the area of {resource} in api/access.py, or the permission of each endpoint"
+        said = f"{AREAS[resource]}.{'read' if method == 'GET' else 'write'}"
+    found = (said,) if isinstance(said, str) else said
+    unknown = set(found) - PERMISSIONS.keys()
+    assert not unknown, f"{sorted(unknown)} are no permissions (tenancy/permissions.py)"
+    return found

@@ -1,0 +1,1 @@
+"""Letters to people: what they are, and who carries them."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,19 @@ from rich.console import Console
 from rich.table import Table
 
 from dialtrace.apiclient import ApiClient
+from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.demo.provision import provision
 from dialtrace.demo.run import await_records, fetch_recordings
 from dialtrace.demo.stage import DemoOptions, choose_callers, running_platform, running_targets
 from dialtrace.errors import DialtraceError
 from dialtrace.loadtest.chaos_arena import Arena, DrillFailed, OwnDatabase, own_database
 from dialtrace.loadtest.chaos_books import Result, count_up
-from dialtrace.loadtest.chaos_drills import DRILLS, Drill
+from dialtrace.loadtest.chaos_drills import DRILLS, Drill, max_rate
 from dialtrace.loadtest.chaos_store import NodeCopies, compare, drilled_store
 from dialtrace.logs import configure_logs
 
 SHORT_S, FULL_S = 10.0, 60.0
+_MAX_RATE = "DIALTRACE_NODE_MAX_RATE"
 #: Fallback plans of all numbers, on every node.
 PLANS_TIMEOUT_S = 30.0
 
@@ -64,9 +68,16 @@ def chosen(only: Sequence[str] | None, nodes: int) -> list[Drill]:
 
 def run_drill(drill: Drill, arena: Arena, own: ApiClient, copies: NodeCopies) -> Result:
     """One drill with its books."""
+    operator = ApiClient(arena.demo.plan.api_url, arena.demo.plan.operator_token)
+
+    def all_calls() -> list[dict[str, Any]]:
+        """What a node refuses by itself is nobody's call but the operator's."""
+        refused = operator.read_all("/v1/calls", limit=200, agency_id=OPERATOR_AGENCY)
+        return [*own.read_all("/v1/calls", limit=200), *refused]
+
     began_s = time.monotonic()
     arena.clear()
-    before = {cdr["id"] for cdr in own.read_all("/v1/calls", limit=200)}
+    before = {cdr["id"] for cdr in all_calls()}
     lost: int | None = None
     faults: list[str] = []
     try:
@@ -77,7 +88,7 @@ def run_drill(drill: Drill, arena: Arena, own: ApiClient, copies: NodeCopies) ->
     arena.await_platform()
 
     def read() -> list[dict[str, Any]]:
-        return [cdr for cdr in own.read_all("/v1/calls", limit=200) if cdr["id"] not in before]
+        return [cdr for cdr in all_calls() if cdr["id"] not in before]
 
     cdrs = await_records(read, sum(arena.sent.values()), arena.demo)
     recordings = fetch_recordings(own, cdrs)
@@ -111,11 +122,26 @@ def await_plans(arena: Arena) -> None:
         )
 
 
+@contextmanager
+def bounded_nodes(rate: float, wanted: bool) -> Iterator[None]:
+    """Nodes read from the environment how many calls they take in a second."""
+    before = os.environ.get(_MAX_RATE)
+    if wanted:
+        os.environ[_MAX_RATE] = f"{max_rate(rate)}/1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_MAX_RATE, None)
+        if before is not None:
+            os.environ[_MAX_RATE] = before
+
+
 def run_all(options: DemoOptions, drills: Sequence[Drill], away_s: float, say: Callable[[str], None]) -> list[Result]:
     """Every drill on one platform."""
     databases: list[OwnDatabase] = []
     results = []
     with (
+        bounded_nodes(options.rate, any(drill.needs_bound for drill in drills)),
         drilled_store(options.seed, any(drill.needs_store for drill in drills)) as store,
         running_platform(
             options, lambda folder: own_database(folder, databases), store.environment if store else None

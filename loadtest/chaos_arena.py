@@ -24,6 +24,7 @@ from dialtrace.demo.stage import Demo, make_callers
 from dialtrace.errors import DialtraceError
 from dialtrace.freeswitch_launch import options_status
 from dialtrace.launch import answers_http
+from dialtrace.loadtest.chaos_offer import Offer
 from dialtrace.loadtest.chaos_store import DrilledStore
 
 TEND_EVERY_S = 0.2
@@ -102,6 +103,8 @@ class Arena:
     sent: Counter[str] = field(default_factory=Counter)
     _callers: list[tuple[str, Sipp | PhonesOfKind]] = field(default_factory=list)
     _loads: int = 0
+    #: What callers heard who were not placed by a load, by kind.
+    _heard: Counter[str] = field(default_factory=Counter)
 
     @property
     def rate(self) -> float:
@@ -131,6 +134,17 @@ class Arena:
         for _, caller in callers:
             caller.start()
         self._callers += callers
+
+    def offer(self, name: str, seconds: float, rate: float) -> Counter[int]:
+        """Calls to a busy target of one node, more than it admits; the final statuses. Who is let in hears busy, and
+        who is not 503. Raises DrillFailed where somebody hears anything else."""
+        number = self.provisioned.by_kind["busy"][0]
+        heard = Offer(self.sip_of(name), number).place(round(seconds * rate), rate)
+        self._heard.update({"busy": heard[486], "refused": heard[503]})
+        self.sent.update({"busy": heard[486], "refused": heard[503]})
+        if other := {status: count for status, count in heard.items() if count and status not in (486, 503)}:
+            raise DrillFailed(f"callers heard neither 486 nor 503 but {other}")
+        return heard
 
     def _calls(self, count: int, only: Sequence[str]) -> list[PlannedCall]:
         """The demonstration's mix. A number nobody has is no part of it: what its caller hears without a worker is
@@ -163,7 +177,7 @@ class Arena:
         until_s = time.monotonic() + self.demo.options.talk_s + CALLERS_GRACE_S
         while any(caller.running for _, caller in self._callers) and time.monotonic() < until_s:
             self.wait(TEND_EVERY_S)
-        satisfied: Counter[str] = Counter()
+        satisfied, self._heard = self._heard, Counter()
         for kind, caller in self._callers:
             caller.stop()
             satisfied[kind] += caller.counts().successful

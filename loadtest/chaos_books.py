@@ -64,8 +64,8 @@ def count_up(
     further comparisons."""
     decided = Counter(str(cdr["decided_by"]) for cdr in cdrs)
     lines = balance(sent, satisfied, cdrs, recordings) if lost is None else _with_losses(sent, satisfied, cdrs, lost)
-    # What a dead node took with it includes who decided.
-    told = len(cdrs) - (_lost(cdrs) if lost is not None else 0)
+    # What a dead node took with it includes who decided; nobody was asked about what a node refused by itself.
+    told = len(cdrs) - (_lost(cdrs) if lost is not None else 0) - sent.get("refused", 0)
     lines.append(Line("CDRs / decided by worker or fallback", told, sum(decided[who] for who in DECIDED)))
     lines += more
     return Result(

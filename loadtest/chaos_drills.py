@@ -17,6 +17,8 @@ from .chaos_arena import Arena, DrillFailed
 #: Load before and after what happens.
 BEFORE_S, AFTER_S = 4.0, 6.0
 ROLLING_S = 45.0
+#: Of what a node admits in a second, and for how long.
+OVERLOAD_TIMES, OVERLOAD_S = 3, 4.0
 #: An agent has so long to begin something.
 KILL_EVERY_S = 3.0
 #: An object store is away for five minutes where others are for one.
@@ -33,6 +35,8 @@ class Drill:
     least_nodes: int = 1
     #: Recordings go to an S3 service that can be away or ill.
     needs_store: bool = False
+    #: The nodes take a bounded number of calls a second (`max_rate`).
+    needs_bound: bool = False
 
 
 def _steady(arena: Arena) -> None:
@@ -156,6 +160,26 @@ def _standing(arena: Arena, name: str) -> int:
         journal.close()
 
 
+def max_rate(rate: float) -> int:
+    """Calls that a node takes in a second while drills run: far above their own load, whatever the machine delays."""
+    return max(10, round(3 * rate))
+
+
+def _overload(arena: Arena) -> None:
+    """One node is offered three times what it admits while calls stand on it: those do not notice, who is let in is
+    served, who is not hears 503 and has a record, and afterwards the node is well."""
+    name, most = arena.demo.plan.nodes[0].name, max_rate(arena.rate)
+    arena.load(BEFORE_S, only=["answered"])
+    arena.wait(BEFORE_S + 1.0)
+    heard = arena.offer(name, OVERLOAD_S, OVERLOAD_TIMES * most)
+    arena.notes.append(f"{heard.total()} calls offered to {name}: {heard[486]} let in, {heard[503]} refused")
+    if not heard[503] or not heard[486]:
+        raise DrillFailed(f"{name} was not overloaded, or took nothing: {dict(heard)}")
+    arena.wait(1.5)
+    arena.load(AFTER_S)
+    arena.wait(AFTER_S)
+
+
 def _agent_killed(arena: Arena) -> None:
     """Every few seconds, each time in the middle of something else: what was half done is done again, once."""
     arena.load(BEFORE_S + arena.away_s + AFTER_S)
@@ -248,6 +272,12 @@ DRILLS = (
     Drill("agent-killed", "the agents are killed with -9 every few seconds", none_lost(_agent_killed)),
     Drill("rolling-restart", "everything but the nodes is restarted in turn", none_lost(_rolling_restart)),
     Drill("node-drained", "a node is drained, restarted and put back", none_lost(_node_drained), least_nodes=2),
+    Drill(
+        "overload",
+        f"a node is offered {OVERLOAD_TIMES} times the calls that it admits",
+        none_lost(_overload),
+        needs_bound=True,
+    ),
     Drill("store-away", "the object store is away", none_lost(_store_away), needs_store=True),
     Drill(
         "store-ill",

@@ -66,7 +66,7 @@ def run_embedded(
 ) -> None:  # fmt: skip
     """The embedded switch, until it is told to stop. Raises click's usage errors."""
     from .node.main import run_node
-    from .node.model import NodeConfig
+    from .node.model import DEFAULT_MAX_RATE, NodeConfig
     from .priority import go_first
 
     begin(name, metrics=metrics)
@@ -84,6 +84,7 @@ def run_embedded(
             rtp_first=int(first), rtp_last=int(last), max_calls=max_calls,
             test_token=os.environ.get("DIALTRACE_NODE_TEST_TOKEN", ""),
             edges=os.environ.get("DIALTRACE_NODE_EDGES", "") or "none",
+            max_rate=os.environ.get("DIALTRACE_NODE_MAX_RATE", "") or DEFAULT_MAX_RATE,
         )
     )  # fmt: skip
 

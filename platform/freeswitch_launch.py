@@ -90,7 +90,7 @@ def prepare_folders(run_folder: Path, spool: Path) -> None:
     run_folder.chmod(0o700)
     for name in set(_OWN_FOLDERS.values()):
         (run_folder / name).mkdir(exist_ok=True)
-    for name in ("cdr", "recordings", "plans", "prompts", "gateways"):
+    for name in ("cdr", "recordings", "plans", "prompts", "gateways", "rules"):
         (spool / name).mkdir(parents=True, exist_ok=True)
 
 

@@ -134,7 +134,7 @@ def make_spool(spool: Path) -> Path:
     callers' numbers and voices."""
     spool.mkdir(parents=True, exist_ok=True)
     spool.chmod(0o700)
-    for name in ("cdr", "cdr-broken", "recordings", "recordings-due", "plans", "prompts", "gateways"):
+    for name in ("cdr", "cdr-broken", "recordings", "recordings-due", "plans", "prompts", "gateways", "rules"):
         (spool / name).mkdir(parents=True, exist_ok=True)
     return spool
 

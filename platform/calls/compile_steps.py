@@ -30,11 +30,14 @@ from .compiled import (
     CompiledTest,
     CompiledVoicemail,
     CompiledWebhook,
+    CompiledWhisper,
     Following,
     SaidPrompt,
     SoundFile,
+    ToldText,
 )
 from .flow_hours import minutes_of
+from .flow_prompts import Prompt, WhisperedPrompt
 from .flow_steps import (
     AnnounceStep,
     CodeStep,
@@ -44,7 +47,6 @@ from .flow_steps import (
     GotoStep,
     HangupStep,
     MenuStep,
-    Prompt,
     QueueStep,
     RecordStep,
     RingStep,
@@ -58,6 +60,7 @@ from .flow_steps import (
 )
 from .flow_values import FilePrompt, Language, TonePrompt
 from .model import Target
+from .whispers import has_places, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +88,28 @@ class Place:
             return prompt
         if isinstance(prompt, FilePrompt):
             return SoundFile(kind="file", name=prompt.name)
-        language, voice = prompt.language or self.language, prompt.voice or ""
-        name = Say(prompt.text, language, voice).name
-        self.said[name] = SaidPrompt(name=name, language=language, voice=voice, text=prompt.text)
-        return SoundFile(kind="file", name=name)
+        return self._said(prompt.text, prompt.language or self.language, prompt.voice or "")
 
     def prompt_if(self, prompt: Prompt | None) -> CompiledPrompt | None:
         return None if prompt is None else self.prompt(prompt)
+
+    def whisper(self, prompt: TonePrompt | FilePrompt | WhisperedPrompt | None) -> CompiledWhisper | None:
+        """A text that tells where callers come from stays a text, beside the sound of what it says where nobody
+        knows."""
+        if prompt is None or isinstance(prompt, TonePrompt):
+            return prompt
+        if isinstance(prompt, FilePrompt):
+            return SoundFile(kind="file", name=prompt.name)
+        language, voice = prompt.language or self.language, prompt.voice or ""
+        name = self._said(told(prompt.text, language), language, voice).name
+        if not has_places(prompt.text):
+            return SoundFile(kind="file", name=name)
+        return ToldText(kind="told", text=prompt.text, language=language, voice=voice, name=name)
+
+    def _said(self, text: str, language: Language, voice: str) -> SoundFile:
+        name = Say(text, language, voice).name
+        self.said[name] = SaidPrompt(name=name, language=language, voice=voice, text=text)
+        return SoundFile(kind="file", name=name)
 
     def rung(self, step: RingStep | QueueStep) -> list[CompiledTarget]:
         return [
@@ -179,7 +197,7 @@ def _ring(step: RingStep, place: Place) -> CompiledRing:
         strategy=step.strategy,
         sticky_days=step.sticky_days,
         progress_timeout_s=step.progress_timeout_s,
-        whisper=place.prompt_if(step.whisper),
+        whisper=place.whisper(step.whisper),
         accept_digit=step.accept_digit,
         otherwise=place.following(step.otherwise),
     )
@@ -198,7 +216,7 @@ def _queue(step: QueueStep, place: Place) -> CompiledQueue:
         announce_every_s=step.announce_every_s,
         announce_position=step.announce_position,
         announcements=[SoundFile(kind="file", name=say.name) for say in says],
-        whisper=place.prompt_if(step.whisper),
+        whisper=place.whisper(step.whisper),
         accept_digit=step.accept_digit,
         otherwise=place.following(step.otherwise),
     )

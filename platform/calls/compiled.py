@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import Field, NaiveDatetime, StrictBool, StrictInt, StrictStr, ValidationError
 
+from .compiled_first import as_of_today
 from .errors import RouteUnreadable
 from .flow_values import (
     FILE_NAME,
@@ -55,6 +56,20 @@ class SoundFile(Strict):
 
 
 CompiledPrompt = Annotated[TonePrompt | SoundFile, Field(discriminator="kind")]
+
+
+class ToldText(Strict):
+    """A whisper's text that says something else to each source; ``name`` is the file of what it says where nobody
+    knows. ``voice`` may be empty."""
+
+    kind: Literal["told"]
+    text: str
+    language: Language
+    voice: str
+    name: Annotated[str, Field(strict=True, pattern=FILE_NAME)]
+
+
+CompiledWhisper = Annotated[TonePrompt | SoundFile | ToldText, Field(discriminator="kind")]
 
 
 class CompiledTarget(Strict):
@@ -161,7 +176,7 @@ class CompiledRing(Strict):
     strategy: Strategy
     sticky_days: int | None
     progress_timeout_s: ProgressTimeout | None
-    whisper: CompiledPrompt | None
+    whisper: CompiledWhisper | None
     accept_digit: Digit | None
     otherwise: Following
 
@@ -179,7 +194,7 @@ class CompiledQueue(Strict):
     announce_every_s: int | None
     announce_position: bool
     announcements: list[CompiledPrompt]
-    whisper: CompiledPrompt | None
+    whisper: CompiledWhisper | None
     accept_digit: Digit | None
     otherwise: Following
 
@@ -312,6 +327,9 @@ class CompiledFlow(Strict):
     longest_s: Annotated[int, Field(strict=True, ge=1)] = LONGEST_IN_FLOW_S
     #: The trunks of each telephone number among the targets, in the order in which they are tried. Never published.
     trunks: dict[str, list[CompiledTrunk]] = Field(default_factory=dict, exclude=True)
+    #: What a static number stands for, where a whisper tells it. Never published either.
+    source: str | None = Field(default=None, exclude=True)
+    campaign: str | None = Field(default=None, exclude=True)
 
 
 def _has(*names: str) -> dict[type, tuple[str, ...]]:
@@ -336,7 +354,7 @@ def following(step: CompiledStep) -> Iterator[str]:
 def read_compiled(compiled: Mapping[str, Any]) -> CompiledFlow:
     """The compiled flow of a route, whichever release wrote it. Raises RouteUnreadable."""
     try:
-        flow = CompiledFlow.model_validate(_modern(compiled) if compiled.get("version") == 1 else compiled)
+        flow = CompiledFlow.model_validate(as_of_today(compiled) if compiled.get("version") == 1 else compiled)
         _check(flow)
     except ValueError as error:
         where = type(error).__name__ if isinstance(error, ValidationError) else str(error)
@@ -355,42 +373,3 @@ def _check(flow: CompiledFlow) -> None:
                 parse_place(target.address)
     if flow.backup is not None:
         parse_place(flow.backup.address)
-
-
-def _modern(compiled: Mapping[str, Any]) -> dict[str, Any]:
-    """A version-1 row, a list of steps one after another, in today's form. Raises ValueError."""
-    steps = compiled.get("steps")
-    if set(compiled) != {"version", "record", "steps"} or not isinstance(steps, list) or not steps:
-        raise ValueError("not a flow of version 1")
-    names = [f"step-{place}" for place in range(1, len(steps) + 1)]
-    return {
-        "version": 2,
-        "record": compiled["record"],
-        "language": "en",
-        "time_zone": "UTC",
-        "entry": names[0],
-        "steps": {
-            name: _modern_step(step, after) for name, step, after in zip(names, steps, [*names[1:], None], strict=True)
-        },
-        "backup": None,
-        "apology": None,
-        "needs": [],
-        "prompts": [],
-    }
-
-
-def _modern_step(step: Any, after: str | None) -> Any:
-    kind = step.get("type") if isinstance(step, dict) else None
-    if kind == "announce":
-        return {**step, "next": after}
-    if kind == "ring":
-        return {
-            **step,
-            "strategy": "in_turn",
-            "sticky_days": None,
-            "progress_timeout_s": None,
-            "whisper": None,
-            "accept_digit": None,
-            "otherwise": after,
-        }
-    return step

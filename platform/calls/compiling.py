@@ -16,10 +16,13 @@ from .compiled import (
     LONGEST_IN_FLOW_S,
     CompiledFlow,
     CompiledGoto,
+    CompiledQueue,
+    CompiledRing,
     CompiledStep,
     Need,
     SaidPrompt,
     SoundFile,
+    ToldText,
     following,
 )
 from .errors import Fault, FlowFaulty
@@ -82,6 +85,8 @@ def needs_of(steps: Iterable[CompiledStep]) -> list[Need]:
             found |= {"sticky"} if step.sticky_days is not None else set()
             found |= {"rotation"} if step.strategy == "round_robin" else set()
             found |= {"idle"} if step.strategy == "longest_idle" else set()
+        if isinstance(step, CompiledRing | CompiledQueue) and isinstance(step.whisper, ToldText):
+            found |= {"visit"}
         if step.type == "condition":
             found |= {_OF_FACTS[test.fact] for test in step.when if test.fact in _OF_FACTS}
     return sorted(found)

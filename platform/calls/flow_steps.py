@@ -15,23 +15,19 @@ from pydantic.config import JsonDict
 
 from .flow_facts import FactTest
 from .flow_hours import Override, Weekly, WorkingHours, ZoneName
+from .flow_prompts import Prompt, Whisper
 from .flow_values import (
     Cause,
     Digit,
     Digits,
-    FilePrompt,
-    Language,
     MatchKey,
     ProgressTimeout,
     RingTimeout,
-    SaidText,
     StepName,
     Strategy,
     Strict,
-    TonePrompt,
     Url,
     VariableName,
-    Voice,
     Word,
 )
 
@@ -42,18 +38,6 @@ _HELLO: JsonDict = {"kind": "say", "text": "Thank you for calling Bright Dental.
 
 def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [fields]})
-
-
-class SayPrompt(Strict):
-    """A text that is read out; its sound is made ahead. Language: the flow's, unless it is named."""
-
-    kind: Literal["say"]
-    text: SaidText
-    language: Language | None = None
-    voice: Voice | None = None
-
-
-Prompt = Annotated[TonePrompt | FilePrompt | SayPrompt, Field(discriminator="kind")]
 
 
 class WeightedTarget(Strict):
@@ -188,7 +172,7 @@ class RingStep(_Refusable):
         ring_timeout_s=20,
         progress_timeout_s=4,
         sticky_days=30,
-        whisper={"kind": "say", "text": "A call from the website. Press 1 to take it."},
+        whisper={"kind": "say", "text": "A call from {source|our website}. Press 1 to take it."},
         accept_digit="1",
         otherwise="after-hours",
     )
@@ -200,7 +184,7 @@ class RingStep(_Refusable):
     sticky_days: Annotated[int, Field(strict=True, ge=1, le=365)] | None = None
     ring_timeout_s: RingTimeout | None = None
     progress_timeout_s: ProgressTimeout | None = None
-    whisper: Prompt | None = None
+    whisper: Whisper | None = None
     accept_digit: Digit | None = None
 
 
@@ -228,7 +212,7 @@ class QueueStep(_Refusable):
     announce_every_s: Annotated[int, Field(strict=True, ge=10, le=600)] | None = None
     announce_position: StrictBool = False
     ring_timeout_s: RingTimeout | None = None
-    whisper: Prompt | None = None
+    whisper: Whisper | None = None
     accept_digit: Digit | None = None
 
 

@@ -102,10 +102,12 @@ class LiveCall:
 
     @property
     def rang_us(self) -> int | None:
-        """When the caller heard ringing: a 180, else a 183 that was not part of our own answer."""
-        if self.ringing_us is not None:
-            return self.ringing_us
+        """When the caller heard ringing, unanswered: a 180, else a 183 that was not part of our own answer. A target
+        that rings after our own answer (an announcement, a menu) is no ringing of the call: the switch only stamps it,
+        and the event would come after `call.answered`."""
         media, answered = self.early_media_us, self.answered_us
+        if self.ringing_us is not None:
+            return self.ringing_us if answered is None or self.ringing_us <= answered else None
         return None if media is None or (answered is not None and answered - media <= ONE_ACT_US) else media
 
     def take(self, heard: Heard) -> None:
@@ -271,7 +273,9 @@ class LiveCalls:
         assert call.owner is not None, "a call without an owner has no events"
         rang_us, early = call.rang_us, call.ringing_us is None and call.answered_us is None
         waits = rang_us is not None and early and now_us is not None and now_us - rang_us <= 2 * ONE_ACT_US
-        due = {"call.started": call.started_us, "call.ringing": None if waits else rang_us,
+        # Whoever reads the log was told of the answer: ringing that is heard of so late is the record's matter.
+        late = "call.answered" in call.told
+        due = {"call.started": call.started_us, "call.ringing": None if waits or late else rang_us,
                "call.answered": call.answered_us}  # fmt: skip
         for kind, moment_us in due.items():
             if moment_us is not None and kind not in call.told:

@@ -145,6 +145,16 @@ class QueuePlace:
     full: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Fuse:
+    """A counter of the switch's own, where nobody can count for all nodes: ``reason`` is a word of refusals.py,
+    ``counter`` what the application `limit` is given. ``is_shut``: it lets nobody in."""
+
+    reason: str
+    counter: str
+    is_shut: bool = False
+
+
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -155,7 +165,7 @@ class Facts:
     ``now`` is UTC, ``seed`` comes of the call's UUID, ``segments`` counts the recordings that were begun, ``recording``
     says whether one runs, ``in_flow_s`` how long ago the call began, ``rung`` whether targets were rung in vain before.
     ``asks``: a queue can be joined and a web hook asked, for the database is there. From ``repeat`` on it is what the
-    database knows; ``over`` and ``blocked`` are words of refusals.py.
+    database knows; ``over`` and ``blocked`` are words of refusals.py. ``fuses`` stand in for the database's count.
     """
 
     now: datetime = _NEVER
@@ -180,6 +190,7 @@ class Facts:
     visit: UUID | None = None
     over: str | None = None
     blocked: str | None = None
+    fuses: tuple[Fuse, ...] = ()
     queue: QueuePlace | None = None
 
 

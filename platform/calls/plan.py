@@ -10,15 +10,16 @@ import re
 
 from ..db.tables import OPERATOR_AGENCY, OPERATOR_CLIENT
 from .carried import carried
-from .compiled import read_compiled
+from .compiled import CompiledQueue, CompiledRing, read_compiled
 from .model import NOTHING_KNOWN, Facts, Route
 from .plan_steps import CAUSES, ring_all, walk
 from .plan_text import MOST_ACTIONS, MOST_BYTES, SEPARATOR, Plan, handed_over, must_match
 from .program import BEGIN, CALL_MARK, DAY_MARK, FINISH, NOW_MARK, Program
 from .refusals import REFUSALS_BY_FACTS, refusal_by_facts
-from .waits import come_back, end_in_vain, is_queues
+from .waits import ANY_DIGITS, come_back, end_in_vain, is_queues
 
 __all__ = [
+    "ANY_DIGITS",
     "BEGIN",
     "CALL_MARK",
     "CAUSES",
@@ -141,9 +142,14 @@ def _enter(program: Program) -> str | None:
     facts = program.facts
     spam = None if facts.spam_score is None else str(facts.spam_score)
     program.tell(record="no", spam=spam, spam_rules=facts.spam_rules)
+    program.hold_against(facts.fuses)
     # For the events of the call while it lives; the record's attribution is found out anew.
     visit = None if facts.visit is None else str(facts.visit)
     program.tell(source=carried(facts.source), campaign=carried(facts.campaign), visit=visit)
+    for step in program.flow.steps.values():
+        if isinstance(step, CompiledQueue | CompiledRing) and step.whisper is not None:
+            # Plans made ahead do not know where a caller comes from; they are told it for the rest of the call.
+            program.whisper(step.whisper)
     if program.flow.record:
         program.begin_recording()
     return walk(program, program.flow.entry)

@@ -26,7 +26,7 @@ from .compiled import (
     read_compiled,
 )
 from .model import Facts, Route
-from .plan import CALL_MARK, DAY_MARK, RING_ONLY, START, make_part, refusal
+from .plan import ANY_DIGITS, CALL_MARK, DAY_MARK, RING_ONLY, START, make_part, refusal
 
 FILE_HEADER = "dialtrace-plans 2"
 #: 2100-01-01, UTC. What does not depend on the hour has no end: a node that nobody reaches for weeks still connects its
@@ -77,6 +77,8 @@ def points(flow: CompiledFlow) -> Iterator[str]:
             yield f"{name}={step.refuse_digit}"
         elif isinstance(step, CompiledQueue):
             yield f"{name}=timeout"
+        elif isinstance(step, CompiledCode):
+            yield f"{name}={ANY_DIGITS}{step.length}"
         if isinstance(step, CompiledMenu | CompiledWebhook | CompiledConsent | CompiledQueue | CompiledCode):
             yield name
 

@@ -102,7 +102,7 @@ def dialled_by(program: Program, step: CompiledRing | CompiledQueue) -> Dialled:
         program.route,
         trunks=program.flow.trunks,
         progress_timeout_s=step.progress_timeout_s if isinstance(step, CompiledRing) else None,
-        whisper=None if step.whisper is None else program.sound(step.whisper),
+        whisper=None if step.whisper is None else program.whisper(step.whisper),
         accept_digit=step.accept_digit,
     )
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .compiled import CompiledConsent, CompiledFlow, CompiledPrompt, CompiledTarget
-from .model import Facts, Route
+from .compiled import CompiledConsent, CompiledFlow, CompiledPrompt, CompiledTarget, CompiledWhisper, ToldText
+from .model import Facts, Fuse, Route
 from .plan_text import MOST_ACTIONS, MOST_BYTES, Plan
 from .ringing import RINGBACK, Dialled, ids, ringing_sound, sound
+from .whispers import told_name
 
 #: What a fallback plan, made ahead, holds in place of the call's UUID, its day and the present second. Of a call that
 #: is in the middle of its flow it does not know the segments either: ``@SEG1@`` is the number of the first one that the
 #: plan begins, ``@RECORDINGS1@`` the list of all up to it; ``@TAGS@`` and ``@VARIABLES@`` are what was there before.
 #: The switch's script replaces them.
 CALL_MARK, DAY_MARK, NOW_MARK = "@CALL@", "@DAY@", "@NOW@"
+#: In place of the digits that a caller was asked for.
+DIGITS_MARK = "@DIGITS@"
+#: In place of a whisper's name, with that of the sentence for callers of whom nothing is known: the script puts the
+#: call's own one there (``dialtrace_said``), if the node has its sound.
+SAID_MARK = "@SAID:{}@"
 #: Its own extension turns the last attempt's outcome into 486, 603 or 480 (freeswitch/dialplan/inbound.xml).
 FINISH = "finish XML flow"
 RESUME = "resume XML flow"
@@ -25,6 +31,8 @@ RESUME = "resume XML flow"
 BEGIN = "@begin"
 #: More than a flow has a reason for; each has its name in the list of all.
 MOST_SEGMENTS = 40
+#: Whispers of one flow that are told to the plans that follow.
+_MOST_SAID = 12
 #: Of a message: what counts as silence, in the switch's own measure of loudness.
 _SILENCE_BELOW = 200
 #: Kept free for what every plan opens with and for leaving it.
@@ -72,6 +80,7 @@ class Program:
         self._opening: dict[str, str | None] = {}
         self._opening_variables: dict[str, str] = {}
         self._trail: list[str] = []
+        self._said: dict[str, str] = {}
 
     def has_room(self, actions: int, size_bytes: int) -> bool:
         """Whether so much may be added and the plan still be left properly."""
@@ -126,6 +135,15 @@ class Program:
         elif fresh:
             self.tell(**{name: f"@{name.upper()}@{','.join(fresh)}"})
 
+    def hold_against(self, fuses: Iterable[Fuse]) -> None:
+        """The switch's own counters end the call, with the mark that tells the record why, or let it go on without."""
+        counted = list(fuses)
+        for fuse in counted:
+            self.set_variables([("dialtrace_refused", fuse.reason), ("dialtrace_over", fuse.reason)])
+            self.act("limit", fuse.counter)
+        if counted:
+            self.set_variables([("dialtrace_refused", ""), ("dialtrace_over", "")])
+
     def answer(self) -> None:
         """Harmless to a call that is answered."""
         if self.answered:
@@ -150,6 +168,19 @@ class Program:
     def ringing_sound(self, prompt: CompiledPrompt) -> str:
         """As the switch plays it in place of ringing."""
         return ringing_sound(prompt, self._spool)
+
+    def whisper(self, prompt: CompiledWhisper) -> str:
+        """As the switch plays it to a target; a text that tells where the caller comes from, for this caller."""
+        if not isinstance(prompt, ToldText):
+            return self.sound(prompt)
+        return f"{self._spool}/prompts/{self._whispered(prompt)}.wav"
+
+    def _whispered(self, text: ToldText) -> str:
+        source, campaign = self.facts.source or self.flow.source, self.facts.campaign or self.flow.campaign
+        own = told_name(text.text, text.language, text.voice, source=source, campaign=campaign)
+        if own != text.name and len(self._said) < _MOST_SAID:
+            self._said[text.name] = own
+        return SAID_MARK.format(text.name) if self._decided == "fallback" else own
 
     def ring(
         self, targets: Sequence[CompiledTarget], dialled: Dialled, *, together: bool = False, tone: str = RINGBACK
@@ -254,6 +285,7 @@ class Program:
                 *self._opening.items(),
                 ("attempts", ",".join(str(one) for one in ids(self._targets)) or None),
                 ("rung", "yes" if self._targets else None),
+                ("said", ",".join(f"{general}:{own}" for general, own in self._said.items()) or None),
             ],
             (self._ring_variables() | self._opening_variables).items(),
         )

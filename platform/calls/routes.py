@@ -5,12 +5,13 @@ Both are narrow functions of the database, outside any tenant: who calls a numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..db.engine import Database
 from .model import Route
+from .rules import Rules
 
 _COLUMNS = "agency_id, client_id, number_id, status, flow_id, flow_version, compiled"
 
@@ -32,8 +33,16 @@ class Decided:
     facts: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RuleChanges:
+    """Block lists and limits that have changed, and the mark to ask with next time."""
+
+    mark: str
+    rules: Sequence[Rules]
+
+
 class RouteStore:
-    """Reads routes. Raises the errors of `db.errors`."""
+    """Reads routes, and the rules that hold before one is followed. Raises the errors of `db.errors`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,3 +70,13 @@ class RouteStore:
             )
             rows: list[Any] = list(found)
         return RouteChanges(str(rows[0][0]), {row[1]: Route(*row[2:]) for row in rows if row[1] is not None})
+
+    def rules_changed(self, since: str | None) -> RuleChanges:
+        """Block lists and limits that changed since a mark (None: all there are), as :meth:`routes_changed`."""
+        with self._database.directory() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT mark, scope_id, max_calls, max_calls_per_s, entries FROM dialtrace_rules_changed(%s::xid8)",
+                (since,),
+            )
+            rows: list[Any] = list(found)
+        return RuleChanges(str(rows[0][0]), [Rules(*row[1:]) for row in rows if row[1] is not None])

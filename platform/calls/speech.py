@@ -8,6 +8,7 @@ from typing import Any
 from ..prompts.errors import CannotSay, TextFaulty
 from ..prompts.model import Say
 from .errors import Fault, FlowFaulty
+from .whispers import has_places, told
 
 
 def said_in(document: Mapping[str, Any]) -> dict[str, Say]:
@@ -18,7 +19,10 @@ def said_in(document: Mapping[str, Any]) -> dict[str, Say]:
     usual = str(document.get("language") or "en")
     for pointer, prompt in _prompts(document, ""):
         try:
-            found[pointer] = Say(prompt["text"], prompt.get("language") or usual, prompt.get("voice") or "")
+            language = prompt.get("language") or usual
+            # Only whispers have places; of these it is what they say where nobody knows.
+            text = told(prompt["text"], language) if has_places(prompt["text"]) else prompt["text"]
+            found[pointer] = Say(text, language, prompt.get("voice") or "")
         except TextFaulty as fault:
             faults.append(Fault(f"{pointer}/text", "cannot_be_said", str(fault)))
     if faults:

@@ -21,12 +21,14 @@ from .compiled import (
 )
 from .model import QueuePlace
 from .plan_steps import OVER, dialled_by, end, ring_all, ring_with_music, runs, walk
-from .program import BEGIN, RESUME, Program
+from .program import BEGIN, DIGITS_MARK, RESUME, Program
 
 #: What a queue or a web hook brings when its time is over, when it is time for the queue's next announcement, and when
 #: the target that was kept for the caller did not take the call.
 TIMEOUT, STILL, MISSED = "timeout", "wait", "missed"
 _TARGET = "target:"
+#: In the name of a point made ahead, with their number: digits that nobody knows yet.
+ANY_DIGITS = "@digits"
 
 _PAUSE = "silence_stream://250"
 #: Between two keys of one choice.
@@ -174,6 +176,8 @@ def come_back(program: Program, name: str, result: str | None) -> str | None:
         return walk(program, name, begun=True)
     if result is not None and result != STILL and _TOLD.fullmatch(result):
         program.pass_step(name, result)
+    elif result is not None and result.startswith(ANY_DIGITS):
+        program.pass_step(name, DIGITS_MARK)
     if isinstance(step, CompiledQueue) and result != TIMEOUT and not (is_target(result or "") and program.facts.asks):
         # The wait goes on, or there is nobody who could end it.
         program.answered = True
@@ -196,6 +200,9 @@ def _follow(program: Program, name: str, step: CompiledStep, result: str | None)
 
 def _after_code(program: Program, step: CompiledCode, result: str) -> str | None:
     program.answered = True
+    if result == f"{ANY_DIGITS}{step.length}":
+        program.set_own({step.variable: DIGITS_MARK})
+        return step.next
     if not (len(result) == step.length and result.isascii() and result.isdigit()):
         return step.otherwise
     program.set_own({step.variable: result})

@@ -228,7 +228,7 @@ prompts = Table(
     stamp("created_at", default_now=True),
     PrimaryKeyConstraint("agency_id", "name"),
     ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
-    CheckConstraint("kind IN ('say', 'file')", name="kind"),
+    CheckConstraint("kind IN ('say', 'file', 'told')", name="kind"),
     # A node looks for a text by its name alone: every agency's is the same.
     Index("ix_prompts_name", "name"),
 )
@@ -252,6 +252,9 @@ directory = Table(
     Column("flow_id", Uuid),
     Column("version", Integer, nullable=False),
     Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    # What a static number stands for, for whispers that tell it.
+    Column("source", Text),
+    Column("campaign", Text),
     PrimaryKeyConstraint("e164"),
     CheckConstraint("status IN ('active', 'suspended', 'released')", name="status"),
     CheckConstraint("tenant_status IN ('active', 'suspended')", name="tenant_status"),
@@ -276,8 +279,25 @@ published_flows = Table(
         Computed("jsonb_path_exists(compiled, '$.**.address ? (@ starts with \"tel:\")')", persisted=True),
     ),
     Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    # Whether a whisper of it tells where callers come from.
+    Column(
+        "tells",
+        Boolean,
+        Computed("jsonb_path_exists(compiled, '$.steps.*.whisper ? (@.kind == \"told\")')", persisted=True),
+    ),
     PrimaryKeyConstraint("flow_id"),
     Index("ix_published_flows_changed_xid", "changed_xid"),
+)
+
+#: When block lists and limits changed, for the nodes' monitors. Written by triggers only.
+rule_changes = Table(
+    "rule_changes",
+    metadata,
+    Column("scope_id", Uuid, nullable=False),
+    Column("agency_id", Uuid, nullable=False),
+    Column("changed_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("scope_id"),
+    Index("ix_rule_changes_changed_xid", "changed_xid"),
 )
 
 #: The operator's switches. Written by each node's monitor.
@@ -2119,6 +2139,7 @@ REFERENCE = frozenset(
         "caller_secret",
         "receipt_keys",
         "retired_months",
+        "rule_changes",
         "site_directory",
         "sign_in_directory",
         "sign_in_tries",

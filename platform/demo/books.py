@@ -13,6 +13,8 @@ OUTCOMES = {
     "cancelled": "caller_cancelled",
     "unknown": "unallocated",
 }
+#: The same of calls that no demonstration makes: by a node that takes no more.
+OTHER_OUTCOMES = {"refused": "congestion"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def balance(
     ]
     for kind, count in sent.items():
         lines.append(Line(f"{kind}: sent / callers satisfied", count, as_expected.get(kind, 0)))
-        lines.append(Line(f"{kind}: sent / CDRs {OUTCOMES[kind]}", count, outcomes.get(OUTCOMES[kind], 0)))
+        outcome = OUTCOMES.get(kind) or OTHER_OUTCOMES[kind]
+        lines.append(Line(f"{kind}: sent / CDRs {outcome}", count, outcomes.get(outcome, 0)))
     answered = sent.get("answered", 0)
     lines += [
         Line("answered / recordings fetched", answered, sum(r.fetched for r in recordings)),

@@ -215,7 +215,7 @@ class WebhookTest(Body):
 #: What each type says. The first attribution goes out with `call.ended`, if it is known by then.
 BODIES: Mapping[str, tuple[int, type[Body], str]] = {
     "call.started": (1, CallProgress, "A call came in."),
-    "call.ringing": (1, CallProgress, "The caller hears ringing."),
+    "call.ringing": (1, CallProgress, "The caller hears ringing; never after `call.answered`."),
     "call.answered": (1, CallProgress, "The caller was answered, if only by an announcement."),
     "call.ended": (1, CallOver, "A call has ended and its record is kept. Told once for each call."),
     "call.revised": (1, CallOver, "A record changed: a fact came late, or a better one was found."),

@@ -64,7 +64,7 @@ class Node:
         }
         path = config.dialplan or Path(str(files("dialtrace.freeswitch"))) / "dialplan" / "inbound.xml"
         plan = dialplan.load(path, globals_)
-        for folder in ("cdr", "recordings", "plans", "prompts", "gateways"):
+        for folder in ("cdr", "recordings", "plans", "prompts", "gateways", "rules"):
             (config.spool / folder).mkdir(parents=True, exist_ok=True)
         core_uuid = str(uuid.uuid4())
         stack = SipStack(config.sip_host, config.sip_port, self._request, self.faults)

@@ -13,7 +13,7 @@ from .errors import NameFaulty, TextFaulty
 
 __all__ = [
     "APOLOGIES", "LANGUAGES", "LONGEST_S", "LONGEST_TEXT", "MOST_POSITIONS", "Prompt", "Say", "apology", "checked_name",
-    "content_names", "position", "prompt_name", "standard_prompts", "waiting",
+    "content_names", "position", "prompt_name", "stand_ins", "standard_prompts", "waiting",
 ]  # fmt: skip
 
 LANGUAGES = ("en", "ru")
@@ -31,6 +31,7 @@ _POSITIONS = {"en": "You are number {place} in the queue.", "ru": "Ваш ном
 _VOICE = re.compile(r"(?:[a-z0-9][a-z0-9+-]{0,31})?")
 _FILE_NAME = re.compile(r"(?!say-)[a-z0-9][a-z0-9_-]{0,63}")
 _CONTENT_NAME = re.compile(r"say-[0-9a-f]{32}")
+_PAIR = re.compile(rf"({_CONTENT_NAME.pattern}):({_CONTENT_NAME.pattern})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is known of a kept prompt; its sound is read apart. ``kind`` is ``say`` or ``file``."""
+    """What is known of a kept prompt; its sound is read apart. ``kind`` is ``say``, ``file`` or, of a whisper for one
+    source, ``told``."""
 
     agency_id: UUID
     name: str
@@ -77,6 +79,11 @@ def prompt_name(language: str, voice: str | None, text: str) -> str:
 def content_names(plan: str) -> list[str]:
     """The rendered texts that a plan names, each once."""
     return list(dict.fromkeys(_CONTENT_NAME.findall(plan)))
+
+
+def stand_ins(plan: str) -> dict[str, str]:
+    """Sounds that a plan names, each with the one that is heard where it is not there (``dialtrace_said``)."""
+    return {own: general for general, own in _PAIR.findall(plan)}
 
 
 def checked_name(name: str) -> str:

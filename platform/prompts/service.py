@@ -10,12 +10,16 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 from uuid import UUID
 
+import structlog
+
 from ..clock import Clock
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY
 from .errors import CannotSay, PromptError, SpeechMissing
 from .model import LONGEST_S, Prompt, Say, checked_name, standard_prompts
-from .store import digests, kept_names, list_prompts, put_prompts, sounds
+from .store import count_told, digests, kept_names, list_prompts, put_prompts, sounds
+
+log = structlog.get_logger("prompts")
 
 OPERATOR = UUID(OPERATOR_AGENCY)
 #: An announcement that was brought from elsewhere may be longer than what is rendered here.
@@ -78,6 +82,24 @@ class PromptService:
             raise CannotSay(faults)
         with self._database.tenant(agency_id) as connection:
             put_prompts(connection, rows)
+
+    def render_missing(self, agency_id: UUID, prompts: Iterable[Say], *, most: int, most_kept: int) -> int:
+        """Renders those that nobody has kept yet, the first first, ``most`` of them at most, and as long as the agency
+        keeps fewer than ``most_kept`` that no flow says as they are. What cannot be said is left out, for whoever names
+        it has something else to say. How many were made."""
+        wanted = {say.name: say for say in prompts}
+        with self._database.tenant(agency_id) as connection:
+            kept = kept_names(connection, agency_id, wanted, told=True)
+            room = min(most, most_kept - count_told(connection, agency_id))
+        rows = []
+        for name in [name for name in wanted if name not in kept][: max(0, room)]:
+            try:
+                rows.append({**self._rendered(agency_id, wanted[name]), "kind": "told"})
+            except PromptError as fault:
+                log.warning("a whisper cannot be said", name=name, fault=str(fault))
+        with self._database.tenant(agency_id) as connection:
+            put_prompts(connection, rows)
+        return len(rows)
 
     def ensure_standard(self) -> None:
         """Apologies and places in a queue, the operator's own. Raises CannotSay."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import Connection, and_, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from ..db.tables import prompts
@@ -16,14 +16,26 @@ from .model import Prompt
 _FACTS = [prompts.c[name] for name in Prompt.__slots__ if name != "size_bytes"]
 
 
-def kept_names(connection: Connection, agency_id: UUID, names: Iterable[str]) -> set[str]:
-    """Those of the names that the agency has."""
-    query = select(prompts.c.name).where(prompts.c.agency_id == agency_id, prompts.c.name.in_(list(names)))
+def kept_names(connection: Connection, agency_id: UUID, names: Iterable[str], *, told: bool = False) -> set[str]:
+    """Those of the names that the agency has for good; ``told``: or as whispers that may go again."""
+    query = select(prompts.c.name).where(
+        prompts.c.agency_id == agency_id,
+        prompts.c.name.in_(list(names)),
+        true() if told else prompts.c.kind != "told",
+    )
     return set(connection.execute(query).scalars())
 
 
+def count_told(connection: Connection, agency_id: UUID) -> int:
+    """Whispers for single sources that the agency has."""
+    query = select(func.count()).where(prompts.c.agency_id == agency_id, prompts.c.kind == "told")
+    found: int = connection.execute(query).scalar_one()
+    return found
+
+
 def put_prompts(connection: Connection, rows: Sequence[Mapping[str, Any]], *, replace: bool = False) -> None:
-    """Keeps prompts; one that is there already stays, unless ``replace``."""
+    """Keeps prompts; one that is there already stays, unless ``replace``. What a flow says stays for good, also where
+    it was a whisper for one source before."""
     if not rows:
         return
     statement = insert(prompts).values([dict(row) for row in rows])
@@ -31,7 +43,11 @@ def put_prompts(connection: Connection, rows: Sequence[Mapping[str, Any]], *, re
         changed = {name: statement.excluded[name] for name in ("wav", "sha256", "duration_ms", "created_at")}
         statement = statement.on_conflict_do_update(index_elements=["agency_id", "name"], set_=changed)
     else:
-        statement = statement.on_conflict_do_nothing()
+        statement = statement.on_conflict_do_update(
+            index_elements=["agency_id", "name"],
+            set_={"kind": statement.excluded.kind},
+            where=and_(prompts.c.kind == "told", statement.excluded.kind != "told"),
+        )
     connection.execute(statement)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..archive.service import CARE
 from ..attribution.following import CATCH_UP, Follower
 from ..attribution.teaching import LEARN, Teacher
+from ..calls.whisper_sounds import RENDER, WhisperSounds
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
@@ -15,6 +16,7 @@ from ..jobs.service import JobQueue
 from ..people.service import SEND_LINK
 from ..privacy.service import CARRY_OUT
 from .archive import build_archive
+from .call_plane import build_prompts
 from .mail import build_link_sender
 from .persons import build_privacy_work
 from .stores import export_places
@@ -27,6 +29,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
     Schedule(name="attribute-late-calls", cron="* * * * *", job=CATCH_UP),
     Schedule(name="learn-attribution", cron="37 1 * * *", job=LEARN, lane=LONG),
+    Schedule(name="render-whispers", cron="* * * * *", job=RENDER),
     Schedule(name="care-for-partitions", cron="23 2 * * *", job=CARE, lane=LONG),
 )
 
@@ -43,6 +46,7 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name=SEND_LINK, handler=build_link_sender(settings, database).send, tries=12),
         Kind(name=DUE, handler=schedules.begin_due),
         Kind(name=CARE, handler=build_archive(settings).care, tries=5, longest_run_s=12 * 3600.0),
+        Kind(name=RENDER, handler=WhisperSounds(database, build_prompts(settings, database)).render, longest_run_s=600),
         Kind(name=CATCH_UP, handler=Follower(database, SystemClock()).catch_up),
         Kind(name=LEARN, handler=Teacher(database, SystemClock()).learn_all, tries=3, longest_run_s=6 * 3600.0),
         Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),

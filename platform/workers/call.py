@@ -21,7 +21,7 @@ import structlog
 from ..calls.asking import WebHookQuestions, told_of, web_hook_at
 from ..calls.errors import CallsError
 from ..calls.model import Facts, Route
-from ..calls.plan import handed_over, make_plan, point_of, refusal
+from ..calls.plan import START, handed_over, make_plan, point_of, refusal
 from ..calls.queueing import QueueDoor, queue_at
 from ..calls.routes import Decided, RouteStore
 from ..cdr.numbering import caller_e164
@@ -47,6 +47,7 @@ from .call_facts import ASKED, read_facts
 from .prompt_files import PlanSounds
 from .route_copy import RouteCopy
 from .routes import FoundRoute, RouteNotKnown, RouteReader
+from .rule_keeper import held_against, rules_here
 
 log = structlog.get_logger("worker")
 
@@ -150,6 +151,8 @@ class CallWorker:
         spool = server_path(call.variable("dialtrace_spool") or "")
         found, facts = self._read(call, "+" + dialled)
         point = point_of(call.variable("dialtrace_step"), call.variable("dialtrace_result"))
+        if found.source != "database" and found.route is not None and point == START:
+            facts = held_against(rules_here(spool), found.route, facts)
         facts = self._asked(call, found, facts, point, "+" + dialled)
         facts = self._queued(call, found, facts, point)
         plan = make_plan(

@@ -52,6 +52,7 @@ from .prompt_files import PromptKeeper, keep_standard
 from .recording_folders import keep_recording_folders
 from .route_copy import RouteCopyFile
 from .route_keeper import RouteKeeper
+from .rule_keeper import RuleKeeper
 from .switch_facts import count_of, event_json, is_caller_leg, live_calls, started_of
 from .switch_probe import nobody_listens
 
@@ -269,6 +270,8 @@ def run_monitor(
         keeper = PlanKeeper(
             node=node.name, spool=node.spool, routes_changed=routes.routes_changed, find_sounds=sounds.rendered
         )
+        rules = RuleKeeper(node=node.name, spool=node.spool, rules_changed=routes.rules_changed)
+        _start(group, f"rules-{node.name}", rules.run)
         _start(group, f"prompts-{node.name}", PromptKeeper(node=node.name, spool=node.spool, sounds=sounds).run)
         drain = make_drain(node, monitor=monitor, journal=journal, database=database)
         monitor.attend(drain)

@@ -14,7 +14,7 @@ import os
 import struct
 import time
 import wave
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ import structlog
 from ..db.errors import DatabaseError
 from ..metrics import PROMPTS_BROUGHT, PROMPTS_MISSING
 from ..prompts.errors import CannotSay
-from ..prompts.model import content_names
+from ..prompts.model import content_names, stand_ins
 from ..prompts.service import PromptSounds
 
 log = structlog.get_logger("prompts")
@@ -95,10 +95,14 @@ def chime() -> bytes:
     return out.getvalue()
 
 
-def with_chimes(plan: str, names: Iterable[str]) -> str:
-    """The plan with the chime in the place of these sounds."""
+def with_chimes(plan: str, names: Collection[str]) -> str:
+    """The plan with other sounds in the place of these: a whisper's general sentence, or else the chime."""
+    others = stand_ins(plan)
     for name in names:
-        plan = plan.replace(f"/prompts/{name}.wav", f"/prompts/{CHIME}.wav")
+        other = others.get(name, CHIME)
+        plan = plan.replace(f"/prompts/{name}.wav", f"/prompts/{CHIME if other in names else other}.wav")
+        # A plan made ahead names the general sentence, with the mark that its script replaces.
+        plan = plan.replace(f"/prompts/@SAID:{name}@.wav", f"/prompts/{CHIME}.wav")
     return plan
 
 
@@ -133,7 +137,7 @@ class PlanSounds:
         if missing:
             self._await_sounds(folder, spool, missing)
             missing = folder.missing(missing)
-            PROMPTS_MISSING.labels("worker").inc(len(missing))
+            PROMPTS_MISSING.labels("worker").inc(len(set(missing) - stand_ins(plan).keys()))
         if missing:
             with suppress(OSError):
                 folder.put_chime()
@@ -177,7 +181,8 @@ def bring_for_plans(
             folder.put(name, wav)
         PROMPTS_BROUGHT.labels("monitor").inc(len(found))
         missing = [name for name in missing if name not in found]
-        PROMPTS_MISSING.labels("monitor").inc(len(missing))
+        others = {own for text in texts.values() if text is not None for own in stand_ins(text)}
+        PROMPTS_MISSING.labels("monitor").inc(len(set(missing) - others))
     return {e164: text if text is None else with_chimes(text, missing) for e164, text in texts.items()}
 
 

@@ -1,12 +1,13 @@
 """Records a real switch: what the suite compares both switches with, and test data for codec and interpreter.
 
-    cd tests && FREESWITCH_BIN=/usr/bin/freeswitch python -m contract.capture
+    cd tests && FREESWITCH_BIN=/usr/bin/freeswitch python -m contract.capture [CASE…]
 
-Plays every case on the real switch and on the embedded node and writes tests/data/contract/ anew: `expected/` (the
-records' facts of every case), `captures/` (bytes of selected calls), `headers.json` (every name that the real switch
-wrote) and `differences.json` (what the embedded node lacks of them, and adds). Read the diff before you commit it: what
-it changes in `expected/` is what the platform will be tested against. Hosts, addresses and paths of the machine are
-replaced on the way.
+With names of cases it adds or replaces what is kept of these; `headers.json` and `differences.json` are the matter of a
+whole run. Without any it plays every case on the real switch and on the embedded node and writes tests/data/contract/
+anew: `expected/` (the records' facts of every case), `captures/` (bytes of selected calls), `headers.json` (every name
+that the real switch wrote) and `differences.json` (what the embedded node lacks of them, and adds). Read the diff
+before you commit it: what it changes in `expected/` is what the platform will be tested against. Hosts, addresses and
+paths of the machine are replaced on the way.
 """
 
 from gevent import monkey
@@ -35,26 +36,31 @@ from .switches import freeswitch_binary  # noqa: E402
 DATA = Path(__file__).parents[1] / "data" / "contract"
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     """Refuses to write anything when a case did not go as it should."""
     if freeswitch_binary() is None:
         sys.exit("no FreeSWITCH here: set FREESWITCH_BIN, or put freeswitch on PATH")
+    if unknown := set(names) - set(CASES):
+        sys.exit(f"there is no such case: {', '.join(sorted(unknown))}")
+    played = names or list(CASES)
     with tempfile.TemporaryDirectory(prefix="dialtrace-capture-") as folder:
         keep = Path(folder)
-        real = rehearse("freeswitch", list(CASES), keep)["results"]
-        ours = rehearse("embedded", list(CASES), None)["results"]
-        faults = [name for name in CASES for one in (real, ours) if one[name]["fault"]]
-        faults += [name for name in CASES if real[name]["seen"] != CASES[name].sees]
+        real = rehearse("freeswitch", played, keep)["results"]
+        ours = rehearse("embedded", played, None)["results"]
+        faults = [f"{name} ({one[name]['fault']})" for name in played for one in (real, ours) if one[name]["fault"]]
+        faults += [name for name in played if real[name]["seen"] != CASES[name].sees]
         if faults:
             sys.exit(f"nothing was written, for these cases did not go as they should: {', '.join(faults)}")
-        _write_tables(real, ours)
-        _write_captures(keep)
+        if not names:
+            shutil.rmtree(DATA / "expected", ignore_errors=True)
+            shutil.rmtree(DATA / "captures", ignore_errors=True)
+            _write_headers(real, ours)
+        for name in played:
+            _write_json(DATA / "expected" / f"{name}.json", real[name]["records"])
+        _write_captures(keep, [name for name in CAPTURED if name in played], login=not names)
 
 
-def _write_tables(real: dict[str, Any], ours: dict[str, Any]) -> None:
-    shutil.rmtree(DATA / "expected", ignore_errors=True)
-    for name in CASES:
-        _write_json(DATA / "expected" / f"{name}.json", real[name]["records"])
+def _write_headers(real: dict[str, Any], ours: dict[str, Any]) -> None:
     switch, node = (union(one["headers"] for one in results.values()) for results in (real, ours))
     _write_json(DATA / "headers.json", switch)
     _write_json(DATA / "differences.json", difference(switch, node))
@@ -65,19 +71,20 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def _write_captures(keep: Path) -> None:
-    shutil.rmtree(DATA / "captures", ignore_errors=True)
+def _write_captures(keep: Path, names: list[str], *, login: bool) -> None:
     clean = Cleaner((keep / "folder").read_text(encoding="utf-8"))
     frames = list(split_frames((keep / "events.raw").read_bytes()))
-    for name in CAPTURED:
+    for name in names:
         target = DATA / "captures" / name
+        shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for source in sorted((keep / name).iterdir()):
             (target / source.name).write_bytes(clean.text(source.read_bytes()))
         if name in WITH_EVENTS:
             calls = [path.name.split(".")[0].removeprefix("a_") for path in target.glob("*.cdr.json")]
             (target / "events.raw").write_bytes(b"".join(clean.frames(frames, calls)))
-    (DATA / "captures" / "login.raw").write_bytes(b"".join(head for head, _ in frames[:3]))
+    if login:
+        (DATA / "captures" / "login.raw").write_bytes(b"".join(head for head, _ in frames[:3]))
 
 
 class Cleaner:
@@ -111,4 +118,4 @@ class Cleaner:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

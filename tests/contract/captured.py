@@ -11,9 +11,16 @@ CAPTURED = (
     "recording-through-resume-and-voicemail", "recording-segments", "sched-hangup-survives-resume", "worker-refuses",
     "worker-hangs", "fallback-without-plan", "resume-worker-dies", "flow-queue-paired", "flow-queue-missed",
     "flow-queue-timeout", "lost-in-a-queue", "flow-voicemail", "flow-consent-given", "flow-consent-refused",
-    "flow-webhook-answered", "flow-ring-accept-voicemail", "trunk-failover", "held-by-target",
+    "flow-queue-announcements", "flow-queue-full", "flow-queue-without-database", "flow-queue-without-music",
+    "flow-webhook-answered", "flow-webhook-timeout", "flow-webhook-unexpected", "flow-webhook-without-database",
+    "flow-code-pressed", "lost-code", "flow-ring-told", "lost-blocked-withheld", "lost-limit-of-none",
+    "flow-ring-accept-voicemail", "trunk-failover", "held-by-target",
     "held-by-caller", "moved-by-target", "moved-by-operator", "refer-refused", "silent-target", "lossy-caller",
     "attested-and-diverted",
 )  # fmt: skip
 #: Event streams are long; these hold every kind of event.
-WITH_EVENTS = ("answered", "busy", "cancelled-ringing", "menu-digit-resume", "name-encoded-newlines")
+WITH_EVENTS = (
+    "answered", "busy", "cancelled-ringing", "menu-digit-resume", "name-encoded-newlines",
+    # Calls that somebody else wakes.
+    "flow-queue-paired", "flow-queue-missed", "flow-queue-timeout", "flow-webhook-answered", "flow-webhook-timeout",
+)  # fmt: skip

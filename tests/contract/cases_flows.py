@@ -103,7 +103,8 @@ def _hangs_up(cause: str, status: int) -> None:
     case(GROUP, f"hang up with the cause {cause}: {status}", {"status": status}, name=name)(play)
 
 
-for _cause, _status in (("busy", 486), ("no_answer", 480), ("rejected", 603), ("unavailable", 480), ("not_found", 404)):
+for _cause, _status in (("busy", 486), ("no_answer", 480), ("rejected", 603), ("unavailable", 480), ("not_found", 404),
+                        ("normal", 480)):  # fmt: skip
     _hangs_up(_cause, _status)
 
 

@@ -17,6 +17,7 @@ import pytest
 from . import (
     cases_calls,
     cases_flows,
+    cases_kept,
     cases_limits,
     cases_pieces,
     cases_records,
@@ -32,6 +33,7 @@ BODIES = (
     cases_worker,
     cases_limits,
     cases_flows,
+    cases_kept,
     cases_waits,
     cases_trunks,
     cases_records,

@@ -71,6 +71,13 @@ def menu(choices: dict[str, str | None], *, otherwise: str | None = None, **rest
     }  # fmt: skip
 
 
+def code(*, next: str | None = None, otherwise: str | None = None, length: int = 4) -> Step:
+    return {
+        "type": "code", "prompt": tone(), "length": length, "variable": "promo_code", "timeout_s": 2, "retries": 1,
+        "invalid_prompt": tone(1320, 0.4), "next": next, "otherwise": otherwise,
+    }  # fmt: skip
+
+
 def schedule(weekly: dict[str, Any], *, open: str | None, closed: str | None) -> Step:
     return {
         "type": "schedule", "time_zone": "Europe/Moscow", "weekly": weekly, "holidays": {}, "overrides": [],

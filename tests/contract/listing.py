@@ -9,6 +9,7 @@ from typing import Any
 from . import (
     cases_calls,
     cases_flows,
+    cases_kept,
     cases_limits,
     cases_pieces,
     cases_records,
@@ -19,7 +20,8 @@ from . import (
 from .case import CASES, Case
 
 BODIES = (
-    cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_waits, cases_trunks, cases_records,
+    cases_calls, cases_pieces, cases_worker, cases_limits, cases_flows, cases_kept, cases_waits, cases_trunks,
+    cases_records,
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "contract.md"

@@ -24,6 +24,7 @@ from gevent.pool import Pool  # noqa: E402
 from . import (  # noqa: E402
     cases_calls,
     cases_flows,
+    cases_kept,
     cases_limits,
     cases_pieces,
     cases_records,
@@ -42,6 +43,7 @@ BODIES = (
     cases_worker,
     cases_limits,
     cases_flows,
+    cases_kept,
     cases_waits,
     cases_trunks,
     cases_records,
@@ -85,7 +87,16 @@ class Rehearsal:
 
     def _was_slow(self, case: Case) -> bool:
         result = self.results[case.name]
+        if self._lost_worker(case):
+            return True
         return result["fault"] is None and result["seen"] != case.sees and only_times_differ(result["seen"], case.sees)
+
+    def _lost_worker(self, case: Case) -> bool:
+        """The switch took the call away from a worker that does all that it should: this process stood still for longer
+        than the dialplan's guard waits. A number that has no plan on the disk then ends with `no_plan`, as it must."""
+        records = self.results[case.name]["records"] or []
+        fell_back = any("fallback_reason" in call[0] for call in records if call)
+        return case.door == "open" and fell_back and self._stages[case.name].workers_are_good
 
     def _play_again(self, cases: list[Case]) -> None:
         """What was right but too late is played once more, by itself: times are the switch's only where nothing of ours

@@ -28,7 +28,7 @@ from .facts import comparable
 from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, recording_of, write_tone
 from .switches import Switch
 from .telephone import Challenge, Dialog, Line
-from .worker import Act, ScriptedWorker, gives
+from .worker import GOOD, Act, ScriptedWorker, gives
 
 AGENCY, CLIENT, NUMBER, FLOW = (UUID(f"01990000-0000-7000-8000-0000000000{end}") for end in ("a1", "c7", "d1", "f1"))
 _NAMES = {str(AGENCY): "the agency", str(CLIENT): "the client", str(NUMBER): "the number", str(FLOW): "the flow"}
@@ -76,6 +76,8 @@ class Stage:
         self.targets: list[Target] = []
         self.callers: list[Line] = []
         self.dialogs: list[Dialog] = []
+        #: Whether every knock is answered with a plan, so that no call may come to the plans on the disk.
+        self.workers_are_good = False
 
     # --- what the case sets up ---
 
@@ -98,11 +100,12 @@ class Stage:
 
     def runs(self, route: Route | None, **known: Any) -> None:
         """A worker answers with the plan of this route, made as the platform's worker makes it."""
-        self.worker.acts[self.number] = [gives(planned(route, **known))]
+        self.acts(gives(planned(route, **known)))
 
     def acts(self, *acts: Act) -> None:
         """What the worker does at each knock, the last for ever."""
         self.worker.acts[self.number] = list(acts)
+        self.workers_are_good = all(act in GOOD for act in acts)
 
     def fallback(self, route: Route) -> None:
         """Puts the number's ready-made plan on the node's disk, as the monitor does."""

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dialtrace.calls.live import LiveCalls
 from dialtrace.cdr.interpret import interpret
 from dialtrace.cdr.model import CallFacts
 from dialtrace.esl.events import parse_connect, parse_event
 from dialtrace.esl.wire import Frame, FrameReader
+from dialtrace.workers.live_facts import LIVE_EVENTS, heard_of
 
 from .captured import CAPTURED, WITH_EVENTS
 from .case import CASES
@@ -91,6 +95,43 @@ def test_given_a_real_event_stream_when_following_each_leg_then_it_begins_ends_a
         assert own[0].name == "CHANNEL_CREATE"
         assert [event.name for event in own[-2:]] == ["CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY"]
         assert own[-1].variable("dialtrace_call") == call
+
+
+def told_of(events: list[Any], *, ends: str | None = None) -> tuple[list[str], int]:
+    """What a monitor puts into the log of these events of a caller's leg, and how many calls stand for it afterwards;
+    ``ends``: the switch says of itself that this call is no more."""
+    live = LiveCalls()
+    live.listed()
+    for event in events:
+        if (heard := heard_of(event)) is not None:
+            live.hear(heard)
+    if ends is not None:
+        live.end(ends)
+    batch = live.take(now_us=2**62, most=100)
+    return sorted(one.type for one in batch.events), len(live)
+
+
+@pytest.mark.parametrize("name", WITH_EVENTS)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_given_a_real_calls_events_in_any_order_twice_or_not_at_all_when_the_monitor_hears_them_then_the_call_ends(
+    name: str, data: st.DataObject
+) -> None:
+    stream = in_pieces((CAPTURES / name / "events.raw").read_bytes(), 65_536)
+    call = records_of(name)[0]["variables"]["uuid"]
+    own = [event for event in map(parse_event, stream) if event.call_id == call and event.name in LIVE_EVENTS]
+    expected, standing = told_of(own)
+    assert standing == 0
+    assert "call.started" in expected
+
+    *others, complete = own
+    some = data.draw(st.lists(st.sampled_from(others), max_size=2 * len(others)))
+    # With the last one at whatever place nothing is missing; without it the switch's own word ends the call.
+    told, standing = told_of(data.draw(st.permutations([*some, complete])))
+    assert (told, standing) == (expected, 0)
+    told, standing = told_of(data.draw(st.permutations(some)), ends=call)
+    assert standing == 0
+    assert len(set(told)) == len(told)
 
 
 def test_given_a_real_login_when_the_codec_reads_it_then_it_is_asked_for_a_password_and_let_in() -> None:

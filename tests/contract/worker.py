@@ -56,6 +56,8 @@ class Knock:
 
 Act = Callable[[Knock], None]
 PlanOf = Callable[[ConnectReply], str]
+#: Acts of a worker that does all that it should.
+GOOD: set[Act] = set()
 
 
 def _set_plan(plan: str | PlanOf, reply: ConnectReply) -> bytes:
@@ -70,6 +72,7 @@ def gives(plan: str | PlanOf) -> Act:
         knock.sock.sendall(_set_plan(plan, knock.reply) + commands.exit_())
         knock.read_to_end()
 
+    GOOD.add(act)
     return act
 
 

@@ -10,9 +10,12 @@ import time
 
 import pytest
 
+from dialtrace.calls.routes import RuleChanges
+from dialtrace.calls.rules import Rules
 from dialtrace.clock import from_microseconds
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.workers.route_copy import RouteCopy
+from dialtrace.workers.rule_keeper import RuleFiles
 
 from .lines import CALL, STARTED_US, ask
 from .processes import eventually, kill
@@ -111,6 +114,22 @@ def test_given_a_database_in_trouble_then_known_numbers_are_answered_from_the_co
     while ask(processes.worker_port, "74955550102").plan is None:
         assert time.monotonic() < until_s, "the worker did not find back to its database"
         time.sleep(0.2)
+
+
+def test_given_a_database_that_is_away_then_the_nodes_own_block_lists_and_limits_hold(
+    tenant, processes, line, tmp_path
+):
+    tenant.number("+74955550101", tenant.flow(ring(tenant.target("sip:7@10.0.0.7"))))
+    processes.worker()
+    told = {"dialtrace_spool": str(tmp_path), "dialtrace_caller": "+74955550123"}
+    entries = [Rules(tenant.client_id, 3, None, ["number +74955550123"])]
+    RuleFiles(tmp_path).keep(RuleChanges("1", entries), whole=True)
+    assert "bridge" in ask(processes.worker_port, "74955550101", **told).plan, "the database knows of no such entry"
+    line.cut()
+    refused = ask(processes.worker_port, "74955550101", **told)
+    assert "dialtrace_refused=blocked_number" in refused.plan
+    let_in = ask(processes.worker_port, "74955550101", **told | {"dialtrace_caller": "+74955550124"})
+    assert rf"fallback_calls\s{tenant.client_id}\s3" in let_in.plan
 
 
 def test_given_fifty_calls_at_once_while_the_database_is_frozen_then_each_is_answered_within_the_budget(

@@ -10,6 +10,8 @@ import wave
 
 import pytest
 
+from dialtrace.admission.model import Limits, NewBlock
+from dialtrace.admission.service import AdmissionService
 from dialtrace.db.tables import OPERATOR_AGENCY, nodes
 from dialtrace.journal.store import Journal
 
@@ -178,6 +180,29 @@ def test_given_no_worker_at_all_then_the_plan_on_the_node_announces_records_and_
     assert a["dialtrace_agency"] == str(tenant.agency_id)
     assert a["dialtrace_recordings"] == f"{a['uuid']}-1.wav"
     assert list((stage.node.spool / "recordings").glob(f"*/{a['uuid']}-1.wav"))
+
+
+def test_given_no_worker_then_block_lists_and_limits_hold_by_the_nodes_own_copy_and_follow_a_change(
+    tenant, stage, station, phone, database
+):
+    tenant.number(NUMBER, tenant.flow(ring(station(answers(0.1)))))
+    admission = AdmissionService(database)
+    admission.add_blocks(tenant.agency_id, tenant.client_id, [NewBlock("number", "+74955550123")])
+    eventually(stage.plan_file().exists)
+    eventually((stage.node.spool / "rules" / f"{tenant.client_id}.rules").exists)
+    assert phone.call(stage.sip, DIGITS, caller="+74955550123").final().status == 603
+    record, _ = stage.record()
+    assert (record["dialtrace_refused"], record["dialtrace_decided"]) == ("blocked_number", "fallback")
+    assert record["dialtrace_client"] == str(tenant.client_id)
+    admission.set_limits(tenant.agency_id, None, Limits(0, None))
+    limits = stage.node.spool / "rules" / f"{tenant.agency_id}.rules"
+    eventually(limits.exists)
+    assert phone.call(stage.sip, DIGITS, caller="+74955550124").final().status == 486
+    admission.set_limits(tenant.agency_id, None, Limits(None, None))
+    eventually(lambda: not limits.exists())
+    dialog = phone.call(stage.sip, DIGITS, caller="+74955550124", hertz=440.0)
+    dialog.answered()
+    dialog.bye()
 
 
 def test_given_no_worker_and_a_suspended_number_then_the_plan_on_the_node_refuses_it(tenant, stage, station, phone):

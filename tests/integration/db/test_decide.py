@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from dialtrace.admission.model import Limits
 from dialtrace.admission.service import AdmissionService
 from dialtrace.calls.live import Batch, LiveCall, Owner
 from dialtrace.calls.live_rows import LiveRows
+from dialtrace.calls.routes import RouteStore
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.ids import new_id
 from dialtrace.numbers.service import NumberService
@@ -456,3 +458,49 @@ class TestWhereTheCallerComesFrom:
         assert stage.facts()["source"] == "google"
         stage.shown_to("bing")
         assert stage.facts() == {}
+
+
+TOLD = {"kind": "told", "text": "From {source}, {campaign}.", "language": "en", "voice": "", "name": "say-" + "0" * 32}
+
+
+class TestWhispersThatTellIt:
+    def test_given_a_static_number_then_its_route_says_what_it_stands_for_and_followers_hear_of_a_change(self, stage):
+        numbers = NumberService(stage.database, stage.clock)
+        (number,) = [row.number_id for row in stage.decide()]
+        numbers.update_number(stage.agency, number, source={"channel": "offline", "source": "radio"})
+        assert "source" not in stage.decide()[0].compiled, "no whisper of the flow tells it"
+        stage.publish(needs=["visit"], steps={"desk": ring(whisper=TOLD)})
+        assert stage.decide()[0].compiled["source"] == "radio"
+        mark = RouteStore(stage.database).routes_changed(None).mark
+        numbers.update_number(stage.agency, number, source={"source": "television", "campaign": "Весна"})
+        changed = RouteStore(stage.database).routes_changed(mark).routes[NUMBER].compiled
+        assert (changed["source"], changed["campaign"]) == ("television", "Весна")
+
+    def test_given_a_dynamic_number_then_its_route_says_nothing(self, stage):
+        stage.publish(needs=["visit"], steps={"desk": ring(whisper=TOLD)})
+        (number,) = [row.number_id for row in stage.decide()]
+        stage.owned("UPDATE numbers SET kind = 'dynamic', state = 'free', source = 'radio' WHERE agency_id = :a")
+        with stage.database.tenant(stage.agency) as connection:
+            connection.exec_driver_sql("SELECT dialtrace_directory_put(%s, %s)", (stage.agency, number))
+        assert "source" not in stage.decide()[0].compiled
+
+
+class TestRules:
+    def rules(self, stage, since=None):
+        changes = RouteStore(stage.database).rules_changed(since)
+        return changes.mark, {one.scope_id: (one.max_calls, one.max_calls_per_s, one.entries) for one in changes.rules}
+
+    def test_given_block_lists_and_limits_then_followers_get_them_by_scope_and_later_only_what_changed(self, stage):
+        mark, found = self.rules(stage)
+        assert found == {}
+        stage.block("number", CALLER, client=stage.client)
+        stage.block("withheld")
+        AdmissionService(stage.database).set_limits(stage.agency, stage.client, Limits(3, None))
+        mark, found = self.rules(stage, mark)
+        assert found == {
+            stage.client: (3, None, [f"number {CALLER}"]),
+            stage.agency: (None, None, ["withheld"]),
+        }
+        assert self.rules(stage)[1] == found
+        stage.owned("DELETE FROM blocks WHERE agency_id = :a AND kind = 'withheld'")
+        assert self.rules(stage, mark)[1][stage.agency] == (None, None, [])

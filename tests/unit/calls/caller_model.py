@@ -52,7 +52,9 @@ class Walk:
         if step.type == "queue":
             return self.after_queue(name, step, result)
         if step.type == "code":
-            pressed = result is not None and len(result) == step.length and result.isdigit()
+            # Of a plan made ahead the digits are not known yet, only how many there are.
+            ahead = result == f"@digits{step.length}"
+            pressed = ahead or (result is not None and len(result) == step.length and result.isdigit())
             if pressed:
                 self.variables = {**self.variables, step.variable: result}
             return self.go(step.next if pressed else step.otherwise)

@@ -79,7 +79,8 @@ def _fields(names: st.SearchStrategy[str]) -> list[st.SearchStrategy[dict[str, A
     rung = {
         "targets": st.lists(_ids | st.builds(lambda one: {"target": one, "weight": 3}, _ids), min_size=1, max_size=2)
     }
-    heard = {"whisper": _prompts, "accept_digit": st.sampled_from("1*#"), "ring_timeout_s": st.integers(1, 300)}
+    told = st.just({"kind": "say", "text": "A call from {source}, {campaign|no campaign}."})
+    heard = {"whisper": _prompts | told, "accept_digit": st.sampled_from("1*#"), "ring_timeout_s": st.integers(1, 300)}
 
     def kind(of: str, needed: dict[str, Any], optional: dict[str, Any] | None = None) -> Any:
         return st.fixed_dictionaries({"type": st.just(of), **needed}, optional=optional or {})

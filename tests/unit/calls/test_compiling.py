@@ -76,6 +76,19 @@ def test_given_next_without_otherwise_when_compiled_then_failing_leads_there_too
     assert flow.steps["step-1"].otherwise == "late"
 
 
+def test_given_a_whisper_that_tells_sources_when_compiled_then_its_text_stays_and_the_general_one_is_a_file():
+    whisper = {"kind": "say", "text": "Звонок: {source|сайт}, {campaign}.", "language": "ru"}
+    flow = compiled(ring(FIRST, whisper=whisper, name="desk"))
+    general = prompt_name("ru", "", "Звонок: сайт, неизвестно.")
+    assert flow.steps["desk"].whisper.model_dump() == {
+        "kind": "told", "text": whisper["text"], "language": "ru", "voice": "", "name": general,
+    }  # fmt: skip
+    assert general in [one.name for one in flow.prompts]
+    assert flow.needs == ["visit"]
+    plain = compiled(ring(FIRST, whisper={"kind": "say", "text": "A call."}, name="desk"))
+    assert (plain.steps["desk"].whisper.kind, plain.needs) == ("file", [])
+
+
 def test_given_texts_when_compiled_then_they_are_files_and_listed_once_each():
     flow = compiled(
         {"type": "announce", "prompt": SAY},

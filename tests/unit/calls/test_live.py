@@ -86,6 +86,12 @@ def test_given_early_media_without_an_answer_then_it_is_ringing_once_it_cannot_b
     assert types(take(live, T0 + S + 500_000)) == [("call.ringing", T0 + S)]
 
 
+def test_given_a_target_that_rings_after_our_own_answer_then_the_call_was_answered_and_never_rang(live):
+    live.hear(heard(answered_us=T0 + S))
+    live.hear(heard(ringing_us=T0 + 2 * S, answered_us=T0 + S, ended=True))
+    assert types(take(live)) == [("call.started", T0), ("call.answered", T0 + S)]
+
+
 def test_given_a_batch_that_was_not_written_then_the_next_one_tells_everything_and_each_event_once(live):
     live.hear(heard())
     live.hear(heard(OTHER))
@@ -164,10 +170,13 @@ happenings = st.lists(st.one_of(events, st.sampled_from(["take", "fail", "break"
 @settings(max_examples=300, deadline=None)
 @given(happenings)
 def test_given_any_order_of_events_then_nothing_wedges_every_row_ends_and_no_event_comes_twice(story):
-    live, rows, told = LiveCalls(), set(), Counter()
+    live, rows, told, last = LiveCalls(), set(), Counter(), {}
 
     def write():
         batch = take(live)
+        for event in batch.events:
+            assert event.type != "call.ringing" or last.get(event.call_id) != "call.answered"
+            last[event.call_id] = event.type
         if batch.standing is not None:
             rows.intersection_update(batch.standing)
         rows.update(row.call_id for row in batch.rows)

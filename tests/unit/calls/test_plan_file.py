@@ -6,6 +6,7 @@ from uuid import UUID
 from dialtrace.calls.compiled import read_compiled
 from dialtrace.calls.model import Route
 from dialtrace.calls.plan_file import MOST_FILE_BYTES, NEVER_S, plan_file
+from dialtrace.calls.whispers import told_name
 
 NOW = datetime(2026, 1, 7, 15, 30, tzinfo=UTC)  # a Wednesday
 TONE = {"kind": "tone", "frequency_hz": 440, "duration_ms": 400}
@@ -28,10 +29,10 @@ def menu(choices, otherwise=None):
     }  # fmt: skip
 
 
-def lines(steps, *, now=NOW, record=True):
+def lines(steps, *, now=NOW, record=True, **more):
     compiled = {
         "version": 2, "record": record, "language": "en", "time_zone": "Europe/Moscow", "entry": next(iter(steps)),
-        "steps": steps, "backup": None, "apology": None, "needs": [], "prompts": [],
+        "steps": steps, "backup": None, "apology": None, "needs": [], "prompts": [], **more,
     }  # fmt: skip
     read_compiled(compiled)
     route = Route(UUID(int=1), UUID(int=2), UUID(int=3), "active", UUID(int=4), 1, compiled)
@@ -70,6 +71,35 @@ def test_given_a_flow_that_does_not_look_at_the_clock_then_its_plans_never_end()
     assert [line[:3] for line in found] == [
         ["0", str(NEVER_S), point] for point in ("ring", "start", "m=1", "m=2", "m")
     ]
+
+
+def test_given_a_flow_that_asks_for_a_code_then_the_digits_are_kept_although_nobody_knows_them_yet():
+    code = {
+        "type": "code", "prompt": TONE, "length": 6, "variable": "promo_code", "timeout_s": 5, "retries": 0,
+        "invalid_prompt": None, "next": "desk", "otherwise": "shut",
+    }  # fmt: skip
+    plans = {point: plan for _, _, point, plan in lines({"ask": code, "desk": RING, "shut": SHUT})}
+    assert list(plans) == ["ring", "start", "ask=@digits6", "ask"]
+    assert (
+        "dialtrace_v_promo_code=@DIGITS@;dialtrace_variables=@VARIABLES@promo_code@@DIGITS@;" in plans["ask=@digits6"]
+    )
+    assert "bridge" in plans["ask=@digits6"]
+    assert "SUBSCRIBER_ABSENT" in plans["ask"]
+
+
+def test_given_a_whisper_that_tells_sources_then_its_plans_wait_for_what_the_call_brings():
+    general = told_name("From {source}.", "en", "", source=None, campaign=None)
+    whisper = {"kind": "told", "text": "From {source}.", "language": "en", "voice": "", "name": general}
+    steps = {"m": menu({"1": "desk"}), "desk": {**RING, "whisper": whisper}}
+    plans = {point: plan for _, _, point, plan in lines(steps)}
+    mark = f"/s/prompts/@SAID:{general}@.wav"
+    assert mark in plans["m=1"]
+    assert "dialtrace_said" not in plans["start"] + plans["m=1"]
+    known = {point: plan for _, _, point, plan in lines(steps, source="google")}
+    own = told_name("From {source}.", "en", "", source="google", campaign=None)
+    assert f"dialtrace_said={general}:{own}" in known["start"]
+    assert f"dialtrace_said={general}:{own}" in known["m=1"]
+    assert mark in known["m=1"]
 
 
 def test_given_a_flow_that_asks_for_consent_then_the_line_for_everybody_is_that_of_those_who_refused():

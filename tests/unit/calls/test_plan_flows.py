@@ -42,6 +42,11 @@ def plan_of(one, point="start", facts=Facts(now=NOW), decided="worker"):  # noqa
 
 tones = st.integers(50, 3400).map(lambda hertz: {"kind": "tone", "frequency_hz": hertz, "duration_ms": 300})
 prompts = st.one_of(tones, st.sampled_from(["a", "notice-2"]).map(lambda name: {"kind": "file", "name": name}))
+TOLD = {
+    "kind": "told", "text": "From {source}, {campaign|nowhere}.", "language": "en", "voice": "",
+    "name": "say-" + "0" * 32,
+}  # fmt: skip
+whispers = st.none() | prompts | st.just(TOLD)
 some_targets = st.lists(st.sampled_from(TARGETS), min_size=1, max_size=3).map(lambda ids: [target(one) for one in ids])
 NAMES = ["a", "b-2", "f1.c", "d", "e", "f2.g"]
 
@@ -66,10 +71,10 @@ def steps_among(names):
              overrides=st.just([]), open=after, closed=after),
         step("ring", targets=some_targets, strategy=st.sampled_from(["in_turn", "together", "round_robin",
              "longest_idle"]), sticky_days=st.none() | st.just(9), progress_timeout_s=st.none() | st.just(4),
-             whisper=st.none() | prompts, accept_digit=st.none() | st.just("1"), otherwise=after),
+             whisper=whispers, accept_digit=st.none() | st.just("1"), otherwise=after),
         step("queue", targets=some_targets, music=prompts, max_wait_s=st.just(60), max_length=st.just(5),
              announce_every_s=st.none(), announce_position=st.just(False), announcements=st.just([]),
-             whisper=st.none() | prompts, accept_digit=st.none() | st.just("1"), otherwise=after),
+             whisper=whispers, accept_digit=st.none() | st.just("1"), otherwise=after),
         step("voicemail", prompt=prompts, max_s=st.just(60), silence_s=st.just(5), next=after),
         step("geo", prefixes=st.dictionaries(st.sampled_from(["+7", "+7495", "+44"]), after), countries=st.just({}),
              otherwise=after),
@@ -106,6 +111,8 @@ anything_known = st.builds(
     consent=st.sampled_from([None, "given", "refused"]),
     asks=st.booleans(),
     repeat=st.sampled_from([None, True, False]),
+    source=st.sampled_from([None, "google", "a~b;c]'$,"]),
+    campaign=st.sampled_from([None, "Весна 2026"]),
     sticky_target=st.none() | st.sampled_from(TARGETS),
     rotation=st.integers(0, 9),
     idle_order=st.none() | st.permutations(TARGETS[:6]).map(tuple),

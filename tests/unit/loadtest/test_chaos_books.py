@@ -72,3 +72,10 @@ def test_given_a_node_that_died_then_only_calls_that_stood_on_it_may_have_failed
 def test_given_a_node_that_died_and_a_recording_left_open_then_it_does_not_balance() -> None:
     cdrs = [cdr(), cdr("node_lost", recording="pending"), cdr("busy")]
     assert not closed(cdrs, {"answered": 1, "busy": 1}, lost=1).balanced
+
+
+def test_given_calls_that_a_node_refused_then_each_has_a_record_and_nobody_had_to_decide() -> None:
+    refused = [cdr("congestion", decided_by="none", recording="none") for _ in range(3)]
+    sent = {**ALL, "refused": 3}
+    assert closed([cdr(), cdr(), cdr("busy"), *refused], sent, sent=sent).balanced
+    assert not closed([cdr(), cdr(), cdr("busy"), *refused[1:]], sent, sent=sent).balanced

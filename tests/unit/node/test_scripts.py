@@ -106,6 +106,93 @@ def test_given_marks_of_a_call_in_the_middle_of_its_flow_then_they_go_on_from_wh
     assert found["dialtrace_plan"] == "/".join([*numbers, tags, "20260102"])
 
 
+OWNER = "dialtrace_agency=aa-1;dialtrace_client=cc-2;dialtrace_number=dd-3"
+PLAN = f"m:~:multiset:^^;{OWNER};x=y~bridge:z"
+
+
+def keep_rules(spool: Path, **scopes: str) -> None:
+    (spool / "rules").mkdir()
+    for scope, lines in scopes.items():
+        text = "\n".join(["dialtrace-rules 1", *lines.split("|"), ""])
+        (spool / "rules" / f"{scope.replace('_', '-')}.rules").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("rules", "caller", "refused"),
+    [
+        ({"cc_2": "number +74955550123"}, "+74955550123", "blocked_number"),
+        ({"cc_2": "number +74955550123"}, "74955550123", "blocked_number"),
+        ({"cc_2": "number +74955550123"}, "+749555501234", None),
+        ({"aa_1": "prefix +7495"}, "0074955550123", "blocked_number"),
+        ({"operator": "prefix +7"}, "+74955550123", "blocked_number"),
+        ({"cc_2": "prefix +7496|withheld"}, "+74955550123", None),
+        ({"cc_2": "withheld"}, "", "blocked_caller_id"),
+        ({"cc_2": "calls 0"}, "+74955550123", "client_calls"),
+        ({"aa_1": "rate 0"}, "+74955550123", "agency_rate"),
+        ({"other": "withheld|calls 0"}, "", None),
+    ],
+)
+def test_given_rules_of_this_node_when_a_call_enters_then_they_hold_as_a_worker_would_hold_them(
+    rules: dict[str, str], caller: str, refused: str | None, tmp_path: Path
+) -> None:
+    keep_plans(tmp_path, f"0 4102444800 start {PLAN}", f"0 4102444800 ring {PLAN}")
+    keep_rules(tmp_path, **rules)
+    plan = fallback(tmp_path, dialtrace_caller=caller)["dialtrace_plan"]
+    if refused is None:
+        assert plan == PLAN
+    else:
+        cause = "CALL_REJECTED" if refused.startswith("blocked") else "USER_BUSY"
+        assert f"{OWNER};dialtrace_decided=fallback;dialtrace_record=no;dialtrace_refused={refused};" in plan
+        assert plan.endswith(f"~hangup:{cause}")
+        assert "bridge" not in plan
+    assert fallback(tmp_path, dialtrace_caller=caller, dialtrace_step="m")["dialtrace_plan"] == PLAN
+
+
+def test_given_limits_when_a_call_enters_then_the_switchs_own_counters_are_asked_before_the_plan(
+    tmp_path: Path,
+) -> None:
+    keep_plans(tmp_path, f"0 4102444800 start {PLAN}")
+    keep_rules(tmp_path, cc_2="calls 3|number +1500", aa_1="calls 30|rate 5")
+    actions = fallback(tmp_path)["dialtrace_plan"].removeprefix("m:~:").split("~")
+    assert [one for one in actions if one.startswith("limit:")] == [
+        r"limit:hash\sfallback_calls\scc-2\s3\s!USER_BUSY",
+        r"limit:hash\sfallback_calls\saa-1\s30\s!USER_BUSY",
+        r"limit:hash\sfallback_rate\saa-1\s5/1\s!USER_BUSY",
+    ]
+    assert actions[1] == "multiset:^^;dialtrace_refused=client_calls;dialtrace_over=client_calls"
+    assert actions[-3:] == ["multiset:^^;dialtrace_refused=;dialtrace_over=", *PLAN.removeprefix("m:~:").split("~")]
+
+
+def test_given_a_number_that_is_refused_anyway_then_its_rules_are_not_asked(tmp_path: Path) -> None:
+    refused = f"m:~:multiset:^^;{OWNER};dialtrace_refused=suspended~hangup:SUBSCRIBER_ABSENT"
+    keep_plans(tmp_path, f"0 4102444800 start {refused}")
+    keep_rules(tmp_path, cc_2="withheld")
+    assert fallback(tmp_path)["dialtrace_plan"] == refused
+
+
+def test_given_digits_that_were_asked_for_then_they_stand_in_the_plan_that_was_made_for_so_many(tmp_path: Path) -> None:
+    keep_plans(tmp_path, "0 4102444800 c=@digits6 v=@DIGITS@", "0 4102444800 c none", "0 4102444800 c=42 two")
+
+    def pressed(keys: str) -> str:
+        return fallback(tmp_path, dialtrace_step="c", dialtrace_result=keys)["dialtrace_plan"]
+
+    assert pressed("402618") == "v=402618"
+    assert [pressed(keys) for keys in ("40261", "4026180", "", "40261#", "@digits6", "42")] == [
+        "none", "none", "none", "none", "v=", "two",
+    ]  # fmt: skip
+
+
+def test_given_where_a_caller_comes_from_then_its_own_whisper_is_played_if_the_node_has_it(tmp_path: Path) -> None:
+    general, own, other = (f"say-{letter * 32}" for letter in "abc")
+    keep_plans(tmp_path, f"0 4102444800 ring p=/@SAID:{general}@.wav")
+    (tmp_path / "prompts").mkdir()
+    said = f"{other}:{other},{general}:{own}"
+    assert fallback(tmp_path, dialtrace_said=said)["dialtrace_plan"] == f"p=/{general}.wav"
+    (tmp_path / "prompts" / f"{own}.wav").write_bytes(b"RIFF")
+    assert fallback(tmp_path, dialtrace_said=said)["dialtrace_plan"] == f"p=/{own}.wav"
+    assert fallback(tmp_path)["dialtrace_plan"] == f"p=/{general}.wav"
+
+
 @pytest.mark.parametrize("dialled", ["74950000000", "../../../etc/passwd", "", "1" * 16])
 def test_given_no_plan_or_no_digits_when_the_fallback_runs_then_it_says_so_and_sets_none(
     dialled: str, tmp_path: Path

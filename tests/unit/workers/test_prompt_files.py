@@ -71,6 +71,23 @@ def test_given_a_text_that_nobody_has_when_a_plan_says_it_then_the_caller_hears_
     assert found == plan(spool, HELLO, CHIME)
 
 
+def test_given_a_whisper_for_one_source_that_is_not_made_yet_then_the_general_sentence_is_heard_not_the_chime(spool):
+    general, own = Say("A call from unknown.", "en").name, Say("A call from google.", "en").name
+    said = f"m:~:multiset:^^;dialtrace_said={general}:{own}"
+
+    def ready(**kept):
+        return PlanSounds(Kept(**kept)).ready(f"{said}~playback:{spool}/prompts/{own}.wav", str(spool))
+
+    assert ready().endswith(f"{CHIME}.wav")
+    assert ready(**{general: b"RIFF"}) == f"{said}~playback:{spool}/prompts/{general}.wav"
+    assert ready(**{own: b"RIFF"}) == f"{said}~playback:{spool}/prompts/{own}.wav"
+    ahead = f"{said}~playback:{spool}/prompts/@SAID:{general}@.wav"
+    folder = PromptFolder(spool)
+    assert bring_for_plans({"+1": ahead}, folder, Kept()) == {"+1": ahead}, "both are here by now"
+    (spool / "prompts" / f"{general}.wav").unlink()
+    assert bring_for_plans({"+1": ahead}, folder, Kept())["+1"].endswith(f"{CHIME}.wav")
+
+
 def test_given_a_database_that_is_away_when_plans_say_something_then_each_is_a_chime_and_it_is_not_asked_each_time(
     spool,
 ):

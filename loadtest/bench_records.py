@@ -1,10 +1,10 @@
 """What it costs to keep records: CDR files made durable a second against `COPY` of the same rows, recordings' bytes a
 second to S3 against plain boto3, and whether the agent's memory stays flat while very many files come.
 
-Run it by itself: ``python loadtest/bench_records.py [--quick | --million]``. A real ``dialtrace agent`` works on a real
-spool, a real PostgreSQL with its usual safety, and moto's S3 server. How to read it: loadtest/README.md. Prints one
-line of JSON at the end. Exit status: 0; 1 if a file was lost or doubled; 2 if it could not measure; 130 if it was
-stopped.
+Run it by itself: ``python loadtest/bench_records.py [--quick | --million | --files N]``. A real ``dialtrace agent``
+works on a real spool, a real PostgreSQL with its usual safety, and moto's S3 server. How to read it:
+loadtest/README.md. Prints one line of JSON at the end. Exit status: 0; 1 if a file was lost or doubled; 2 if it could
+not measure; 130 if it was stopped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ LOOK_EVERY_S = 0.1
 #: So many files wait in the spool at most while memory is watched: the disk of a machine is not the subject.
 MOST_WAITING = 40_000
 STALLED_AFTER_S = 60.0
+#: Visits to which a number of a small pool was shown within a day.
+HOLDERS = 20
 
 
 @dataclass(frozen=True)
@@ -54,23 +56,13 @@ class Pace:
 #: A minute of stereo at 8 kHz has 1.9 MB.
 FULL = Pace(calls=10_000, recordings=60, recording_bytes=1_920_044, watched_files=0)
 QUICK = Pace(calls=1_000, recordings=12, recording_bytes=1_920_044, watched_files=10_000)
-MILLION = Pace(calls=10_000, recordings=60, recording_bytes=1_920_044, watched_files=1_000_000)
+LEAST_WATCHED, MOST_WATCHED = 1_000, 10_000_000
 
 
 def records(stage: Stage, calls: int) -> dict[str, float]:
     """A backlog of files that comes at once to an agent that is up, until the last is kept; then the same rows by
     COPY."""
-    stage.fill(1)
-    backlog = stage.folder / "backlog"
-    with stage.agent() as agent:
-        wait_for(stage, 2)
-        stage.fill(calls, into=backlog)
-        before_s = sum(agent.cpu_times()[:2])
-        stage.bring(backlog)
-        began_s = time.monotonic()
-        wait_for(stage, 2 + 2 * calls)
-        took_s = time.monotonic() - began_s
-        cpu_s = sum(agent.cpu_times()[:2]) - before_s
+    took_s, cpu_s = bring_backlog(stage, calls)
     copied, copy_s = copy_rows(stage)
     return {
         "files": 2 * calls,
@@ -81,38 +73,73 @@ def records(stage: Stage, calls: int) -> dict[str, float]:
     }
 
 
+def bring_backlog(stage: Stage, calls: int) -> tuple[float, float]:
+    """Seconds until so many calls are kept, and seconds of a processor that the agent has used for them."""
+    before = stage.count()
+    backlog = stage.folder / "backlog"
+    with stage.agent() as agent:
+        # The first call makes connections, plans and caches.
+        stage.fill(1)
+        wait_for(stage, before + 2)
+        stage.fill(calls, into=backlog)
+        before_s = sum(agent.cpu_times()[:2])
+        stage.bring(backlog)
+        began_s = time.monotonic()
+        wait_for(stage, before + 2 + 2 * calls)
+        took_s = time.monotonic() - began_s
+        return took_s, sum(agent.cpu_times()[:2]) - before_s
+
+
+def attributions(stage: Stage, calls: int) -> dict[str, float]:
+    """The same for calls to a number that pages show: each is matched to the visits that saw it."""
+    with stage.pages(HOLDERS):
+        took_s, cpu_s = bring_backlog(stage, calls)
+        made = stage.count_attributions()
+    stage.must_move(made > calls, f"{made} of {calls + 1} calls were attributed")
+    return {
+        "attributed_files_per_s": round(2 * calls / took_s, 1),
+        "attributed_agent_cpu_ms_per_call": round(cpu_s * 1000 / calls, 3),
+    }
+
+
 def wait_for(stage: Stage, files: int) -> None:
-    """Until that many files are kept; raises StageFailed when nothing moves any more."""
+    """Until that many files are kept; raises StageFailed when nothing moves any more. A file leaves the spool when its
+    record is kept; counting the records themselves again and again would take the processors from who is measured."""
     seen, moved_s = -1, time.monotonic()
-    while (count := stage.count()) < files:
-        if count != seen:
-            seen, moved_s = count, time.monotonic()
-        stage.must_move(time.monotonic() - moved_s < STALLED_AFTER_S, f"{count} of {files} files are kept")
+    while (waiting := stage.count_waiting()) > 0 or stage.count() < files:
+        if waiting != seen:
+            seen, moved_s = waiting, time.monotonic()
+        stage.must_move(time.monotonic() - moved_s < STALLED_AFTER_S, f"{waiting} of {files} files are not kept")
         time.sleep(LOOK_EVERY_S)
 
 
-def memory(stage: Stage, files: int) -> dict[str, float]:
-    """Feeds files as fast as they are taken, and watches what the agent holds: the highest in the second tenth of the
-    files, when everything has been needed once, and in the last one."""
-    before = stage.count()
-    highest: dict[int, int] = {}
+def memory(stage: Stage, files: int) -> dict[str, Any]:
+    """Feeds files as fast as they are taken, and watches what the agent holds: the highest in each tenth of the files.
+    In the first, everything is needed for the first time. What is left in the spool is counted, not what the database
+    has: that would take longer with every file."""
+    highest = [0] * 10
     with stage.agent() as agent:
         fed, began_s = 0, time.monotonic()
-        while (done := stage.count() - before) < files:
+        moved_s, seen = began_s, 0
+        while (done := fed - stage.count_waiting()) < files:
+            if done != seen:
+                seen, moved_s = done, time.monotonic()
             stage.must_move(agent.is_running(), "the agent has ended")
-            tenth = min(9, 10 * done // files)
-            highest[tenth] = max(highest.get(tenth, 0), agent.memory_info().rss)
+            stage.must_move(time.monotonic() - moved_s < STALLED_AFTER_S, f"{done} of {files} files are taken")
+            tenth = min(9, max(0, 10 * done // files))
+            highest[tenth] = max(highest[tenth], agent.memory_info().rss)
             if fed < files and fed - done < MOST_WAITING:
-                fed += 2 * stage.fill(min(1_000, (files - fed) // 2))
+                fed += 2 * stage.fill(min(1_000, (files - fed + 1) // 2))
             else:
                 time.sleep(LOOK_EVERY_S)
         took_s = time.monotonic() - began_s
-    early = highest.get(1) or min(highest.values())
+    seen_mb = [round(one / 1e6, 1) for one in highest if one]
     return {
         "watched_files": files,
         "watched_files_per_s": round(files / took_s, 1),
-        "memory_early_mb": round(early / 1e6, 1),
-        "memory_late_mb": round(highest[max(highest)] / 1e6, 1),
+        "memory_early_mb": seen_mb[min(1, len(seen_mb) - 1)],
+        "memory_late_mb": seen_mb[-1],
+        "memory_by_tenth_mb": seen_mb,
     }
 
 
@@ -150,6 +177,7 @@ def measure(pace: Pace) -> int:
         figures: dict[str, Any] = {"cores": os.cpu_count(), "load_before": round(psutil.getloadavg()[0], 1)}
         figures |= records(stage, pace.calls)
         print(f"  records: {figures}", flush=True)
+        figures |= attributions(stage, pace.calls // 5)
         figures |= uploads(stage, stack.enter_context(running_s3(folder)), pace)
         if pace.watched_files:
             figures |= memory(stage, pace.watched_files)
@@ -173,8 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="under a minute, coarse")
     how.add_argument("--million", action="store_true", help="watch the agent's memory over a million files")
+    how.add_argument("--files", type=int, metavar="N", help="watch it over so many files")
     options = parser.parse_args(arguments)
-    return ended(lambda: measure(QUICK if options.quick else MILLION if options.million else FULL))
+    if options.files is not None and not LEAST_WATCHED <= options.files <= MOST_WATCHED:
+        parser.error(f"--files is {LEAST_WATCHED} to {MOST_WATCHED}")
+    watched = 1_000_000 if options.million else options.files or 0
+    return ended(lambda: measure(QUICK if options.quick else replace(FULL, watched_files=watched)))
 
 
 if __name__ == "__main__":

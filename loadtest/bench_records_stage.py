@@ -39,6 +39,19 @@ from dialtrace.recording.service import RecordingService
 #: One answered call as FreeSWITCH 1.10.12 writes it, 20 and 9 kB.
 CAPTURES = Path(__file__).resolve().parent.parent / "tests" / "data" / "contract" / "captures" / "answered"
 AGENCY, CLIENT = (uuid.UUID(f"01990000-0000-7000-8000-0000000000{end}") for end in ("a1", "c7"))
+NUMBER = uuid.UUID("01990000-0000-7000-8000-0000000000d1")
+#: Visits an hour apart or less, the last of them seconds before the first call.
+_SHOW = (
+    "INSERT INTO visits (agency_id, id, started_at, client_id, site_id, visitor_id, landing_page, channel, source,"
+    " campaign, classified_by, device, region, consent, last_seen_at)"
+    " SELECT :agency, md5('visit' || n)::uuid, to_timestamp(:started) - n * interval '47 minutes', :client, :client,"
+    " md5('visitor' || n)::uuid, 'https://example.com/', 'paid_search', 'google', 'campaign ' || n, 'utm', 'mobile',"
+    " 'RU-MOW', 'given', to_timestamp(:started) - n * interval '47 minutes' FROM generate_series(1, :visits) n",
+    "INSERT INTO exposures (agency_id, id, client_id, site_id, number_id, visit_id, visit_started_at, visitor_id, rung,"
+    " shown_at, seen_until, held_until, tail_s) SELECT v.agency_id, gen_random_uuid(), v.client_id, v.site_id, :number,"
+    " v.id, v.started_at, v.visitor_id::text, 'exclusive', v.started_at, v.started_at + interval '5 minutes',"
+    " v.started_at + interval '10 minutes', 300 FROM visits v",
+)
 #: Recordings are another measurement's subject.
 _UNRECORDED = (('"dialtrace_record":"yes"', '"dialtrace_record":"no"'), ('"dialtrace_recordings"', '"unrecorded"'))
 COPIED = ("calls", "legs", "recordings", "events")
@@ -126,6 +139,29 @@ class Stage:
         with self.owner.connect() as connection:
             statement = "SELECT (SELECT count(*) FROM calls) + (SELECT count(*) FROM legs)"
             return int(connection.execute(text(statement)).scalar_one())
+
+    def count_waiting(self) -> int:
+        """Files in the spool whose records are not kept."""
+        with os.scandir(self.node.spool / "cdr") as entries:
+            return sum(1 for _ in entries)
+
+    @contextmanager
+    def pages(self, visits: int) -> Iterator[None]:
+        """The captured call's number was shown to so many visits before its calls came; afterwards to none."""
+        with self.owner.connect() as connection:
+            values = {"agency": AGENCY, "client": CLIENT, "number": NUMBER, "visits": visits}
+            values["started"] = self.template.started_us / 1e6
+            for statement in _SHOW:
+                connection.execute(text(statement), values)
+        try:
+            yield
+        finally:
+            with self.owner.connect() as connection:
+                connection.execute(text("DELETE FROM exposures"))
+
+    def count_attributions(self) -> int:
+        with self.owner.connect() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM attributions")).scalar_one())
 
     def books(self) -> dict[str, int]:
         """What is kept, told apart."""

@@ -156,6 +156,13 @@ def site_of(around: Row) -> uuid.UUID | None:
     return _uuid(rows[0]["site_id"]) if rows and rows[0]["site_id"] is not None else None
 
 
+def knows_nothing(around: Row) -> bool:
+    """Whether a call must come out as one of which nothing is known: most calls to a number that no page ever showed.
+    Tells :func:`attribute` and :func:`says_something` beforehand, for a twentieth of the work."""
+    facts = around["exposures"] or around["earlier"] or around["corrections"] or around["code"]
+    return not facts and not source_of(around["number"] or {}).is_known
+
+
 def attribute(call: CallToMatch, around: Row, curve: Curve) -> Attribution:
     """The attribution by everything that is known of a call."""
     exposures, seen = exposures_of(call, around), seen_of(call, around)

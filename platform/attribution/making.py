@@ -25,7 +25,7 @@ from ..events.service import NewEvent
 from ..metrics import ATTRIBUTION_POSTPONED, ATTRIBUTION_SECONDS, ATTRIBUTIONS_MADE
 from . import learn_store, store
 from .curve import PRIOR, Curve, curve_of
-from .facts import CallToMatch, as_row, attribute, says_something, site_of
+from .facts import CallToMatch, as_row, attribute, knows_nothing, says_something, site_of
 
 log = structlog.get_logger("attribution")
 
@@ -68,7 +68,9 @@ class Attributor:
         try:
             with self._database.tenant(agency_id) as connection:
                 store.bound_reading(connection, READ_TIMEOUT_MS)
-                rows = self.rows_of(connection, agency_id, calls)
+                around = _read_around(connection, agency_id, calls)
+                told = [call for call in calls if not knows_nothing(around[call.call_id])]
+                rows = self._rows(connection, agency_id, told, around)
         except (DatabaseError, sqlalchemy.exc.SQLAlchemyError) as fault:
             log.warning("attributions follow later", calls=len(calls), fault=type(fault).__name__)
             ATTRIBUTION_POSTPONED.inc(len(calls))
@@ -80,10 +82,15 @@ class Attributor:
         self, connection: Connection, agency_id: uuid.UUID, calls: Sequence[CallToMatch]
     ) -> list[dict[str, Any]]:
         """Rows for all of them, inside the caller's transaction; ``says_something``: whether it is worth keeping."""
-        around: dict[uuid.UUID, Any] = {}
-        for start in range(0, len(calls), BATCH):
-            batch = [call.as_row() for call in calls[start : start + BATCH]]
-            around |= store.read_around(connection, agency_id, batch)
+        return self._rows(connection, agency_id, calls, _read_around(connection, agency_id, calls))
+
+    def _rows(
+        self,
+        connection: Connection,
+        agency_id: uuid.UUID,
+        calls: Sequence[CallToMatch],
+        around: Mapping[uuid.UUID, Any],
+    ) -> list[dict[str, Any]]:
         made = []
         for call in calls:
             fit_id, curve = self._curve(connection, agency_id, call.client_id, around[call.call_id])
@@ -135,6 +142,16 @@ class Attributor:
         if len(self._curves) > _MOST_CURVES:
             self._curves.popitem(last=False)
         return curves
+
+
+def _read_around(
+    connection: Connection, agency_id: uuid.UUID, calls: Sequence[CallToMatch]
+) -> dict[uuid.UUID, Mapping[str, Any]]:
+    around: dict[uuid.UUID, Mapping[str, Any]] = {}
+    for start in range(0, len(calls), BATCH):
+        batch = [call.as_row() for call in calls[start : start + BATCH]]
+        around |= store.read_around(connection, agency_id, batch)
+    return around
 
 
 def revised(row: Mapping[str, Any], revision: int, at: datetime) -> NewEvent:

@@ -4,6 +4,8 @@ a part of one. A mobile number names a country only. Pure.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
@@ -26,6 +28,7 @@ _RUSSIA = {
 _BY_CODE = {code: region for region, codes in _RUSSIA.items() for code in codes.split()}
 
 
+@lru_cache(maxsize=4096)
 def region_of_number(e164: str | None) -> str | None:
     """A country such as RU, or a part of it such as RU-MOW; None: nobody can say."""
     if e164 is None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -140,7 +141,7 @@ def read_around(connection: Connection, agency_id: uuid.UUID, wanted: Sequence[R
     ``call_id, client_id, started_at, number_id, caller, code``."""
     if not wanted:
         return {}
-    found = _READ.run(connection, agency_id, _document(wanted)).mappings()
+    found = _READ.run(connection, agency_id, msgspec.json.encode(wanted).decode()).mappings()
     return {row["call_id"]: dict(row) for row in found}
 
 

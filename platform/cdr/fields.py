@@ -19,9 +19,12 @@ from .text import clean_text
 
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _UUID_CHARACTERS = 36
+_OURS = "dialtrace_"
+_NUMBER_CHARACTERS = 32
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 #: Most stamps of a file are of what never happened.
-_NEVER = ("0", None, "", 0)
+_NEVER = ("0", "")
+_STAMP_CHARACTERS = 16
 #: 2001 to 2100: a stamp outside is a clock that was never set, or not a stamp.
 _STAMPS_US = range(978_307_200_000_000, 4_102_444_800_000_000)
 
@@ -38,24 +41,34 @@ def as_uuid(value: object) -> uuid.UUID | None:
 
 def as_stamp(value: object) -> datetime | None:
     """Microseconds since 1970 as a moment; None for zero, nonsense and what lies outside 2001 to 2100."""
-    if value in _NEVER:
+    if isinstance(value, str):
+        return _stamp_of(value)
+    return _stamp_of(str(value)) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+@lru_cache(maxsize=4096)
+def _stamp_of(text: str) -> datetime | None:
+    """One moment stands in a call's files up to ten times: as a variable, in each profile, in the legs' files."""
+    if text in _NEVER or not text.isascii() or not text.isdecimal() or len(text) > _STAMP_CHARACTERS:
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value.isascii() or not value.isdecimal() or len(value) > 16:
-        return None
-    stamp_us = int(value)
+    stamp_us = int(text)
     return from_microseconds(stamp_us) if stamp_us in _STAMPS_US else None
 
 
 def as_number(value: object) -> int | float | None:
     """A finite number that was written as text or as JSON; whole ones as int."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float, str))
-        or (isinstance(value, str) and len(value) > 32)
-    ):
-        return None
+    if isinstance(value, str):
+        return _number_of(value) if len(value) <= _NUMBER_CHARACTERS else None
+    return _finite(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+@lru_cache(maxsize=4096)
+def _number_of(text: str) -> int | float | None:
+    """Most counters of most calls are one of a few."""
+    return _finite(text)
+
+
+def _finite(value: float | str) -> int | float | None:
     try:
         number = float(value)
     except (ValueError, OverflowError):
@@ -117,7 +130,7 @@ class Fields:
     @cached_property
     def own_names(self) -> Sequence[str]:
         """Names of the variables that are ours, of hundreds."""
-        return [name for name in self.variables if isinstance(name, str) and name.startswith("dialtrace_")]
+        return [name for name in self.variables if name[:10] == _OURS]
 
     @cached_property
     def applications(self) -> set[str]:

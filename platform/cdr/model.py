@@ -8,7 +8,6 @@ Every moment is aware, in UTC and exact to the microsecond; lengths are whole mi
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,8 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
+
+import msgspec
 
 from ..recording.model import Recording
 from .attestation import Attestation, AttestedBy
@@ -140,15 +141,7 @@ class LegFacts:
 
 Facts = CallFacts | LegFacts
 
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"no plain form for {type(value).__name__}")
+_ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 def as_columns(facts: Facts) -> dict[str, Any]:
@@ -159,8 +152,12 @@ def as_columns(facts: Facts) -> dict[str, Any]:
 
 def digest_of(facts: Facts) -> bytes:
     """SHA-256 of what the file says: the same facts again have the same digest, whatever the file's spelling."""
-    text = json.dumps(as_columns(facts), default=_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).digest()
+    return digest_of_columns(as_columns(facts))
+
+
+def digest_of_columns(columns: Mapping[str, Any]) -> bytes:
+    """:func:`digest_of` of what :func:`as_columns` has given."""
+    return hashlib.sha256(_ENCODER.encode(columns)).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
-from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of
+from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of_columns
 
 _CALL_COLUMNS = tuple(
     name
@@ -124,9 +124,14 @@ _ADD_CALLS = _prepared("add_calls", _upsert("calls", _CALL_COLUMNS, "agency_id, 
 _UPSERT_LEGS = _prepared("upsert_legs", _upsert("legs", _LEG_COLUMNS, "agency_id, id, call_started_at", revise=True))
 
 
+def _with_digest(row: dict[str, Any]) -> dict[str, Any]:
+    row["digest"] = _hex(digest_of_columns(row))
+    return row
+
+
 def upsert_legs(connection: Connection, facts: Sequence[LegFacts]) -> set[uuid.UUID]:
     """Stores legs; returns those that are new or differ from what was there."""
-    rows = [as_columns(leg) | {"digest": _hex(digest_of(leg))} for leg in facts]
+    rows = [_with_digest(as_columns(leg)) for leg in facts]
     return {row.id for row in _UPSERT_LEGS.run(connection, _document(rows))} if rows else set()
 
 
@@ -139,12 +144,13 @@ def upsert_calls(
     """
     rows = []
     for call in facts:
-        row = as_columns(call) | {"digest": _hex(digest_of(call))}
+        row = _with_digest(as_columns(call))
         leg = call.connected_leg_id
         row["target_id"] = targets.get(leg) if leg else None
         if leg:
             row["facts"]["connected_leg"] = str(leg)
-        rows.append({name: value for name, value in row.items() if name not in {"connected_leg_id", "segments"}})
+        # What is no column is passed by where the document is unfolded.
+        rows.append(row)
     if not rows:
         return {}
     found = (_UPSERT_CALLS if revise else _ADD_CALLS).run(connection, _document(rows))

@@ -5,11 +5,13 @@ import os
 import signal
 import time
 import traceback
+from contextlib import suppress
 
 import pytest
 
 from dialtrace.db.engine import Database
 from dialtrace.ids import new_id
+from dialtrace.workers import ingest as ingest_module
 
 from .conftest import CORE, tone
 
@@ -51,9 +53,9 @@ def fill(node) -> None:
     node.put_recording(lost, tone(0.1, frequency=600))
 
 
-def life(node, stop: StopAt) -> None:
+def life(node, stop: StopAt, **options: object) -> None:
     """What an agent does from its start until nothing is left to do."""
-    ingest = node.ingest(step=stop)
+    ingest = node.ingest(step=stop, **options)
     ingest.rebuild_lost()
     ingest.run_once()
     homecoming = node.homecoming(step=stop)
@@ -100,6 +102,23 @@ def test_given_a_stop_at_any_step_when_an_agent_starts_again_then_nothing_is_los
         life(node, StopAt(at))
 
     life(node, StopAt(10_000))
+
+    assert the_books(node) == EXPECTED
+
+
+def later(work):
+    """A batch that is under way until somebody waits for it, as in an agent: the next one is read meanwhile."""
+    return work
+
+
+@pytest.mark.parametrize("at", [*range(1, 13), 10_000])
+def test_given_batches_that_overlap_when_stopped_at_any_step_then_nothing_is_lost_or_doubled(node, monkeypatch, at):
+    monkeypatch.setattr(ingest_module, "FULL", 0)
+    fill(node)
+    with suppress(Stopped):
+        life(node, StopAt(at), begin=later)
+
+    life(node, StopAt(10_000), begin=later)
 
     assert the_books(node) == EXPECTED
 

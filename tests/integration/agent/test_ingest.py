@@ -14,9 +14,11 @@ from dialtrace.db.engine import Database
 from dialtrace.db.errors import DatabaseUnavailable
 from dialtrace.db.tables import OPERATOR_AGENCY
 from dialtrace.ids import new_id
+from dialtrace.workers import ingest as ingest_module
 from dialtrace.workers.spool import Spool, SpoolBusy
 
 from .conftest import CORE, cut_off, tone
+from .test_process import put_call
 
 AGENCY = UUID("01990000-0000-7000-8000-0000000000a1")
 CALL = "8adbf110-dccb-4047-b40c-ecda6bb8a575"
@@ -52,6 +54,52 @@ def test_given_a_call_whose_legs_are_a_moment_late_when_ingesting_then_one_recor
 
     assert node.rows("SELECT revision, target_id IS NOT NULL FROM calls") == [(1, True)]
     assert node.rows("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_given_a_batch_under_way_when_the_next_is_read_then_it_is_stored_after_it_and_nothing_is_read_twice(
+    node, monkeypatch
+):
+    monkeypatch.setattr(ingest_module, "FULL", 1)
+    for _ in range(3):
+        put_call(node, recorded=False)
+    seen: list[str] = []
+
+    def begin(work):
+        seen.append("begun")
+
+        def end():
+            seen.append("waited for")
+            return work()
+
+        return end
+
+    ingest = node.ingest(step=seen.append, begin=begin)
+    assert ingest.run_once() == 6
+
+    told = [step for step in seen if step in ("begun", "waited for", "read", "committed")]
+    whole = ["begun", "waited for", "read", "committed"]
+    assert told == whole * 3, "one at a time, in their order"
+    assert seen.count("let_go") == 6
+    assert node.rows("SELECT count(*), max(revision) FROM calls") == [(3, 1)]
+    assert node.files("cdr") == []
+
+
+def test_given_a_batch_that_fails_while_the_next_is_read_then_the_pass_fails_and_every_file_is_there(node, monkeypatch):
+    monkeypatch.setattr(ingest_module, "FULL", 1)
+    for _ in range(2):
+        put_call(node, recorded=False)
+
+    def begin(work):
+        def end():
+            raise DatabaseUnavailable("away")
+
+        return end
+
+    with pytest.raises(DatabaseUnavailable):
+        node.ingest(begin=begin).run_once()
+    assert len(node.files("cdr")) == 4
+    assert node.ingest().run_once() == 4
+    assert node.rows("SELECT count(*), max(revision) FROM calls") == [(2, 1)]
 
 
 def test_given_a_leg_that_never_comes_when_ingesting_then_its_call_waits_less_than_a_second(node):

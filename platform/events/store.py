@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ARRAY, Connection, Text, any_, literal, select, text
 
 from ..db.engine import Database
@@ -23,26 +24,48 @@ ON CONFLICT DO NOTHING RETURNING id
 """
 
 
+# The numbers are those that this statement's snapshot knows: who was quicker has the same, and one of both inserts
+# nothing.
+_INSERT_NEXT = """
+INSERT INTO events (agency_id, id, client_id, type, call_id, revision, occurred_at, data)
+SELECT %(agency)s::uuid, n.id, n.client_id, n.type, n.call_id,
+    coalesce((SELECT max(e.revision) FROM events e
+              WHERE e.agency_id = %(agency)s::uuid AND e.call_id = n.call_id AND e.type = n.type), 0)
+    + row_number() OVER (PARTITION BY n.call_id, n.type ORDER BY n.place), n.occurred_at, n.data
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS n
+    (place integer, id uuid, client_id uuid, type text, call_id uuid, occurred_at timestamptz, data jsonb)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+
 def insert_events(connection: Connection, agency_id: UUID, new: Sequence[NewEvent]) -> list[UUID]:
     """Returns the ids of those that were not there yet."""
-    rows = [
-        {
-            "id": str(new_id()),
-            "client_id": _text(event.client_id),
-            "type": event.type,
-            "call_id": _text(event.call_id),
-            "revision": event.revision,
-            "occurred_at": event.occurred_at.isoformat(),
-            "data": dict(event.data),
-        }
-        for event in new
-    ]
-    values = {"agency": agency_id, "rows": json.dumps(rows)}
+    values = {"agency": agency_id, "rows": _document([_row(event) for event in new])}
     return list(connection.exec_driver_sql(_INSERT, values).scalars())
 
 
-def _text(value: UUID | None) -> str | None:
-    return None if value is None else str(value)
+def insert_next(connection: Connection, agency_id: UUID, new: Sequence[NewEvent]) -> list[NewEvent]:
+    """Each under the next revision of its call and type; returns those whose revision somebody else took meanwhile."""
+    rows = [_row(event) | {"place": place} for place, event in enumerate(new)]
+    values = {"agency": agency_id, "rows": _document(rows)}
+    there = set(connection.exec_driver_sql(_INSERT_NEXT, values).scalars())
+    return [event for event, row in zip(new, rows, strict=True) if row["id"] not in there]
+
+
+def _row(event: NewEvent) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "client_id": event.client_id,
+        "type": event.type,
+        "call_id": event.call_id,
+        "revision": event.revision,
+        "occurred_at": event.occurred_at,
+        "data": dict(event.data),
+    }
+
+
+def _document(rows: Sequence[dict[str, Any]]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def give_positions(connection: Connection, agency_id: UUID, limit: int) -> int:

@@ -219,7 +219,12 @@ BODIES: Mapping[str, tuple[int, type[Body], str]] = {
     "call.answered": (1, CallProgress, "The caller was answered, if only by an announcement."),
     "call.ended": (1, CallOver, "A call has ended and its record is kept. Told once for each call."),
     "call.revised": (1, CallOver, "A record changed: a fact came late, or a better one was found."),
-    "recording.ready": (1, RecordingReady, "A recording is in the store and was verified there."),
+    "recording.ready": (
+        1,
+        RecordingReady,
+        "A recording is in the store and was verified there: each segment of a call once, and once more in the form "
+        "into which it was made. The revision counts them within the call.",
+    ),
     "attribution.revised": (1, AttributionRevised, "A call's attribution was found, or changed."),
     "person.erased": (1, PersonErased, "A person's data was erased on request or by law."),
     "number.quarantined": (1, NumberQuarantined, "A number was taken out of use because others dial it."),

@@ -132,11 +132,13 @@ class FolderStore:
 
     def _write(self, source: Source, target: Path) -> Receipt:
         fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        known = source.known_sha256
         digest, size_bytes = hashlib.sha256(), 0
         try:
             with open(fresh, "xb", opener=_open_private) as written:
                 for part in source.parts(CHUNK_BYTES):
-                    digest.update(part)
+                    if known is None:
+                        digest.update(part)
                     size_bytes += len(part)
                     written.write(part)
                 written.flush()
@@ -146,7 +148,7 @@ class FolderStore:
             fresh.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
-        return Receipt(size_bytes, _text_of(digest.digest()))
+        return Receipt(size_bytes, _text_of(known or digest.digest()))
 
 
 def _text_of(sha256: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -100,6 +100,11 @@ class Source(Protocol):
         """How many will come."""
         ...
 
+    @property
+    def known_sha256(self) -> bytes | None:
+        """Their SHA-256 where it was taken of the very bytes that come, not of a file that may have changed since."""
+        ...
+
     def parts(self, part_bytes: int) -> Iterator[bytes]:
         """All of them in pieces of that size; only the last one is shorter, and an empty source has one empty piece."""
         ...
@@ -115,12 +120,36 @@ class FileSource:
     def size_bytes(self) -> int:
         return self.path.stat().st_size
 
+    @property
+    def known_sha256(self) -> bytes | None:
+        return None
+
     def parts(self, part_bytes: int) -> Iterator[bytes]:
         with open(self.path, "rb") as file:
             first = True
             while (part := file.read(part_bytes)) or first:
                 first = False
                 yield part
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSource:
+    """What was read, and hashed as it was read."""
+
+    body: bytes = field(repr=False)
+    sha256: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.body)
+
+    @property
+    def known_sha256(self) -> bytes | None:
+        return self.sha256
+
+    def parts(self, part_bytes: int) -> Iterator[bytes]:
+        for start in range(0, max(1, len(self.body)), part_bytes):
+            yield self.body[start : start + part_bytes]
 
 
 class ObjectStore(Protocol):

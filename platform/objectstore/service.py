@@ -8,13 +8,14 @@ from urllib.parse import unquote, urlsplit
 
 from .errors import StoreAddressFaulty
 from .folder import FolderStore
-from .model import FileSource, ObjectFacts, ObjectStore, ObjectStream, Receipt, Source
+from .model import FileSource, LoadedSource, ObjectFacts, ObjectStore, ObjectStream, Receipt, Source
 from .s3 import Access, Encryption, S3Store
 
 __all__ = [
     "Access",
     "Encryption",
     "FileSource",
+    "LoadedSource",
     "ObjectFacts",
     "ObjectStore",
     "ObjectStream",

@@ -15,13 +15,16 @@ from typing import Any
 
 import structlog
 
+from ..clock import Clock
 from ..db.engine import Database
+from ..events.service import append_next
 from ..objectstore.sealing import SealedSource
 from ..objectstore.service import FileSource, Source
 from . import store
 from .encoders import encode
 from .errors import NotConverted, NotWav
 from .files import CONVERSIONS
+from .ledger import ready
 from .model import Recording, object_name
 from .places import KEY_BYTES, Places, wrap
 from .store import Objects
@@ -35,9 +38,10 @@ MOST_WAITING = 500
 class RecordingConverter:
     """Works on the folder `conversions` of spools."""
 
-    def __init__(self, database: Database, places: Places) -> None:
+    def __init__(self, database: Database, places: Places, clock: Clock) -> None:
         self._database = database
         self._places = places
+        self._clock = clock
 
     def convert_one(self, spool: Path) -> bool:
         """Settles the file that has waited longest; false: none waits. Raises the errors of `db.errors` and
@@ -107,6 +111,9 @@ class RecordingConverter:
         }
         with self._database.tenant(row.agency_id) as connection:
             replaced = store.replace_object(connection, row.agency_id, row.id, row.object_name, values)
+            if replaced:
+                # Size, form and checksum are others than those that were told.
+                append_next(connection, row.agency_id, [ready(row, at=self._clock.now())])
         if not replaced:
             # It was erased meanwhile: nothing of it may stay.
             kept_in.delete(name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from ..objectstore.service import FileSource, LoadedSource, Source
 from .errors import NotWav
 from .model import HEAD_BYTES, Due, Recording, WavShape, header_repair, node_path, read_wav
 from .peaks import PeakReader, Peaks
@@ -20,6 +21,9 @@ log = structlog.get_logger("recording")
 
 #: Read at a time, and between two such pieces others have their turn: less than a millisecond's work each.
 READ_BYTES = 256 * 1024
+#: A file of this size is kept in memory from its reading until the store has it: what was hashed is then what is sent.
+#: A longer one goes in parts, which are read again (objectstore.s3).
+LOADED_BYTES = 8 * 1024 * 1024
 #: Beside `recordings`: what is safe in the store and is yet to be made into another form.
 CONVERSIONS = "conversions"
 
@@ -32,6 +36,8 @@ class Survey:
     sha256: bytes
     shape: WavShape | None
     peaks: Peaks | None
+    #: The file for whoever sends it.
+    source: Source = field(repr=False)
 
     def as_columns(self) -> dict[str, Any]:
         """Its part of a row."""
@@ -77,14 +83,21 @@ def mend_header(path: Path) -> WavShape | None:
 def survey_file(path: Path, shape: WavShape | None) -> Survey:
     """Hashes the file and reads its outline in one go."""
     digest, peaks, size_bytes = hashlib.sha256(), PeakReader(shape), 0
+    body: list[bytes] | None = []
     with open(path, "rb") as file:
         while chunk := file.read(READ_BYTES):
             digest.update(chunk)
             peaks.take(chunk)
             size_bytes += len(chunk)
+            if body is not None:
+                body.append(chunk)
+            if size_bytes > LOADED_BYTES:
+                body = None
             # Records are brought home by the same process.
             time.sleep(0)
-    return Survey(size_bytes, digest.digest(), shape, peaks.finish())
+    sha256 = digest.digest()
+    source: Source = FileSource(path) if body is None else LoadedSource(b"".join(body), sha256)
+    return Survey(size_bytes, sha256, shape, peaks.finish(), source)
 
 
 def put_by_for_conversion(path: Path, row: Recording) -> None:

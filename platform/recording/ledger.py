@@ -7,10 +7,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from ..db.engine import Database, turn_to
-from ..events.service import NewEvent, append
+from ..events.service import NewEvent, append_next
 from ..ids import new_id
 from . import store
 from .model import Due, Recording
@@ -53,7 +54,7 @@ class LedgerWriter:
             for agency_id, places in turns:
                 values = {verdicts[place][0].id: verdicts[place][1] for place in places}
                 verified = store.verify_all(connection, agency_id, values)
-                append(connection, agency_id, [_ready(row) for row in verified.values()])
+                append_next(connection, agency_id, [ready(row) for row in verified.values()])
                 done |= verified
         return [done.get(row.id) for row, _ in verdicts]
 
@@ -73,14 +74,15 @@ class LedgerWriter:
             yield connection, turns(connection)
 
 
-def _ready(row: Recording) -> NewEvent:
-    """The segment's number is the event's rank: each segment of a call becomes ready once."""
-    assert row.stored_at is not None
+def ready(row: Recording, *, at: datetime | None = None) -> NewEvent:
+    """For `append_next`: the revision counts how often a recording of the call became ready, the first segment, the
+    next one, one that was made into another form. ``at`` None: when the store had confirmed it."""
+    moment = at or row.stored_at
+    assert moment is not None
     return NewEvent(
         type="recording.ready",
-        occurred_at=row.stored_at,
+        occurred_at=moment,
         client_id=row.client_id,
         call_id=row.call_id,
-        revision=row.segment,
         data={"recording_id": str(row.id), "segment": row.segment},
     )

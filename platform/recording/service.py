@@ -20,7 +20,7 @@ from ..db.errors import DatabaseError
 from ..ids import new_id
 from ..objectstore.errors import NotConfirmed, ObjectStoreError
 from ..objectstore.sealing import SealedSource, open_sealed
-from ..objectstore.service import FileSource, ObjectStore, ObjectStream, Receipt, Source
+from ..objectstore.service import ObjectStore, ObjectStream, Receipt, Source
 from ..outgoing.model import Rules
 from ..secrets_box.errors import SecretsBoxError
 from ..secrets_box.model import SecretsBox
@@ -39,7 +39,7 @@ from .guard import EndpointGuard
 from .keys import RecordingKeys
 from .ledger import LedgerWriter
 from .life import GONE
-from .model import EMPTY_WAV_BYTES, AbsenceReason, Due, Recording, object_name
+from .model import EMPTY_WAV_BYTES, AbsenceReason, Due, Recording, node_path, object_name
 from .places import ObjectKey, Place, Places, open_bucket
 from .stores import RecordingStores
 
@@ -102,17 +102,17 @@ class RecordingService:
         guard: EndpointGuard | None = None,
     ) -> None:
         self._database = database
-        guard = guard or EndpointGuard(Rules())
+        guard, clock = guard or EndpointGuard(Rules()), clock or SystemClock()
         self.places = Places(
             database,
             objects,
             box=box,
-            clock=clock or SystemClock(),
+            clock=clock,
             open_own=lambda row, secret: open_bucket(row, secret, guard),
         )
         self._ledger = LedgerWriter(database)
         self.keys = RecordingKeys(database, self.places)
-        self.converter = RecordingConverter(database, self.places)
+        self.converter = RecordingConverter(database, self.places, clock)
         self.stores = RecordingStores(database, self.places, check_endpoint=guard.check_setting)
 
     # --- Bringing home. ---
@@ -134,7 +134,7 @@ class RecordingService:
         survey = survey_file(path, mend_header(path))
         try:
             place = self.places.of(due.agency_id, due.client_id)
-            row = self._bring(due, node, path, survey, place)
+            row = self._bring(due, node, survey, place)
         except (ObjectStoreError, SecretsBoxError) as error:
             self._note_failure(due, str(error))
             raise UploadFailed(f"{path.name}: {error}") from error
@@ -144,14 +144,14 @@ class RecordingService:
             path.unlink(missing_ok=True)
         return row
 
-    def _bring(self, due: Due, node: str, path: Path, survey: Survey, place: Place) -> Recording | None:
+    def _bring(self, due: Due, node: str, survey: Survey, place: Place) -> Recording | None:
         """Sends the file and asks the store for it; None: there was nothing to send."""
         name = object_name(due.agency_id, due.started_at, due.call_id, due.segment)
         key = self.places.new_object_key(place, name)
         row = self._begin(due, node, survey, place, name, key)
         if row is None:
-            return self._bring_again(due, node, path, survey, place)
-        return self._send(row, path, survey, place, key)
+            return self._bring_again(due, node, survey, place)
+        return self._send(row, survey, place, key)
 
     def _begin(
         self,
@@ -176,12 +176,9 @@ class RecordingService:
         with self._database.tenant(due.agency_id) as connection:
             return store.begin_upload(connection, new_id(), due, node, facts, also_stored=True)
 
-    def _send(
-        self, row: Recording, path: Path, survey: Survey, place: Place, key: ObjectKey | None
-    ) -> Recording | None:
+    def _send(self, row: Recording, survey: Survey, place: Place, key: ObjectKey | None) -> Recording | None:
         assert row.object_name is not None
-        plain = FileSource(path)
-        source: Source = SealedSource(plain, key.key) if key else plain
+        source: Source = SealedSource(survey.source, key.key) if key else survey.source
         receipt = place.store.put(row.object_name, source, sha256=None if key else survey.sha256)
         try:
             place.store.confirm(row.object_name, receipt)
@@ -193,7 +190,7 @@ class RecordingService:
             raise
         return self._verified(row, survey, receipt, place)
 
-    def _bring_again(self, due: Due, node: str, path: Path, survey: Survey, place: Place) -> Recording | None:
+    def _bring_again(self, due: Due, node: str, survey: Survey, place: Place) -> Recording | None:
         """The ledger says that nothing is to be sent: it was stored, or verified, or erased."""
         with self._database.tenant(due.agency_id) as connection:
             standing = store.find_standing(connection, due)
@@ -202,7 +199,7 @@ class RecordingService:
         if row.absence_reason in GONE:
             return None
         if survey.sha256 not in {row.sha256, objects.original_sha256}:
-            raise RecordingDiffers(f"{path} is not what is stored as {row.object_name}")
+            raise RecordingDiffers(f"{_name_of(due)} is not what is stored as {row.object_name}")
         if row.state == "verified":
             return None
         assert row.object_name is not None
@@ -212,13 +209,13 @@ class RecordingService:
             try:
                 kept_in.confirm(row.object_name, receipt)
             except NotConfirmed as error:
-                log.warning("what the store had taken is sent again", file=path.name, why=str(error))
+                log.warning("what the store had taken is sent again", file=_name_of(due), why=str(error))
             else:
                 return self._verified(row, survey, receipt, place)
         name = object_name(due.agency_id, due.started_at, due.call_id, due.segment)
         key = self.places.new_object_key(place, name)
         begun = self._begin(due, node, survey, place, name, key, also_stored=True)
-        return self._send(begun, path, survey, place, key) if begun else None
+        return self._send(begun, survey, place, key) if begun else None
 
     def _verified(self, row: Recording, survey: Survey, receipt: Receipt, place: Place) -> Recording | None:
         wanted = place.form if place.form != "wav" and survey.shape is not None else None
@@ -352,6 +349,10 @@ class RecordingService:
         """Recordings of these nodes that have been on the way home for longer than that."""
         with self._database.system() as connection:
             return store.count_on_nodes(connection, nodes, now - older_than)
+
+
+def _name_of(due: Due) -> str:
+    return node_path(due.started_at, due.call_id, due.segment).name
 
 
 def _reason_for_no_file(due: Due) -> AbsenceReason:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from dialtrace.db.errors import DatabaseError
 from dialtrace.events.model import RANKS
-from dialtrace.events.service import NewEvent, append, last_position, read_after, read_page, sequence
+from dialtrace.events.service import NewEvent, append, append_next, last_position, read_after, read_page, sequence
 from dialtrace.ids import new_id
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -49,6 +49,54 @@ def test_given_an_event_that_is_there_when_appended_again_then_nothing_happens(d
     assert write(database, agency.id, ended(first.call_id, revision=2)) == 1
     assert write(database, agency.id) == 0
     assert sequence(database, agency.id) == 3
+
+
+def ready(call_id, segment):
+    return NewEvent("recording.ready", NOW, call_id=call_id, data={"segment": segment})
+
+
+def revisions_of(database, agency_id, call_id):
+    sequence(database, agency_id)
+    found = [one for one in read(database, agency_id) if (one.type, one.call_id) == ("recording.ready", call_id)]
+    return [(one.data["segment"], one.revision) for one in found]
+
+
+def test_given_events_without_a_revision_of_their_own_then_each_call_counts_its_own(database, agency):
+    one, other = new_id(), new_id()
+    with database.tenant(agency.id) as connection:
+        append_next(connection, agency.id, [ready(one, 3), ready(other, 1), ready(one, 4)])
+        append_next(connection, agency.id, [])
+    with database.tenant(agency.id) as connection:
+        append_next(connection, agency.id, [ready(one, 3)])
+    assert revisions_of(database, agency.id, one) == [(3, 1), (4, 2), (3, 3)]
+    assert revisions_of(database, agency.id, other) == [(1, 1)]
+
+
+def test_given_two_transactions_that_tell_of_one_call_then_each_event_has_a_revision_and_none_is_lost(database, agency):
+    call, first_wrote, second_done = new_id(), threading.Event(), []
+
+    def second():
+        first_wrote.wait(10)
+        with database.tenant(agency.id) as connection:
+            # Waits for the first to commit: both had counted the same.
+            append_next(connection, agency.id, [ready(call, 2)])
+        second_done.append(True)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(second)
+        with database.tenant(agency.id) as connection:
+            append_next(connection, agency.id, [ready(call, 1)])
+            first_wrote.set()
+            while not locks_waited_for(database):
+                time.sleep(0.01)
+            assert not second_done
+        waiting.result(20)
+    assert sorted(revisions_of(database, agency.id, call)) == [(1, 1), (2, 2)]
+
+
+def locks_waited_for(database):
+    with database.directory() as connection:
+        return connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
 
 
 def test_given_a_transaction_that_fails_then_its_events_never_were(database, agency):

@@ -115,6 +115,16 @@ def test_given_another_form_when_converted_then_it_takes_the_originals_place_and
     assert list((tmp_path / "conversions").iterdir()) == []
 
 
+def test_given_another_form_when_converted_then_the_recording_is_told_of_again(service, owner_engine, tmp_path):
+    service.stores.set_wish(AGENCY, CLIENT, form="opus", keep_original=False)
+    call_id = record(service, tmp_path)
+    service.converter.convert_one(tmp_path)
+    with owner_engine.begin() as connection:
+        query = "SELECT call_id, type, revision, data ->> 'segment' FROM events ORDER BY revision"
+        found = [tuple(row) for row in connection.execute(text(query))]
+    assert found == [(call_id, "recording.ready", 1, "1"), (call_id, "recording.ready", 2, "1")]
+
+
 def test_given_a_client_that_keeps_originals_when_converted_then_both_are_there(service, store, tmp_path):
     service.stores.set_wish(AGENCY, None, form="opus", keep_original=True)
     call_id = record(service, tmp_path)

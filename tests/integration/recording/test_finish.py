@@ -313,6 +313,18 @@ def test_given_a_file_that_turns_up_after_it_was_called_missing_when_finishing_t
     assert ledger(owner_engine) == [("verified", None, 0, False)]
 
 
+def test_given_several_segments_then_each_is_told_of_once_and_the_revision_counts_them(service, folder, owner_engine):
+    call = new_id()
+    # The second segment of the plan never came to be.
+    for segment in (1, 3):
+        due = due_for(call=call, segment=segment)
+        put(folder, due, wav())
+        service.finish_recording(due, folder=folder, node="node-1")
+    with owner_engine.begin() as connection:
+        found = connection.execute(text("SELECT data ->> 'segment', revision FROM events ORDER BY revision")).all()
+    assert [tuple(row) for row in found] == [("1", 1), ("3", 2)]
+
+
 def test_given_several_segments_when_opening_then_each_is_found_and_the_first_by_default(service, folder):
     call = new_id()
     for segment, seconds in ((2, 0.5), (1, 0.25)):

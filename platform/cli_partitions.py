@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
 from .config import Settings, load_settings
 
 if TYPE_CHECKING:
+    from .archive.reading import ArchiveReader
     from .archive.service import ArchiveService
 
 
@@ -20,6 +22,14 @@ def partitions_group(
     begin: Callable[..., Settings], any_database: Callable[[Settings], AbstractContextManager[str]]
 ) -> click.Group:
     """The commands."""
+
+    @contextmanager
+    def reader() -> Iterator[ArchiveReader]:
+        from .services.archive import build_reader
+
+        with any_database(begin("partitions")) as url:
+            os.environ["DIALTRACE_DATABASE_URL"] = url
+            yield build_reader(load_settings())
 
     @contextmanager
     def opened(keep_months: int | None) -> Iterator[ArchiveService]:
@@ -50,6 +60,20 @@ def partitions_group(
             row = {"table": gone.parent, "month": f"{gone.month:%Y-%m}", "part": gone.part, "rows": gone.row_count}
             at = gone.retired_at.isoformat() if gone.retired_at else None
             click.echo(json.dumps(row | {"where": "store" if at else "begun", "retired_at": at}))
+
+    @group.command("read")
+    @click.argument("month")
+    @click.argument("table", default="calls")
+    @click.option("--agency", required=True, type=click.UUID, help="Whose records.")
+    @click.option("--client", type=click.UUID, help="Only this client's.")
+    @click.option("--call", type=click.UUID, help="Only those of this call.")
+    def read(month: str, table: str, agency: UUID, client: UUID | None, call: UUID | None) -> None:
+        """Read TABLE (calls, legs, …) of a MONTH (2024-01) that has gone: a line of JSON a row."""
+        from .archive.model import parse_month
+
+        with reader() as archive:
+            for row in archive.read(agency, parse_month(month), table, client_id=client, call_id=call):
+                click.echo(json.dumps(row, ensure_ascii=False))
 
     @group.command("make")
     @click.option("--months", type=click.IntRange(0, 119), default=3, show_default=True, help="Months after this one.")

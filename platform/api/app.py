@@ -15,6 +15,7 @@ from ..sites.rates import Rates
 from ..sites.signs import Signs
 from . import (
     agencies,
+    archive,
     attribution,
     audit,
     blocks,
@@ -99,6 +100,7 @@ RESOURCES = (
     recording_stores,
     exports,
     export_schedules,
+    archive,
     events,
     webhooks,
     webhook_deliveries,

@@ -9,12 +9,14 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from ..cdr.errors import CallUnknown
 from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
 from ..recording.model import Recording
 from .attribution_parts import AttributionShort, show_short
 from .auth import EVERYBODY, Asked
 from .call_parts import AttestationAnswer, CostAnswer, MediaAnswer, show_attestation, show_cost, show_media
 from .endpoint import endpoint
+from .errors import Problem
 from .fields import Answer, Body, Id, Moment, MomentIn, PhoneFilter
 from .owners import OwnedQuery
 from .paging import Listed, list_page
@@ -347,6 +349,13 @@ def get_call(asked: Asked, call_id: UUID) -> CallDetailAnswer:
 
     Legs are in the order of their start. A leg whose file comes late is added, and `revision` counts up.
     """
-    detail = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
+    try:
+        detail = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
+    except CallUnknown as unknown:
+        gone = asked.services.archive.gone_until(asked.agency_id)
+        if gone is None:
+            raise
+        words = f"There is no such call. Calls that began before {gone} have gone to the archive: GET /v1/archive."
+        raise Problem("not_found", words) from unknown
     found = asked.services.attribution.current(asked.agency_id, [call_id])
     return show_detail(detail, found.get(call_id))

@@ -63,6 +63,7 @@ TAGS = [
     {"name": "Keys", "description": "API keys, and what can be allowed."},
     {"name": "People", "description": "Who signs in: users and roles."},
     {"name": "Sessions", "description": "Signing in, by a person or by OAuth 2, and what one does about oneself."},
+    {"name": "Archive", "description": "Months of records that have gone to the object store."},
     {"name": "Audit", "description": "Who did what, when and from where. Entries are added and never changed."},
     {"name": "Nodes", "description": "The operator's switches: how they are, and taking them out of service."},
     {"name": "Operation", "description": "For those who run the platform; not to be passed on to the public."},

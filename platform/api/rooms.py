@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..addresses import Network
 from ..admission.service import AdmissionService
+from ..archive.reading import ArchiveReader
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
 from ..brands.service import BrandService
@@ -58,6 +59,7 @@ class ApiServices:
     webhooks: WebhookService
     recordings: RecordingService
     audit: AuditService
+    archive: ArchiveReader
     exports: ExportService
     export_schedules: ExportSchedules
     hook_secrets: HookSecrets

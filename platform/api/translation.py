@@ -9,6 +9,7 @@ from typing import Any
 
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
+from ..archive.errors import ArchiveUnknown, MonthUnknown
 from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree
 from ..attribution.errors import ValueRefused as AttributionValueRefused
 from ..attribution.errors import VisitUnknown as AttributedVisitUnknown
@@ -276,6 +277,8 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NotWaiting: lambda _: Problem("delivery_under_way"),
     WebhookValueRefused: _refused_webhook,
     WebhookVersionMismatch: _changed_webhook,
+    ArchiveUnknown: lambda error: Problem("not_found", f"There is no such part of the archive: {error}."),
+    MonthUnknown: lambda error: Problem("not_found", f"There is no such month: {error}"),
     ExportUnknown: _not_there("export"),
     ExportScheduleUnknown: _not_there("export schedule"),
     ExportFileMissing: lambda error: Problem("not_found", f"There is no such file: {error}"),

@@ -11,6 +11,10 @@ class MonthUnknown(ArchiveError):
     """A month is written YYYY-MM, and only one that is over can go."""
 
 
+class ArchiveUnknown(ArchiveError):
+    """Nothing of this table and month has gone to the archive."""
+
+
 class MonthStays(ArchiveError):
     """The month cannot go yet."""
 
@@ -24,4 +28,4 @@ class RetireBusy(ArchiveError):
 
 
 class ArchiveBroken(ArchiveError):
-    """What the object store gives back is not what was written; the month stays in the database."""
+    """What the object store gives back is not what was written. A month that was to go stays in the database."""

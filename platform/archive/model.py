@@ -66,6 +66,19 @@ class ArchiveFile:
     sha256: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedTable:
+    """One agency's rows of a table and month that has gone; ``name``: in the store."""
+
+    month: date
+    table: str
+    part: int
+    name: str
+    row_count: int
+    size_bytes: int
+    sha256: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A table's rows in a month, and what changes with each of them."""

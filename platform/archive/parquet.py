@@ -5,17 +5,19 @@ from. Its library is loaded by the first file: it is large, and most processes n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from ..clock import moment_text
 from .errors import ArchiveBroken
 
 #: A row group is what a reader loads at a time, and what the writer holds.
 ROW_GROUP = 10_000
+_READ_ROWS = 1_000
 
 #: Kinds of columns, each with what Parquet calls it; anything else is written as JSON.
 KINDS = ("moment", "integer", "number", "decimal", "boolean", "bytes", "text", "id", "json")
@@ -51,6 +53,39 @@ def count_rows(path: Path) -> int:
             return sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
     except (pyarrow.ArrowException, OSError) as error:
         raise ArchiveBroken(f"a file cannot be read back as Parquet: {error}") from error
+
+
+def read_rows(path: Path, columns: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Rows as plain JSON members, those whose columns have the ``wanted`` values. Columns that the file does not have
+    (it is older than they are) are left out. Raises ArchiveBroken."""
+    import pyarrow
+    import pyarrow.compute
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            there = [name for name in columns if name in file.schema_arrow.names]
+            if any(name not in there for name in wanted):
+                return
+            for batch in file.iter_batches(batch_size=_READ_ROWS, columns=there):
+                for name, value in wanted.items():
+                    batch = batch.filter(pyarrow.compute.equal(batch.column(name), value))
+                for row in batch.to_pylist():
+                    yield {name: _member(columns[name], value) for name, value in row.items()}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ArchiveBroken(f"a file cannot be read as Parquet: {error}") from error
+
+
+def _member(kind: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind == "moment":
+        return moment_text(value)
+    if kind == "json":
+        return json.loads(value)
+    if kind == "bytes":
+        return value.hex()
+    return str(value) if kind == "decimal" else value
 
 
 def _types(pyarrow: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from ..db.columns import metadata
 from ..db.engine import Database
 from ..db.tables import calls, export_objects, legs
 from .errors import MonthMoved, MonthStays
-from .model import Mark, Obstacle, Partition, RetiredMonth, begins_at, next_month
+from .model import ArchivedTable, Mark, Obstacle, Partition, RetiredMonth, begins_at, next_month
 
 PAGE = 2_000
 _CHANGED, _IN_USE = "55000", "55006"
@@ -166,6 +166,26 @@ def find_listed(connection: Connection, month: date, part: int) -> list[tuple[UU
         columns.object_name.like(f"%/archive/{month:%Y-%m}/{part}/%"),
     )
     return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+_ARCHIVED = text(
+    "SELECT r.month, r.parent, r.part, o.object_name, o.row_count, o.size_bytes, o.sha256"
+    " FROM dialtrace_retired_months() r JOIN export_objects o ON o.agency_id = CAST(:agency AS uuid)"
+    " AND o.kind = 'partition' AND o.state = 'stored' AND o.content = r.parent AND o.object_name ="
+    " :agency || '/archive/' || to_char(r.month, 'YYYY-MM') || '/' || r.part || '/' || r.parent || '.parquet'"
+    " WHERE r.retired_at IS NOT NULL ORDER BY r.month, r.parent, r.part"
+)
+
+
+def find_archived(connection: Connection, agency_id: UUID) -> list[ArchivedTable]:
+    """What of an agency has gone, and where it is (`model.folder_of`)."""
+    return [
+        ArchivedTable(
+            month=row.month, table=row.parent, part=row.part, name=row.object_name, row_count=row.row_count,
+            size_bytes=row.size_bytes, sha256=bytes(row.sha256),
+        )
+        for row in connection.execute(_ARCHIVED, {"agency": str(agency_id)})
+    ]  # fmt: skip
 
 
 def unlist_file(connection: Connection, agency_id: UUID, object_id: UUID) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..admission.service import AdmissionService
 from ..api.app import ApiServices
+from ..archive.reading import ArchiveReader
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
 from ..calls.nodes import NodeDirectory
@@ -76,6 +77,7 @@ def build_api_services(settings: Settings) -> ApiServices:
             database, store, box=build_box_if_any(settings), clock=clock, guard=build_guard(settings)
         ),
         audit=AuditService(database),
+        archive=ArchiveReader(database, store),
         exports=ExportService(database, clock, JobQueue(database), export_places(settings, database)),
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..archive.reading import ArchiveReader
 from ..archive.service import ArchiveService
 from ..clock import SystemClock
 from ..config import Settings
@@ -17,3 +18,8 @@ def build_archive(settings: Settings) -> ArchiveService:
         SystemClock(),
         keep_months=settings["DIALTRACE_PARTITIONS_KEEP_MONTHS"],
     )
+
+
+def build_reader(settings: Settings) -> ArchiveReader:
+    """For the command line; the API has one on its own connections."""
+    return ArchiveReader(build_database(settings, pool_size=1), build_store(settings))

@@ -112,7 +112,7 @@ OFFERED = {
         "target_hosts",
         "whisper_sounds",
     },
-    "archive": {"errors", "model", "service"},
+    "archive": {"errors", "model", "reading", "service"},
     "exports": {"columns", "errors", "formats", "making", "model", "places", "scheduling", "service"},
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "store", "interpret", "numbering", "explain"},

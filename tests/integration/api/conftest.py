@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
+from dialtrace.archive.reading import ArchiveReader
 from dialtrace.attribution.service import AttributionService
 from dialtrace.audit.service import AuditService
 from dialtrace.brands.service import BrandService
@@ -93,6 +94,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
             guard=EndpointGuard(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
         ),
         audit=AuditService(database),
+        archive=ArchiveReader(database, objects),
         exports=ExportService(database, clock, JobQueue(database), ExportPlaces(objects)),
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),

@@ -36,8 +36,9 @@ class ExportSchedules:
         self._jobs = jobs
 
     def create_schedule(self, agency_id: UUID, values: ScheduleValues) -> ExportSchedule:
-        """Its first span is the one that ends at its next hour."""
-        due = next_run(values, self._clock.now())
+        """Its first span is the one that ends at its next hour, or has ended so lately that it has not settled: whoever
+        makes a schedule for midnight a minute after it means the day that is just over."""
+        due = next_run(values, self._clock.now() - SETTLE)
         row = asdict(values) | {
             "agency_id": agency_id, "id": new_id(), "next_run_at": due, "covered_until": span_before(values, due),
         }  # fmt: skip

@@ -28,14 +28,18 @@ from werkzeug.serving import make_server
 from dialtrace.api.app import ApiServices
 from dialtrace.cdr.model import CallFilters
 from dialtrace.cli import cli
+from dialtrace.clock import FixedClock
 from dialtrace.exports import service as service_module
 from dialtrace.exports.columns import chosen, names_of
 from dialtrace.exports.formats import write_file
 from dialtrace.exports.making import MAKE_TRIES, ExportMaker
+from dialtrace.exports.model import SETTLE, ScheduleValues
 from dialtrace.exports.places import ExportPlaces
 from dialtrace.exports.rows import Tenant as Owner
 from dialtrace.exports.rows import call_pages
+from dialtrace.exports.scheduling import ExportSchedules
 from dialtrace.jobs.model import Done, GiveUp, Job, Retry
+from dialtrace.jobs.service import JobQueue
 from dialtrace.objectstore.errors import StoreUnavailable
 from dialtrace.objectstore.folder import FolderStore
 
@@ -300,7 +304,8 @@ class TestSchedules:
     def test_given_a_schedule_when_changed_then_as_a_merge_patch_with_versions(self, tenant: Tenant) -> None:
         made = tenant.agency_key.made("/v1/export-schedules", DAILY)
         due, covered = (datetime.fromisoformat(made[name]) for name in ("next_run_at", "covered_until"))
-        assert due > datetime.now(UTC) > covered
+        # A span that ended a moment ago has not settled and is the first one.
+        assert due > datetime.now(UTC) - SETTLE > covered
         assert due.astimezone(ZoneInfo("Europe/Berlin")).hour == 0
         path = f"/v1/export-schedules/{made['id']}"
         assert tenant.agency_key.patch(path, {"hour": 6}).status_code == 428
@@ -338,6 +343,26 @@ class TestSchedules:
         assert (now["next_run_at"], now["version"]) == (made["next_run_at"], 1)
         span = datetime.fromisoformat(export["until"]) - datetime.fromisoformat(export["from"])
         assert timedelta(days=2, hours=23) <= span <= timedelta(days=3, hours=1)
+
+    @pytest.mark.parametrize(("minute", "first_day"), [(2, 19), (6, 20)], ids=["not settled", "settled"])
+    def test_given_a_schedule_made_just_after_its_hour_then_the_day_that_is_over_is_its_first(
+        self, services: ApiServices, tenant: Tenant, minute: int, first_day: int
+    ) -> None:
+        clock = FixedClock(datetime(2026, 11, 20, 0, minute, tzinfo=UTC))
+        schedules = ExportSchedules(services.database, clock, JobQueue(services.database))
+        values = ScheduleValues(
+            client_id=None, name="Day", content="calls", format="csv", every="daily", hour=0, weekday=None, day=None,
+            time_zone="UTC", bom=False, enabled=True,
+        )  # fmt: skip
+        made = schedules.create_schedule(UUID(tenant.agency["id"]), values)
+        first = datetime(2026, 11, first_day, tzinfo=UTC)
+        assert (made.covered_until, made.next_run_at) == (first, first + timedelta(days=1))
+        # Once it has settled it is exported, whole.
+        clock.moment = made.next_run_at + SETTLE
+        assert schedules.begin_due(Job(1, "exports.begin_due", 1, {})) == Done()
+        (export,) = tenant.agency_key.get("/v1/exports").get_json()["data"]
+        span = [datetime.fromisoformat(export[name]) for name in ("from", "until")]
+        assert span == [made.covered_until, made.next_run_at]
 
     def test_given_a_call_that_is_revised_after_its_export_then_the_next_one_has_its_revision(
         self, tenant: Tenant, services: ApiServices, called: list[str], make: Callable[..., Any], owner_engine: Engine

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,12 @@ from dialtrace.demo.stage import DemoOptions, choose_callers, running_platform, 
 from dialtrace.errors import DialtraceError
 from dialtrace.loadtest.chaos_arena import Arena, DrillFailed, OwnDatabase, own_database
 from dialtrace.loadtest.chaos_books import Result, count_up
+from dialtrace.loadtest.chaos_disk import SmallDisk, small_disks
 from dialtrace.loadtest.chaos_drills import DRILLS, Drill, max_rate
 from dialtrace.loadtest.chaos_store import NodeCopies, compare, drilled_store
 from dialtrace.logs import configure_logs
 
-SHORT_S, FULL_S = 10.0, 60.0
+SHORT_S, FULL_S, LONGEST_S = 10.0, 60.0, 3600.0
 _MAX_RATE = "DIALTRACE_NODE_MAX_RATE"
 #: Fallback plans of all numbers, on every node.
 PLANS_TIMEOUT_S = 30.0
@@ -50,11 +51,19 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=5.0, help="calls a second (default 5)")
     parser.add_argument("--talk", type=float, default=4.0, help="seconds of conversation (default 4)")
     parser.add_argument("--short", action="store_true", help=f"what is away is away for {SHORT_S:g} s, not {FULL_S:g}")
+    parser.add_argument(
+        "--away", type=float, metavar="S", help="what is away is away for so many seconds, 3600 at most"
+    )
     parser.add_argument("--only", action="append", metavar="NAME", choices=[drill.name for drill in DRILLS])
     parser.add_argument("--callers", choices=["auto", "sipp", "own"], default="auto", help="who places the calls")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls")
     parser.add_argument("--list", action="store_true", help="say what the drills are")
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    if asked.away is None:
+        asked.away = SHORT_S if asked.short else FULL_S
+    elif asked.short or not 1 <= asked.away <= LONGEST_S:
+        parser.error(f"--away is 1 to {LONGEST_S:g}, and goes without --short")
+    return asked
 
 
 def chosen(only: Sequence[str] | None, nodes: int) -> list[Drill]:
@@ -96,9 +105,13 @@ def run_drill(drill: Drill, arena: Arena, own: ApiClient, copies: NodeCopies) ->
     if arena.store is not None:
         calls, heard = {cdr["id"] for cdr in cdrs}, sum(recording.fetched for recording in recordings)
         more = compare(copies.sha256_by_name(), arena.store.sha256_by_name(), calls, heard=heard)
+    missed = why_absent(own, cdrs) if drill.needs_disks else None
+    if missed is not None:
+        arena.notes.append(f"{len(missed)} calls without a recording")
     return count_up(
         drill.name,
         more=more,
+        missed=missed,
         sent=dict(arena.sent),
         satisfied=satisfied,
         cdrs=cdrs,
@@ -108,6 +121,16 @@ def run_drill(drill: Drill, arena: Arena, own: ApiClient, copies: NodeCopies) ->
         faults=faults,
         notes=list(arena.notes),
     )
+
+
+def why_absent(own: ApiClient, cdrs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Answered call → why it has no recording."""
+    found = {}
+    for cdr in cdrs:
+        if cdr["outcome"] == "answered" and cdr["recording"] == "absent":
+            parts = own.get(f"/v1/calls/{cdr['id']}")["recordings"]
+            found[cdr["id"]] = next((str(part["absence_reason"]) for part in parts), "no row in the ledger")
+    return found
 
 
 def await_plans(arena: Arena) -> None:
@@ -137,21 +160,38 @@ def bounded_nodes(rate: float, wanted: bool) -> Iterator[None]:
 
 
 def run_all(options: DemoOptions, drills: Sequence[Drill], away_s: float, say: Callable[[str], None]) -> list[Result]:
-    """Every drill on one platform."""
+    """Every drill: those that fill disks on a platform that stands on small ones, all others on another."""
+    results = []
+    for group in ([one for one in drills if not one.needs_disks], [one for one in drills if one.needs_disks]):
+        if group:
+            results += run_together(options, group, away_s, say)
+    return results
+
+
+def run_together(
+    options: DemoOptions, drills: Sequence[Drill], away_s: float, say: Callable[[str], None]
+) -> list[Result]:
+    """Drills on one platform."""
     databases: list[OwnDatabase] = []
     results = []
+    needs_disks = any(drill.needs_disks for drill in drills)
     with (
         bounded_nodes(options.rate, any(drill.needs_bound for drill in drills)),
         drilled_store(options.seed, any(drill.needs_store for drill in drills)) as store,
         running_platform(
-            options, lambda folder: own_database(folder, databases), store.environment if store else None
+            options,
+            lambda folder: own_database(folder, databases),
+            store.environment if store else None,
+            small_disks if needs_disks else lambda _: nullcontext(),
         ) as demo,
         running_targets(demo.folder / "sipp", choose_callers(options.callers)) as targets,
     ):
         say(f"the platform is up: {options.nodes} node(s), {options.switch}")
         own, provisioned = provision(ApiClient(demo.plan.api_url, demo.plan.operator_token), demo.plan.api_url, targets)
         arena = Arena(demo, databases[0], provisioned, away_s, options.seed, store)
-        copies = NodeCopies(demo.folder / "copies", [node.spool for node in demo.plan.nodes])
+        arena.disks = [SmallDisk(node.spool) for node in demo.plan.nodes] if needs_disks else []
+        watched = [node.spool for node in demo.plan.nodes] if store is not None else []
+        copies = NodeCopies(demo.folder / "copies", watched)
         await_plans(arena)
         try:
             for drill in drills:
@@ -205,7 +245,7 @@ def main(words: Sequence[str]) -> int:
     began_s = time.monotonic()
     try:
         drills = chosen(asked.only, asked.nodes)
-        results = run_all(options, drills, SHORT_S if asked.short else FULL_S, console.print)
+        results = run_all(options, drills, asked.away, console.print)
     except DialtraceError as error:
         console.print(f"chaos: {error}")
         return 2

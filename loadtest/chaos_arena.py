@@ -23,7 +23,9 @@ from dialtrace.demo.sipp import Sipp
 from dialtrace.demo.stage import Demo, make_callers
 from dialtrace.errors import DialtraceError
 from dialtrace.freeswitch_launch import options_status
+from dialtrace.journal.store import Journal
 from dialtrace.launch import answers_http
+from dialtrace.loadtest.chaos_disk import SmallDisk
 from dialtrace.loadtest.chaos_offer import Offer
 from dialtrace.loadtest.chaos_store import DrilledStore
 
@@ -74,6 +76,15 @@ class OwnDatabase:
         return [postmaster, *postmaster.children(recursive=True)]
 
 
+def standing_calls(path: Path) -> int:
+    """Calls that a node's journal knows."""
+    journal = Journal(path)
+    try:
+        return len(journal.pending())
+    finally:
+        journal.close()
+
+
 @contextmanager
 def own_database(folder: Path, found: list[OwnDatabase]) -> Iterator[str]:
     """A server that lives until the end; ``found`` gets it."""
@@ -99,6 +110,8 @@ class Arena:
     seed: int = 1
     #: Where recordings go, if a drill is about that.
     store: DrilledStore | None = None
+    #: What the spools stand on, if a drill is about that.
+    disks: Sequence[SmallDisk] = ()
     notes: list[str] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
     _callers: list[tuple[str, Sipp | PhonesOfKind]] = field(default_factory=list)
@@ -191,6 +204,11 @@ class Arena:
     def recordings_waiting(self) -> list[Path]:
         """Calls whose recordings are still on a node."""
         return [path for node in self.demo.plan.nodes for path in (node.spool / "recordings-due").glob("*.json")]
+
+    def records_waiting(self) -> bool:
+        """Whether a call is on a node whose record is not kept: as a file, or in the journal alone."""
+        files = any(any((node.spool / "cdr").iterdir()) for node in self.demo.plan.nodes)
+        return files or any(standing_calls(node.journal_path) for node in self.demo.plan.nodes)
 
     def stop_callers(self) -> None:
         """Whatever became of the drill."""

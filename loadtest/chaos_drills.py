@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from dialtrace.demo.kills import kill_child
 from dialtrace.freeswitch_launch import options_status
-from dialtrace.journal.store import Journal
 from dialtrace.rolling import restart_all
 
-from .chaos_arena import Arena, DrillFailed
+from .chaos_arena import Arena, DrillFailed, standing_calls
 
 #: Load before and after what happens.
 BEFORE_S, AFTER_S = 4.0, 6.0
@@ -21,8 +20,11 @@ ROLLING_S = 45.0
 OVERLOAD_TIMES, OVERLOAD_S = 3, 4.0
 #: An agent has so long to begin something.
 KILL_EVERY_S = 3.0
-#: An object store is away for five minutes where others are for one.
-STORE_AWAY_TIMES = 5
+#: So often whoever fills a disk takes what has become free.
+FILL_EVERY_S = 0.2
+RECORDS_HOME_S = 120.0
+#: An object store is away for longer than others: five times, up to five minutes.
+STORE_AWAY_TIMES, STORE_AWAY_S = 5, 300.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Drill:
     needs_store: bool = False
     #: The nodes take a bounded number of calls a second (`max_rate`).
     needs_bound: bool = False
+    #: Spools are on small disks of their own that can be filled; on a platform of its own.
+    needs_disks: bool = False
 
 
 def _steady(arena: Arena) -> None:
@@ -152,12 +156,7 @@ def _node_killed(arena: Arena) -> int:
 
 def _standing(arena: Arena, name: str) -> int:
     """Calls that the node's journal knows: at most these can be lost."""
-    path = next(node.journal_path for node in arena.demo.plan.nodes if node.name == name)
-    journal = Journal(path)
-    try:
-        return len(journal.pending())
-    finally:
-        journal.close()
+    return standing_calls(next(node.journal_path for node in arena.demo.plan.nodes if node.name == name))
 
 
 def max_rate(rate: float) -> int:
@@ -213,7 +212,7 @@ def _database_restarted(arena: Arena) -> None:
 def _store_away(arena: Arena) -> None:
     """Nobody listens where the store was; calls go on, and their recordings wait on the nodes."""
     assert arena.store is not None
-    away_s = arena.away_s * STORE_AWAY_TIMES
+    away_s = max(arena.away_s, min(arena.away_s * STORE_AWAY_TIMES, STORE_AWAY_S))
     arena.load(BEFORE_S + away_s + AFTER_S)
     arena.wait(BEFORE_S)
     arena.store.proxy.be("away")
@@ -243,6 +242,29 @@ def _store_ill(arena: Arena) -> None:
     arena.notes.append(f"{proxy.spoiled - spoiled} requests spoiled, {proxy.passed - passed} passed")
     if proxy.spoiled == spoiled:
         raise DrillFailed("no request was spoiled: the store was not asked")
+
+
+def _disk_full(arena: Arena) -> None:
+    """To the last byte, and for half of the time whatever becomes free is taken at once; then what the agent keeps in
+    reserve must do."""
+    assert arena.disks
+    arena.load(BEFORE_S + arena.away_s + AFTER_S)
+    arena.wait(BEFORE_S)
+    until_s = time.monotonic() + arena.away_s / 2
+    while time.monotonic() < until_s:
+        for disk in arena.disks:
+            disk.fill()
+        arena.wait(FILL_EVERY_S)
+    arena.wait(arena.away_s / 2)
+    for disk in arena.disks:
+        disk.relieve()
+    arena.wait(AFTER_S)
+    arena.until(lambda: not arena.callers_run(), "the callers are through")
+    # What the switch could write only in part is looked at for a minute before it is set aside.
+    arena.until(lambda: not arena.records_waiting(), "every record is kept", RECORDS_HOME_S)
+    _await_home(arena)
+    broken = sum(len(list((disk.spool / "cdr-broken").iterdir())) for disk in arena.disks)
+    arena.notes.append(f"{broken} files could be written in part only")
 
 
 def _await_home(arena: Arena) -> None:
@@ -285,5 +307,6 @@ DRILLS = (
         none_lost(_store_ill),
         needs_store=True,
     ),
+    Drill("disk-full", "the spools' disks are full", none_lost(_disk_full), needs_disks=True),
     Drill("node-killed", "a node is killed with -9", _node_killed, least_nodes=2),
 )

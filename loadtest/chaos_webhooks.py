@@ -11,7 +11,6 @@ Prints what happened and one line of JSON. Exit status: 0 if the books balance, 
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import json
 import os
@@ -27,6 +26,7 @@ from rich.console import Console
 from dialtrace.apiclient import ApiClient
 from dialtrace.demo.mix import plan_calls
 from dialtrace.demo.provision import provision
+from dialtrace.demo.receiver import BUSY, FAILING, WELL, Receiver, slow
 from dialtrace.demo.run import make_calls
 from dialtrace.demo.stage import (
     Demo,
@@ -36,8 +36,8 @@ from dialtrace.demo.stage import (
     running_platform,
     running_targets,
 )
+from dialtrace.demo.webhooks import await_all, percentile, subscribe
 from dialtrace.launch import PROGRAM
-from dialtrace.loadtest.webhook_receiver import BUSY, FAILING, WELL, Receiver, slow
 from dialtrace.logs import configure_logs
 
 #: 12 tries in 3 minutes instead of 72 hours.
@@ -58,12 +58,6 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of them lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
-
-
 @contextlib.contextmanager
 def second_sender(demo: Demo) -> Iterator[None]:
     """Another process that sends, beside the platform's own."""
@@ -76,45 +70,6 @@ def second_sender(demo: Demo) -> Iterator[None]:
     finally:
         child.terminate()
         child.wait(20)
-
-
-def seconds_until_told(receiver: Receiver) -> list[float]:
-    """From each hang-up until the receiver had `call.ended`."""
-    return [
-        one.at_s - _epoch(one.message["timestamp"])
-        for one in receiver.taken().values()
-        if one.message["type"] == "call.ended"
-    ]
-
-
-def _epoch(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def events_of(own: ApiClient) -> list[dict[str, Any]]:
-    """The whole log, by its cursor."""
-    found: list[dict[str, Any]] = []
-    cursor: dict[str, str] = {}
-    while True:
-        page = own.get("/v1/events", limit=500, **cursor)
-        found += page["data"]
-        cursor = {"after": page["next_cursor"]}
-        if not page["has_more"]:
-            return found
-
-
-def await_all(receiver: Receiver, own: ApiClient, demo: Demo, timeout_s: float) -> list[str]:
-    """What is wrong when everything has come, or when the time is over."""
-    until_s = time.monotonic() + timeout_s
-    while True:
-        demo.supervisor.tend()
-        wanted = [event["id"] for event in events_of(own)]
-        faults = receiver.faults(wanted)
-        if not faults or time.monotonic() > until_s:
-            return faults
-        time.sleep(0.5)
 
 
 class Day:
@@ -157,8 +112,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         second_sender(demo),
     ):
         own, provisioned = provision(ApiClient(demo.plan.api_url, demo.plan.operator_token), demo.plan.api_url, targets)
-        made = own.post("/v1/webhooks", {"url": receiver.url})
-        receiver.keys.append(base64.b64decode(made["secret"].removeprefix("whsec_")))
+        webhook_id = subscribe(receiver, own)
 
         def call(folder: str, during: Any) -> None:
             (demo.folder / folder).mkdir()
@@ -166,8 +120,8 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             make_calls(demo, make_callers(demo, demo.folder / folder, calls), len(calls), console, during)
 
         call("well", None)
-        faults = await_all(receiver, own, demo, 30)
-        delays = seconds_until_told(receiver)
+        told = await_all(receiver, own, demo)
+        faults, delays = list(told.faults), told.ended_s
         console.print(f"with a receiver that is well: {faults or 'all there'}, p99 {percentile(delays, 0.99):.2f} s")
         day = Day(receiver, SHORT_DAY_S if options.short else DAY_S, console)
         began_s = time.monotonic()
@@ -176,16 +130,16 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             demo.supervisor.tend()
             day(elapsed_s)
             time.sleep(0.1)
-        faults += await_all(receiver, own, demo, 120)
-        state = own.get(f"/v1/webhooks/{made['id']}")["state"]
+        told = await_all(receiver, own, demo, 120)
+        faults += told.faults
+        state = own.get(f"/v1/webhooks/{webhook_id}")["state"]
         if state != "active":
             faults.append(f"the webhook is {state}")
-        events = len(events_of(own))
     receiver.stop()
     return {
         "bench": "chaos_webhooks", "switch": demo_options.switch, "balanced": not faults, "faults": faults,
         "figures": {
-            "events": events, "requests": len(receiver.received), "repeats": receiver.repeats(),
+            "events": told.events, "requests": len(receiver.received), "repeats": receiver.repeats(),
             "ended_calls": len(delays), "ended_p50_s": round(percentile(delays, 0.5), 3),
             "ended_p99_s": round(percentile(delays, 0.99), 3), "ended_max_s": round(max(delays), 3),
         },

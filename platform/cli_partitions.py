@@ -14,7 +14,6 @@ import click
 from .config import Settings, load_settings
 
 if TYPE_CHECKING:
-    from .archive.reading import ArchiveReader
     from .archive.service import ArchiveService
 
 
@@ -22,14 +21,6 @@ def partitions_group(
     begin: Callable[..., Settings], any_database: Callable[[Settings], AbstractContextManager[str]]
 ) -> click.Group:
     """The commands."""
-
-    @contextmanager
-    def reader() -> Iterator[ArchiveReader]:
-        from .services.archive import build_reader
-
-        with any_database(begin("partitions")) as url:
-            os.environ["DIALTRACE_DATABASE_URL"] = url
-            yield build_reader(load_settings())
 
     @contextmanager
     def opened(keep_months: int | None) -> Iterator[ArchiveService]:
@@ -61,20 +52,6 @@ def partitions_group(
             at = gone.retired_at.isoformat() if gone.retired_at else None
             click.echo(json.dumps(row | {"where": "store" if at else "begun", "retired_at": at}))
 
-    @group.command("read")
-    @click.argument("month")
-    @click.argument("table", default="calls")
-    @click.option("--agency", required=True, type=click.UUID, help="Whose records.")
-    @click.option("--client", type=click.UUID, help="Only this client's.")
-    @click.option("--call", type=click.UUID, help="Only those of this call.")
-    def read(month: str, table: str, agency: UUID, client: UUID | None, call: UUID | None) -> None:
-        """Read TABLE (calls, legs, …) of a MONTH (2024-01) that has gone: a line of JSON a row."""
-        from .archive.model import parse_month
-
-        with reader() as archive:
-            for row in archive.read(agency, parse_month(month), table, client_id=client, call_id=call):
-                click.echo(json.dumps(row, ensure_ascii=False))
-
     @group.command("make")
     @click.option("--months", type=click.IntRange(0, 119), default=3, show_default=True, help="Months after this one.")
     def make(months: int) -> None:
@@ -94,7 +71,31 @@ def partitions_group(
         if stayed:
             raise SystemExit(1)
 
+    group.add_command(_read_command(begin, any_database))
     return group
+
+
+def _read_command(
+    begin: Callable[..., Settings], any_database: Callable[[Settings], AbstractContextManager[str]]
+) -> click.Command:
+    @click.command("read")
+    @click.argument("month")
+    @click.argument("table", default="calls")
+    @click.option("--agency", required=True, type=click.UUID, help="Whose records.")
+    @click.option("--client", type=click.UUID, help="Only this client's.")
+    @click.option("--call", type=click.UUID, help="Only those of this call.")
+    def read(month: str, table: str, agency: UUID, client: UUID | None, call: UUID | None) -> None:
+        """Read TABLE (calls, legs, …) of a MONTH (2024-01) that has gone: a line of JSON a row."""
+        from .archive.model import parse_month
+        from .services.archive import build_reader
+
+        with any_database(begin("partitions")) as url:
+            os.environ["DIALTRACE_DATABASE_URL"] = url
+            rows = build_reader(load_settings()).read(agency, parse_month(month), table, client_id=client, call_id=call)
+            for row in rows:
+                click.echo(json.dumps(row, ensure_ascii=False))
+
+    return read
 
 
 def _retire(archive: ArchiveService, month: str | None, *, dry_run: bool) -> bool:

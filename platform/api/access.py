@@ -35,6 +35,7 @@ AREAS = {
     "revisions": "calls",
     "recordings": "calls",
     "recording_stores": "recordings",
+    "archive": "exports",
     "exports": "exports",
     "export_schedules": "exports",
     "events": "events",

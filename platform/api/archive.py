@@ -92,8 +92,8 @@ def _place_of(one: ArchivedTable) -> tuple[str, str, int]:
 
 
 @endpoint(
-    blueprint, "GET", "/v1/archive/<month>/<table>", roles=AGENCY, query=ArchiveQuery,
-    media_type="application/x-ndjson",
+    blueprint, "GET", "/v1/archive/<month>/<table>",
+    roles=AGENCY, permission=("calls.read", "exports.read"), query=ArchiveQuery, media_type="application/x-ndjson",
 )  # fmt: skip
 def read_archive(asked: Asked, query: ArchiveQuery, month: str, table: str) -> Response:
     """Read a month that has gone

@@ -36,6 +36,7 @@ from .stage import (
     running_targets,
 )
 from .visitors import Outcome, begin_browsing, show_visitors
+from .webhooks import Told, await_all, show_webhooks, subscribed
 
 SETTLE_TIMEOUT_S = 60.0
 #: How long callers may need beyond the calls' own time.
@@ -54,6 +55,7 @@ class Performance:
     cdrs: list[dict[str, Any]]
     lines: list[Line]
     visitors: Outcome
+    webhook: Told
 
     @property
     def balanced(self) -> bool:
@@ -172,7 +174,7 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
     """Provision, call, wait until all records are there, and compare."""
     operator = ApiClient(demo.plan.api_url, demo.plan.operator_token)
     own, provisioned = provision(operator, demo.plan.api_url, targets)
-    with begin_browsing(own, demo.plan.api_url) as browsing:
+    with subscribed(own) as receiver, begin_browsing(own, demo.plan.api_url) as browsing:
         planned = plan_calls(demo.options.calls, demo.options.seed, provisioned)
         calls = browsing.stand_in(planned, demo.options.seed)
         callers = make_callers(demo, demo.folder / "sipp", calls)
@@ -186,8 +188,9 @@ def perform(demo: Demo, targets: dict[str, str], console: Console, during: Durin
             )
 
         cdrs = await_records(read, len(calls), demo)
+        told = await_all(receiver, own, demo)
     lines = balance(count_by_kind(calls), satisfied, cdrs, fetch_recordings(own, cdrs))
-    return Performance(cdrs, lines, browsing.outcome(cdrs))
+    return Performance(cdrs, [*lines, told.line()], browsing.outcome(cdrs), told)
 
 
 def say_who_calls(callers: str) -> str:
@@ -212,6 +215,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         done = perform(demo, targets, console, killer)
         show_calls(console, done.cdrs)
         show_visitors(console, done.visitors)
+        show_webhooks(console, done.webhook)
         show_books(console, done.lines)
         summary = as_json(
             done.lines,
@@ -224,6 +228,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             killed=[kill.name for kill in killer.done],
             restarts=sum(demo.supervisor.restarts().values()),
             visitors=done.visitors.as_dict(),
+            webhook=done.webhook.as_dict(),
             seconds=round(time.monotonic() - began_s, 1),
         )
         print(json.dumps(summary), flush=True)  # noqa: T201 (the one line that machines read)

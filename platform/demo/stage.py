@@ -19,6 +19,7 @@ from ..config import Settings, load_settings
 from ..errors import DialtraceError
 from ..launch import Plan, free_port, plan_nodes, plan_platform, running_database
 from ..node.phones_plan import TARGET_ENDINGS, PhoneCall, PhonesPlan, PlannedTarget
+from ..nodesfile import NodeSettings
 from ..pool.placement import order_nodes
 from ..supervisor import Supervisor
 from .kills import Kill
@@ -96,15 +97,18 @@ def running_platform(
     options: DemoOptions,
     database: Callable[[Path], AbstractContextManager[str]] = lambda _: nullcontext(""),
     more_settings: Mapping[str, str] | None = None,
+    disks: Callable[[Sequence[NodeSettings]], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> Iterator[Demo]:
     """The whole platform in a temporary folder; everything stops and goes at the end. ``database`` gives the address of
-    another server than the one that is kept alive; it is handed the folder."""
+    another server than the one that is kept alive; it is handed the folder. ``disks`` may put something under the
+    nodes' spools before anybody runs."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dialtrace-demo-")))
         folder.chmod(0o755)
         settings = demo_settings(folder, stack.enter_context(database(folder)), more_settings)
         database_url = stack.enter_context(running_database(settings))
         nodes = plan_nodes(settings, options.nodes, kind=options.switch)
+        stack.enter_context(disks(nodes))
         plan = plan_platform(settings, database_url, nodes, freeswitch=options.freeswitch)
         stack.callback(plan.give_back)
         supervisor = stack.enter_context(Supervisor(log_folder=folder / "logs"))

@@ -283,8 +283,8 @@ def run_agent(
 
 
 def _collect_seldom() -> None:
-    """A file's contents are hundreds of objects that live for a moment and never in a circle: looking for circles each
-    time seven hundred of them were made is a tenth of the work of reading files."""
+    """A file's contents are hundreds of objects that live for a moment and never in a circle: there is no need to look
+    for circles each time seven hundred of them were made."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 10, 10)

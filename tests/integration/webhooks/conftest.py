@@ -13,8 +13,8 @@ import pytest
 from dialtrace.cdr.service import CdrService
 from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
+from dialtrace.demo.receiver import Receiver
 from dialtrace.events.service import sequence
-from dialtrace.loadtest.webhook_receiver import Receiver
 from dialtrace.outgoing.model import Rules
 from dialtrace.outgoing.service import OutgoingClient
 from dialtrace.secrets_box.model import SecretsBox

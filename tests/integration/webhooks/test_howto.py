@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dialtrace.loadtest.webhook_receiver import Receiver
+from dialtrace.demo.receiver import Receiver
 from dialtrace.outgoing.signing import format_secret, signed_headers
 from dialtrace.webhooks.model import WebhookValues
 

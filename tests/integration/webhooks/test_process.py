@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 
-from dialtrace.loadtest.webhook_receiver import BUSY, FAILING, WELL, Receiver, slow
+from dialtrace.demo.receiver import BUSY, FAILING, WELL, Receiver, slow
 
 QUICK = {
     "DIALTRACE_WEBHOOK_DELAYS_S": "0.1,0.2,0.3,0.5,0.5,0.7,0.7,1,1,1,1",

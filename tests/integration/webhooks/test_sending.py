@@ -13,10 +13,10 @@ from sqlalchemy import text
 from dialtrace.calls.live import Batch, LiveEvent, Owner
 from dialtrace.calls.live_rows import LiveRows
 from dialtrace.clock import to_microseconds
+from dialtrace.demo.receiver import BUSY, FAILING, WELL, Receiver, slow
 from dialtrace.events.model import NewEvent
 from dialtrace.events.service import append, read_after
 from dialtrace.ids import new_id
-from dialtrace.loadtest.webhook_receiver import BUSY, FAILING, WELL, Receiver, slow
 from dialtrace.messages.model import schema_of
 from dialtrace.outgoing.lookup import NameLookup
 from dialtrace.outgoing.model import Rules

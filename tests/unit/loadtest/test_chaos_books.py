@@ -79,3 +79,14 @@ def test_given_calls_that_a_node_refused_then_each_has_a_record_and_nobody_had_t
     sent = {**ALL, "refused": 3}
     assert closed([cdr(), cdr(), cdr("busy"), *refused], sent, sent=sent).balanced
     assert not closed([cdr(), cdr(), cdr("busy"), *refused[1:]], sent, sent=sent).balanced
+
+
+def test_given_a_full_disk_then_a_recording_may_be_missing_if_the_ledger_names_the_disk() -> None:
+    cdrs = [cdr(), cdr(recording="absent"), cdr("busy")]
+    kept, lost = whole(cdrs[0]), Recording(cdrs[1]["id"], False, False, False)
+    cut_off = Recording(cdrs[0]["id"], fetched=True, sha256_matches=True, heard_on_both_sides=False)
+    for there in (kept, cut_off):
+        assert closed(cdrs, ALL, recordings=[there, lost], missed={lost.call_id: "disk_full"}).balanced
+    assert not closed(cdrs, ALL, recordings=[kept, lost], missed={lost.call_id: "missing"}).balanced
+    assert not closed(cdrs, ALL, recordings=[kept, lost], missed={}).balanced
+    assert not closed(cdrs[:2], ALL, recordings=[kept, lost], missed={lost.call_id: "disk_full"}).balanced

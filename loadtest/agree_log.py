@@ -116,12 +116,14 @@ def _compare_call(found: Agreement, record: Mapping[str, Any], seen: Dialog, leg
     if record["ringing_at"] and seen.ringing_s:
         found.near("ringing", seen.call_id, record["ringing_at"], seen.ringing_s)
     found.near("answer", seen.call_id, record["answered_at"], seen.answered_s)
-    found.near("end", seen.call_id, record["ended_at"], seen.ended_s)
+    # The switch's own BYE goes out as it stamps; a caller's BYE is seen when the call's thread looks for it next.
+    end, billed = ("caller's end", "billed, caller's end") if seen.ended_here else ("end", "billed time")
+    found.near(end, seen.call_id, record["ended_at"], seen.ended_s)
     if record["answered_at"] and record["started_at"] and seen.answered_s and seen.began_s:
         told_s = _seconds(record["answered_at"]) - _seconds(record["started_at"])
         found.apart_ms["set-up (INVITE to 200)"].append((told_s - (seen.answered_s - seen.began_s)) * 1000)
     if record["billed_ms"] is not None and seen.answered_s and seen.ended_s:
-        found.apart_ms["billed time"].append(record["billed_ms"] - (seen.ended_s - seen.answered_s) * 1000)
+        found.apart_ms[billed].append(record["billed_ms"] - (seen.ended_s - seen.answered_s) * 1000)
 
 
 def _compare_leg(found: Agreement, leg: Mapping[str, Any], seen: Dialog) -> None:

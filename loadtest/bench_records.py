@@ -38,8 +38,8 @@ LOOK_EVERY_S = 0.1
 #: So many files wait in the spool at most while memory is watched: the disk of a machine is not the subject.
 MOST_WAITING = 40_000
 STALLED_AFTER_S = 60.0
-#: Visits to which a number of a small pool was shown within a day.
-HOLDERS = 20
+#: Visits to which a number of a small pool was shown within a day, and calls to it meanwhile.
+HOLDERS, CALLS_A_NUMBER = 20, 2
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def bring_backlog(stage: Stage, calls: int) -> tuple[float, float]:
 
 
 def attributions(stage: Stage, calls: int) -> dict[str, float]:
-    """The same for calls to a number that pages show: each is matched to the visits that saw it."""
-    with stage.pages(HOLDERS):
+    """The same for calls to numbers that pages show: each is matched to the visits that saw its own."""
+    with stage.pages(calls // CALLS_A_NUMBER, HOLDERS):
         took_s, cpu_s = bring_backlog(stage, calls)
         made = stage.count_attributions()
     stage.must_move(made > calls, f"{made} of {calls + 1} calls were attributed")

@@ -40,17 +40,18 @@ from dialtrace.recording.service import RecordingService
 CAPTURES = Path(__file__).resolve().parent.parent / "tests" / "data" / "contract" / "captures" / "answered"
 AGENCY, CLIENT = (uuid.UUID(f"01990000-0000-7000-8000-0000000000{end}") for end in ("a1", "c7"))
 NUMBER = uuid.UUID("01990000-0000-7000-8000-0000000000d1")
-#: Visits an hour apart or less, the last of them seconds before the first call.
+#: Visits an hour apart or less; each number has a site of its own, under the same id.
 _SHOW = (
     "INSERT INTO visits (agency_id, id, started_at, client_id, site_id, visitor_id, landing_page, channel, source,"
     " campaign, classified_by, device, region, consent, last_seen_at)"
-    " SELECT :agency, md5('visit' || n)::uuid, to_timestamp(:started) - n * interval '47 minutes', :client, :client,"
-    " md5('visitor' || n)::uuid, 'https://example.com/', 'paid_search', 'google', 'campaign ' || n, 'utm', 'mobile',"
-    " 'RU-MOW', 'given', to_timestamp(:started) - n * interval '47 minutes' FROM generate_series(1, :visits) n",
-    "INSERT INTO exposures (agency_id, id, client_id, site_id, number_id, visit_id, visit_started_at, visitor_id, rung,"
-    " shown_at, seen_until, held_until, tail_s) SELECT v.agency_id, gen_random_uuid(), v.client_id, v.site_id, :number,"
-    " v.id, v.started_at, v.visitor_id::text, 'exclusive', v.started_at, v.started_at + interval '5 minutes',"
-    " v.started_at + interval '10 minutes', 300 FROM visits v",
+    " SELECT :agency, md5(k || 'visit' || n)::uuid, to_timestamp(:started) - n * interval '47 minutes', :client,"
+    " k::uuid, md5(k || 'visitor' || n)::uuid, 'https://example.com/', 'paid_search', 'google', 'campaign ' || n,"
+    " 'utm', 'mobile', 'RU-MOW', 'given', to_timestamp(:started) - n * interval '47 minutes'"
+    " FROM unnest(CAST(:numbers AS text[])) k CROSS JOIN generate_series(1, :visits) n",
+    "INSERT INTO exposures (agency_id, id, client_id, site_id, number_id, visit_id, visit_started_at, visitor_id,"
+    " rung, shown_at, seen_until, held_until, tail_s) SELECT v.agency_id, gen_random_uuid(), v.client_id, v.site_id,"
+    " v.site_id, v.id, v.started_at, v.visitor_id::text, 'exclusive', v.started_at,"
+    " v.started_at + interval '5 minutes', v.started_at + interval '10 minutes', 300 FROM visits v",
 )
 #: Recordings are another measurement's subject.
 _UNRECORDED = (('"dialtrace_record":"yes"', '"dialtrace_record":"no"'), ('"dialtrace_recordings"', '"unrecorded"'))
@@ -76,14 +77,16 @@ class Template:
     started_us: int
     caller: str
 
-    def copy(self, number: int) -> dict[str, str]:
-        """File name → contents of the ``number``-th call, legs first as the switch does."""
+    def copy(self, number: int, called: uuid.UUID | None = None) -> dict[str, str]:
+        """File name → contents of the ``number``-th call, legs first as the switch does; ``called``: another number's
+        id."""
         call, leg = str(new_id()), str(uuid.uuid4())
         changes = {
             self.call_id: call,
             self.leg_id: leg,
             str(self.started_us): str(self.started_us + number * 1_000),
             self.caller: f"+7495{number:07d}",
+            str(NUMBER): str(called or NUMBER),
         }
         bodies = {f"{leg}.cdr.json": self.leg_text, f"a_{call}.cdr.json": self.call_text}
         for told, instead in changes.items():
@@ -115,6 +118,8 @@ class Stage:
     owner: Engine
     template: Template
     put: int = 0
+    #: Numbers that pages show at this moment.
+    shown: Sequence[uuid.UUID] = ()
 
     def fill(self, calls: int, *, into: Path | None = None) -> int:
         """Puts the files of so many calls into the spool, or into another folder; returns how many calls."""
@@ -122,7 +127,8 @@ class Stage:
         folder.mkdir(exist_ok=True)
         for _ in range(calls):
             self.put += 1
-            for name, body in self.template.copy(self.put).items():
+            called = self.shown[self.put % len(self.shown)] if self.shown else None
+            for name, body in self.template.copy(self.put, called).items():
                 fresh = self.node.spool / "fresh"
                 fresh.write_text(body, encoding="utf-8")
                 fresh.rename(folder / name)
@@ -146,16 +152,19 @@ class Stage:
             return sum(1 for _ in entries)
 
     @contextmanager
-    def pages(self, visits: int) -> Iterator[None]:
-        """The captured call's number was shown to so many visits before its calls came; afterwards to none."""
+    def pages(self, numbers: int, visits: int) -> Iterator[None]:
+        """So many numbers, each shown to so many visits before the calls came, which are spread over them; afterwards
+        the captured call's own, which no page shows."""
+        self.shown = [new_id() for _ in range(numbers)]
+        values = {"agency": AGENCY, "client": CLIENT, "numbers": [str(one) for one in self.shown], "visits": visits}
+        values["started"] = self.template.started_us / 1e6
         with self.owner.connect() as connection:
-            values = {"agency": AGENCY, "client": CLIENT, "number": NUMBER, "visits": visits}
-            values["started"] = self.template.started_us / 1e6
             for statement in _SHOW:
                 connection.execute(text(statement), values)
         try:
             yield
         finally:
+            self.shown = ()
             with self.owner.connect() as connection:
                 connection.execute(text("DELETE FROM exposures"))
 

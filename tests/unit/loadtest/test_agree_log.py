@@ -83,7 +83,7 @@ def test_given_a_true_record_when_comparing_then_nothing_differs_and_each_moment
     assert (found.faults, found.calls, found.legs) == ([], 1, 1)
     assert found.apart_ms["start"] == pytest.approx([2], abs=0.1)
     assert found.apart_ms["answer"] == pytest.approx([-10], abs=0.1)
-    assert found.apart_ms["billed time"] == pytest.approx([14], abs=0.1)
+    assert found.apart_ms["billed, caller's end"] == pytest.approx([14], abs=0.1)
     assert found.apart_ms["leg's end"] == pytest.approx([-10], abs=0.1)
 
 

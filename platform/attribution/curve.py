@@ -9,10 +9,12 @@ way's share of the sum: nothing else is needed to be calibrated, as long as the 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -25,8 +27,10 @@ LOOK_BACK = timedelta(days=90)
 #: A caller is remembered for as long.
 REMEMBER_CALLERS = timedelta(days=365)
 
-#: Upper bounds, in seconds, of the stretches in which a rate stays the same: since the number came up while it is
-#: seen; since it was seen last; since the click; since the caller's last call.
+#: Upper bounds, in seconds, of stretches that each have a rate, from whose middle to the next one's it goes over evenly
+#: (:func:`parts`). With steps two holders of a number in one stretch would be equally likely, one of them nine hours
+#: gone and the other a day. Since the number came up while it is seen; since it was seen last; since the click; since
+#: the caller's last call.
 SEEN = (10.0, 30.0, MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 90 * DAY)
 GONE = (30.0, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR,
         8 * HOUR, DAY, 2 * DAY, 4 * DAY, 8 * DAY, 16 * DAY, 32 * DAY, 90 * DAY)  # fmt: skip
@@ -100,22 +104,47 @@ def curve_of(document: Mapping[str, Any]) -> Curve:
     return Curve(**values)
 
 
-def stretch(bounds: Sequence[float], after_s: float) -> int | None:
-    """Which stretch a moment lies in; None: behind the last."""
-    index = bisect_left(bounds, after_s)
-    return index if index < len(bounds) else None
+@cache
+def _knots(bounds: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Where each stretch has its own rate: its middle, as far as ratios go; and their logarithms."""
+    lows = (bounds[0] / 4, *bounds[:-1])
+    found = tuple(math.sqrt(low * high) for low, high in zip(lows, bounds, strict=True))
+    return found, tuple(map(math.log, found))
 
 
-def rate_at(bounds: Sequence[float], rates: Sequence[float], after_s: float) -> float:
+def parts(bounds: tuple[float, ...], after_s: float) -> tuple[tuple[int, float], ...]:
+    """Which stretches' rates make the rate of a moment, and to what part: between the middles of two stretches it goes
+    over from one to the other, evenly as the logarithm of time does. Empty: behind the last."""
+    if after_s > bounds[-1]:
+        return ()
+    knots, logs = _knots(bounds)
+    index = bisect_left(knots, after_s)
+    if index in {0, len(knots)}:
+        return ((min(index, len(knots) - 1), 1.0),)
+    late = (math.log(after_s) - logs[index - 1]) / (logs[index] - logs[index - 1])
+    return (index - 1, 1.0 - late), (index, late)
+
+
+def rate_at(bounds: tuple[float, ...], rates: Sequence[float], after_s: float) -> float:
     """Calls a second; 0 behind the last stretch."""
-    index = stretch(bounds, max(after_s, 0.0))
-    return 0.0 if index is None else rates[index]
+    return sum(rates[index] * part for index, part in parts(bounds, max(after_s, 0.0)))
 
 
-def time_in(bounds: Sequence[float], until_s: float) -> list[float]:
-    """How many seconds of a span lie in each stretch."""
-    spent, begin = [], 0.0
-    for end in bounds:
-        spent.append(max(0.0, min(end, until_s) - begin))
-        begin = end
+def time_in(bounds: tuple[float, ...], until_s: float) -> list[float]:
+    """How many seconds of a span each stretch's rate counts for: the parts of :func:`parts`, over its moments."""
+    knots, logs = _knots(bounds)
+    spent = [0.0] * len(bounds)
+    end = min(until_s, bounds[-1])
+    if end <= 0.0:
+        return spent
+    spent[0] = min(end, knots[0])
+    for index in range(1, len(knots)):
+        begin, stop = knots[index - 1], min(end, knots[index])
+        if stop <= begin:
+            return spent
+        # The integral of (ln t - ln begin) / (ln next - ln begin).
+        late = (stop * (math.log(stop) - logs[index - 1]) - stop + begin) / (logs[index] - logs[index - 1])
+        spent[index - 1] += stop - begin - late
+        spent[index] += late
+    spent[-1] += max(0.0, end - knots[-1])
     return spent

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .curve import AGAIN, CLICKED, GONE, LOOK_BACK, MOST_HOLDERS, SEEN, Curve, stretch, time_in
+from .curve import AGAIN, CLICKED, GONE, LOOK_BACK, MOST_HOLDERS, SEEN, Curve, parts, time_in
 from .matching import Way, again_weight, from_elsewhere, ways_of
 from .model import CallSeen, Exposure
 
@@ -31,7 +31,7 @@ TURNS, ROUNDS = 4, 500
 SETTLED = 1e-4
 #: Fewer calls than this teach nothing.
 LEAST_CALLS = 50
-_STEPS: Mapping[str, Sequence[float]] = {"seen": SEEN, "gone": GONE, "clicked": CLICKED, "again": AGAIN}
+_STEPS: Mapping[str, tuple[float, ...]] = {"seen": SEEN, "gone": GONE, "clicked": CLICKED, "again": AGAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class AtRisk:
         self.stray += max(0.0, (min(until, self.until) - max(begin, self.since)).total_seconds())
 
     def _add(
-        self, sums: list[float], bounds: Sequence[float], begin: datetime, end: datetime, weight: float = 1.0
+        self, sums: list[float], bounds: tuple[float, ...], begin: datetime, end: datetime, weight: float = 1.0
     ) -> None:
         """What lies between ``begin`` and ``end``, as far as it lies within the span, counted from ``begin``."""
         whole = time_in(bounds, (min(end, self.until) - begin).total_seconds())
@@ -145,12 +145,12 @@ def _with_row(curve: Curve, row: Numbers) -> Curve:
     return replace(curve, **rates, stray=float(row[_STRAY]))  # type: ignore[arg-type]
 
 
-def _place(way: Way) -> int | None:
-    """Where the rate of a way stands in the row."""
+def _places(way: Way) -> list[tuple[int, float]]:
+    """Which rates of the row make the rate of a way, and to what part."""
     if way.kind == "stray":
-        return _STRAY
-    index = stretch(_STEPS[way.kind], max(way.after_s, 0.0))
-    return None if index is None else _PLACES[way.kind] + index
+        return [(_STRAY, 1.0)]
+    found = parts(_STEPS[way.kind], max(way.after_s, 0.0))
+    return [(_PLACES[way.kind] + index, part) for index, part in found]
 
 
 def _settle_rates(
@@ -158,13 +158,17 @@ def _settle_rates(
 ) -> tuple[Curve, list[list[float]]]:
     """The rates that fit best where everything else is as in ``curve``; and what was shared out to each way."""
     row, prior = _row_of(curve), np.maximum(_row_of(before), 1e-15)
-    called, places, weights = [], [], []
+    called, numbered, places, weights, count = [], [], [], [], 0
     for index, of_call in enumerate(ways):
         for way in of_call:
-            place = _place(way)
-            called.append(index)
-            places.append(_STRAY if place is None else place)
-            weights.append(0.0 if place is None or row[place] <= 0 else way.rate / row[place])
+            found = _places(way)
+            base = sum(row[place] * part for place, part in found)
+            for place, part in found:
+                called.append(index)
+                numbered.append(count)
+                places.append(place)
+                weights.append(part * way.rate / base if base > 0 else 0.0)
+            count += 1
     of_call_, place_, weight_ = np.array(called), np.array(places), np.array(weights)
     risk = _risk(at_risk, curve) + PRIOR_CALLS / prior
     for _ in range(ROUNDS):
@@ -178,7 +182,7 @@ def _settle_rates(
             break
     rates = row[place_] * weight_
     total = np.maximum(np.bincount(of_call_, rates, len(ways)), 1e-300)
-    flat = iter((rates / total[of_call_]).tolist())
+    flat = iter(np.bincount(np.array(numbered), rates / total[of_call_], count).tolist())
     return _with_row(curve, row), [[next(flat) for _ in of_call] for of_call in ways]
 
 
@@ -222,8 +226,8 @@ def _weigh_facts(
 ) -> dict[str, Any]:
     """How much region, device and person count, given what every call was shared out to."""
     shares = _Shares()
-    for lesson, of_call, parts in zip(lessons, ways, shared, strict=True):
-        for way, share in zip(of_call, parts, strict=True):
+    for lesson, of_call, own in zip(lessons, ways, shared, strict=True):
+        for way, share in zip(of_call, own, strict=True):
             _note(shares, way, share, lesson.call, curve)
     known = (shares.of_known + 0.5) / (shares.unexplained + 10.0)
     return {

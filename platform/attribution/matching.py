@@ -51,7 +51,8 @@ def match_call(call: CallSeen, exposures: Sequence[Exposure], curve: Curve) -> M
             whys.setdefault(visit.id, {}).update(_why(way, call))
             if way.exposure is not None:
                 rungs.setdefault(visit.id, way.exposure.rung)
-    told = sorted(shares, key=lambda one: (-shares[one], visits[one].started_at, one))[:MOST_TOLD]
+    # Of equals the later visit: what is known of neither speaks for the one that is less long ago.
+    told = sorted(shares, key=lambda one: (-shares[one], -visits[one].started_at.timestamp(), one))[:MOST_TOLD]
     found = tuple(
         Candidate(visit=visits[one], probability=shares[one], rung=rungs.get(one), why=whys[one])
         for one in told

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialtrace.attribution.curve import MOST_HOLDERS, PRIOR, curve_of, stretch, time_in
+from dialtrace.attribution.curve import GONE, MOST_HOLDERS, PRIOR, curve_of, parts, rate_at, time_in
 from dialtrace.attribution.matching import match_call
 from dialtrace.attribution.model import Earlier
 
@@ -133,7 +133,21 @@ def test_given_the_exposures_in_any_order_then_the_match_is_the_same(shuffled):
 def test_given_a_span_then_its_parts_in_all_stretches_are_the_whole(span_s):
     bounds = (10.0, 60.0, 3600.0)
     assert sum(time_in(bounds, span_s)) == pytest.approx(min(span_s, 3600.0))
-    assert (stretch(bounds, span_s) is None) == (span_s > 3600.0)
+    assert (parts(bounds, span_s) == ()) == (span_s > 3600.0)
+
+
+@given(st.floats(0, 3598.0))
+def test_given_a_moment_then_a_span_grows_there_by_the_parts_that_its_rate_is_made_of(after_s):
+    bounds = (10.0, 60.0, 3600.0)
+    grown = [late - early for late, early in zip(time_in(bounds, after_s + 1), time_in(bounds, after_s), strict=True)]
+    share = dict(parts(bounds, after_s + 0.5))
+    assert sum(share.values()) == pytest.approx(1.0)
+    assert grown == pytest.approx([share.get(index, 0.0) for index in range(3)], abs=0.02)
+
+
+def test_given_two_holders_within_one_stretch_then_the_one_less_long_gone_is_likelier():
+    near, far = (rate_at(GONE, PRIOR.gone, hours * 3600) for hours in (9, 23))
+    assert near > 1.5 * far
 
 
 def test_given_a_curve_is_kept_then_it_is_read_back_and_one_of_other_stretches_is_not():

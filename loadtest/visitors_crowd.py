@@ -15,7 +15,6 @@ import math  # noqa: E402
 import random  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
 from dataclasses import dataclass, field  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -24,7 +23,7 @@ from gevent.pool import Group  # noqa: E402
 
 from dialtrace.demo.pages import PageRefused, Pages, Seen  # noqa: E402
 from dialtrace.demo.visitors import ARRIVALS  # noqa: E402
-from dialtrace.loadtest.visitors_plan import CrowdPlan, rate_at  # noqa: E402
+from dialtrace.loadtest.visitors_plan import CrowdPlan, arrivals  # noqa: E402
 from dialtrace.node.errors import NodeError  # noqa: E402
 from dialtrace.node.proving import ProofCall, ProofTelephone  # noqa: E402
 
@@ -35,17 +34,6 @@ BEAT_EVERY_S = 2.0
 def address_of(index: int) -> str:
     """A loopback address for each visitor, so that no limit of one address is met."""
     return f"127.{10 + index // 62_500 % 200}.{index // 250 % 250}.{1 + index % 250}"
-
-
-def arrivals(plan: CrowdPlan, chance: random.Random) -> Iterator[float]:
-    """Seconds from the beginning, by the plan's rate curve."""
-    at = 0.0
-    while True:
-        at += chance.expovariate(plan.rate)
-        if at >= plan.seconds:
-            return
-        if chance.random() < rate_at(plan, at) / plan.rate:
-            yield at
 
 
 @dataclass
@@ -80,11 +68,13 @@ class Crowd:
             kind="visit", visit=seen.visit_id, number=seen.number, source=source, campaign=campaign,
             at_s=time.monotonic() - self.began_s, took_ms=(time.monotonic() - began_s) * 1000,
         )  # fmt: skip
+        opened_s = time.monotonic()
         stay_s, calling = chance.expovariate(1 / plan.stay_s), Group()
         call_at_s = self._when_he_calls(chance, stay_s) if seen.number is not None else None
         if call_at_s is not None:
             calling.start(gevent.Greenlet(self._calls, seen, index, device, address, chance, call_at_s, stay_s))
         self._stay(seen, device, address, stay_s)
+        tell(kind="left", visit=seen.visit_id, stayed_s=time.monotonic() - opened_s)
         calling.join()
 
     def _when_he_calls(self, chance: random.Random, stay_s: float) -> float | None:

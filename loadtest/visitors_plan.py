@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from dialtrace.pool.sizing import erlang_b
@@ -67,6 +70,44 @@ def forecast(plan: CrowdPlan, tail_s: float, numbers: int) -> float:
     """The share of visits that will find no number of their own."""
     steps = load_at(plan, tail_s)
     return sum(rate * erlang_b(load, numbers) for rate, load in steps) / sum(rate for rate, _ in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One visitor: seconds from the beginning, and how long he looks at the page."""
+
+    at_s: float
+    stay_s: float
+
+
+def lost_in_ideal(stays: Sequence[Stay], tail_s: float, numbers: int) -> float:
+    """The share of just these visitors who find no number in a pool that gives, keeps and takes back at once."""
+    held: list[float] = []
+    lost = 0
+    for one in sorted(stays, key=lambda each: each.at_s):
+        while held and held[0] <= one.at_s:
+            heapq.heappop(held)
+        if len(held) < numbers:
+            heapq.heappush(held, one.at_s + one.stay_s + tail_s)
+        else:
+            lost += 1
+    return lost / max(len(stays), 1)
+
+
+def drawn(plan: CrowdPlan, chance: random.Random) -> list[Stay]:
+    """Visitors as the plan sends them."""
+    return [Stay(at, chance.expovariate(1 / plan.stay_s)) for at in arrivals(plan, chance)]
+
+
+def arrivals(plan: CrowdPlan, chance: random.Random) -> Iterator[float]:
+    """Seconds from the beginning, by the plan's rate curve."""
+    at = 0.0
+    while True:
+        at += chance.expovariate(plan.rate)
+        if at >= plan.seconds:
+            return
+        if chance.random() < rate_at(plan, at) / plan.rate:
+            yield at
 
 
 def numbers_for(plan: CrowdPlan, tail_s: float, loss: float) -> int:

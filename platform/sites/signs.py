@@ -49,6 +49,11 @@ class Signs:
                 self._thread.start()
         self._came.set()
 
+    def forget(self, agency_id: UUID, visit_id: UUID) -> None:
+        """The page was left: a sign that it gave before, and that still waits, would say that it is there."""
+        with self._lock:
+            self._waiting.pop((agency_id, visit_id), None)
+
     def flush(self) -> None:
         """Writes what waits. What the database does not take is dropped."""
         with self._lock:

@@ -1,10 +1,21 @@
 """What loss a crowd's pool is to expect: the integral against what is known in closed form."""
 
+import random
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
-from dialtrace.loadtest.visitors_plan import CrowdPlan, forecast, load_at, numbers_for, rate_at
+from dialtrace.loadtest.visitors_plan import (
+    CrowdPlan,
+    Stay,
+    drawn,
+    forecast,
+    load_at,
+    lost_in_ideal,
+    numbers_for,
+    rate_at,
+)
 from dialtrace.pool.sizing import erlang_b
 
 PLAN = CrowdPlan(
@@ -33,3 +44,17 @@ def test_given_a_loss_then_the_pool_is_the_smallest_that_keeps_it():
     numbers = numbers_for(PLAN, 2.0, 0.01)
     assert forecast(PLAN, 2.0, numbers) <= 0.01 < forecast(PLAN, 2.0, numbers - 1)
     assert forecast(PLAN, 2.0, numbers) < erlang_b(60.0, numbers)
+
+
+def test_given_visitors_then_an_ideal_pool_loses_those_who_come_while_all_numbers_are_held():
+    came = [Stay(0.0, 5.0), Stay(1.0, 1.0), Stay(3.0, 1.0), Stay(3.5, 9.0), Stay(8.0, 1.0)]
+    assert lost_in_ideal(came, 2.0, 2) == pytest.approx(2 / 5)
+    assert lost_in_ideal(came[::-1], 2.0, 2) == pytest.approx(2 / 5)
+    assert lost_in_ideal(came, 2.0, 5) == 0
+
+
+def test_given_crowds_on_paper_then_they_lose_what_is_forecast():
+    plan, chance = replace(PLAN, seconds=240.0, rate=20.0), random.Random(1)
+    numbers = numbers_for(plan, 6.0, 0.01)
+    lost = fmean(lost_in_ideal(drawn(plan, chance), 6.0, numbers) for _ in range(60))
+    assert lost == pytest.approx(forecast(plan, 6.0, numbers), abs=0.0035)

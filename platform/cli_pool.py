@@ -45,11 +45,11 @@ def add_pool_commands(
     opened: Opened,
 ) -> None:
     """Both, to where they belong."""
-    cli.add_command(_pool_group(begin, api_client, opened))
+    cli.add_command(pool_group(begin, api_client, opened))
     work.add_command(_work_command(begin, need))
 
 
-def _pool_group(begin: Begin, api_client: MakeClient, opened: Opened) -> click.Group:
+def pool_group(begin: Begin, api_client: MakeClient, opened: Opened) -> click.Group:
     """`dialtrace pool …`."""
 
     @click.group()

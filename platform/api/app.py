@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from apiflask import APIFlask
 from flask import Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 
-from .. import metrics
-from ..ids import new_id
 from ..sites.rates import Rates
 from ..sites.signs import Signs
 from . import (
     agencies,
+    answering,
     archive,
     attribution,
     audit,
@@ -61,14 +59,14 @@ from . import (
 from .endpoint import EXTENSION
 from .errors import SecretKeyMissing
 from .gate import MAX_BODY_BYTES
+from .page_answers import PageAnswers
+from .page_front import PageFront
 from .rooms import ApiServices
 
 __all__ = ["ApiServices", "create_app"]
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TAKEN = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, X-Request-Id"
 _TOLD = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 #: Everything that has addresses, in the order of the reference.
@@ -140,8 +138,8 @@ def create_app(services: ApiServices) -> APIFlask:
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.extensions[EXTENSION] = services
-    app.extensions[page_visits.RATES] = Rates(services.visits_per_min, services.clock.monotonic_s)
-    app.extensions[page_visits.SIGNS] = Signs(services.visits.see)
+    app.extensions[page_visits.SIGNS] = signs = Signs(services.visits.see)
+    rates = Rates(services.visits_per_min, services.clock.monotonic_s)
     app.extensions[health.READINESS] = health.Readiness(services.database).check
     app.spec_processor(openapi.complete)
     problems.install(app)
@@ -151,6 +149,9 @@ def create_app(services: ApiServices) -> APIFlask:
     for module in RESOURCES:
         app.register_blueprint(module.blueprint)
     check_declared(app)
+    front = PageFront(app.wsgi_app, PageAnswers(services, rates, signs))
+    app.extensions[page_visits.FRONT] = front.answer
+    app.wsgi_app = front  # type: ignore[method-assign]
     return app
 
 
@@ -174,8 +175,7 @@ def check_declared(app: APIFlask) -> None:
 
 def begin() -> None:
     """Names the request, and starts its clock."""
-    sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(new_id())
+    g.request_id = answering.request_id_of(request.headers.get("X-Request-Id", ""))
     g.began_s = time.perf_counter()
 
 
@@ -201,17 +201,10 @@ def finish(response: Response) -> Response:
     """What every answer carries; and counts it."""
     headers = response.headers
     headers["X-Request-Id"] = g.request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-    # Browsers heed it over TLS only.
-    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    headers.set(*answering.NOSNIFF)
+    for name, value in answering.DEFAULTS:
+        headers.setdefault(name, value)
     allow_origin(response)
     route = request.url_rule.rule if request.url_rule is not None else "unmatched"
-    method = request.method if request.method in _METHODS else "other"
-    metrics.HTTP_REQUESTS.labels(method=method, route=route, status=str(response.status_code)).inc()
-    metrics.HTTP_DURATION.labels(route=route).observe(time.perf_counter() - g.began_s)
+    answering.count(request.method, route, response.status_code, time.perf_counter() - g.began_s)
     return response

@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import request
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 
-from ..pool.model import Pool, Reserve
+from ..pool.model import SHORTEST_TAIL_S, Pool, Reserve
 from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, Version, absent
@@ -53,8 +53,9 @@ Shares = Annotated[
 ]
 TailS = Annotated[
     StrictInt,
-    Field(ge=1, le=86_400, description="Seconds that a number stays its visit's after the last sign of life.",
-          examples=[1200]),
+    Field(ge=SHORTEST_TAIL_S, le=86_400, examples=[1200],
+          description="Seconds that a number stays its visit's after the last sign of life; a hidden page gives one "
+          "every 60."),
 ]  # fmt: skip
 RestS = Annotated[
     StrictInt, Field(ge=0, le=2_592_000, description="Seconds that it then rests before the next.", examples=[60])
@@ -138,7 +139,7 @@ class PoolAnswer(Answer):
     region: Region
     match_region: MatchRegion
     shares: Shares
-    tail_s: TailS
+    tail_s: Annotated[int, Field(examples=[1200])]
     rest_s: RestS
     loss_target: LossTarget
     fewest_numbers: Fewest

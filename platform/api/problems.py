@@ -149,14 +149,19 @@ def problem_for(error: Exception) -> Problem | None:
     return None
 
 
-def _handle(error: Exception) -> Response:
+def told(error: Exception, request_id: str) -> Problem:
+    """What the caller is told of any exception; what is our own fault goes into the log."""
     problem = problem_for(error)
     if problem is None:
-        log.error("request failed", request_id=g.request_id, exc_info=error)
+        log.error("request failed", request_id=request_id, exc_info=error)
         problem = Problem("internal_error")
     elif CATALOGUE[problem.code].status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request refused", request_id=g.request_id, code=problem.code, reason=type(error).__name__)
-    return answer(problem)
+        log.warning("request refused", request_id=request_id, code=problem.code, reason=type(error).__name__)
+    return problem
+
+
+def _handle(error: Exception) -> Response:
+    return answer(told(error, g.request_id))
 
 
 def install(app: APIFlask) -> None:

@@ -72,6 +72,7 @@ class SettingsIn(Body):
         Field(default_factory=absent, max_length=100, description="Hosts that refer nobody, such as a payment page."),
     ]
     iframes: Annotated[StrictBool, Field(default_factory=absent, description="Look into frames of the same origin.")]
+    shadow: Annotated[StrictBool, Field(default_factory=absent, description="Look into open shadow roots.")]
     keep_width: Annotated[StrictBool, Field(default_factory=absent, description="A shown number keeps its width.")]
 
 
@@ -85,6 +86,7 @@ class SettingsAnswer(Answer):
     visit_idle_min: Annotated[int, Field(examples=[30])]
     follows: Annotated[list[str], Field(examples=[["pay.example"]])]
     iframes: bool
+    shadow: bool
     keep_width: bool
 
 

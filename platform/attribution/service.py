@@ -161,12 +161,21 @@ class AttributionService:
             raise VisitUnknown(f"there is no visit {said.visit_id}")
         return visit
 
-    def give_code(self, agency_id: uuid.UUID, client_id: uuid.UUID | None, visit_id: uuid.UUID) -> tuple[str, datetime]:
-        """The promo code of a visit, and until when it leads to it; asked again it is the same. Raises VisitUnknown,
-        NoCodeFree."""
+    def give_code(
+        self,
+        agency_id: uuid.UUID,
+        client_id: uuid.UUID | None,
+        visit_id: uuid.UUID,
+        *,
+        site_id: uuid.UUID | None = None,
+    ) -> tuple[str, datetime]:
+        """The promo code of a visit (``site_id``: that was on this site), and until when it leads to it; asked again it
+        is the same. Raises VisitUnknown, NoCodeFree."""
         now = self._clock.now()
         with self._database.tenant(agency_id, client_id) as connection:
             visit = find_visit(connection, agency_id, visit_id)
+            if site_id not in {None, visit["site_id"]}:
+                raise VisitUnknown(f"there is no visit {visit_id}")
             known = said_store.find_code_of_visit(connection, agency_id, visit_id, now)
             if known is not None:
                 return known

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -39,10 +40,13 @@ def libpq_url(url: str) -> str:
 
 
 def session_options(role: str, *, statement_timeout_ms: int) -> dict[str, Any]:
-    """How every connection is made, by any driver over libpq: in a role, and bounded in every way."""
+    """How every connection is made, by any driver over libpq: in a role, bounded in every way, and at the one isolation
+    that our statements are written for, whatever the server's default is. (A lease at a stricter one would fail where
+    it now passes over a number that is just being given away.)"""
     return {
         "options": f"-c role={role} -c statement_timeout={statement_timeout_ms}"
-        f" -c lock_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+        f" -c lock_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+        r" -c default_transaction_isolation=read\ committed",
         # The server cannot cancel what it never received: a silent network is noticed on our side.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -88,10 +92,19 @@ class Prepared:
         """Makes it known to a connection."""
         return f"PREPARE {self.name} ({', '.join(self.types)}) AS {self.statement}"
 
-    @property
+    @cached_property
     def executing(self) -> str:
         """Carries it out, once it is known."""
         return f"EXECUTE {self.name} ({', '.join(['%s'] * len(self.types))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A prepared statement and its values: one room can hand it to another that is to carry it out together with its
+    own. Only for what may be carried out twice."""
+
+    prepared: Prepared
+    values: tuple[object, ...]
 
 
 class Database:
@@ -124,8 +137,11 @@ class Database:
             },
         }
         self.engine = create_engine(driver_url(url), **options)
-        # Connections of their own: changing the mode of one costs an exchange with the server each way.
-        self._alone = create_engine(driver_url(url), isolation_level="AUTOCOMMIT", **options)
+        # Connections of their own: changing the mode of one costs an exchange with the server each way. What is
+        # prepared is planned once for each, whatever the values.
+        alone = {**options, "connect_args": dict(options["connect_args"])}
+        alone["connect_args"]["options"] += " -c plan_cache_mode=force_generic_plan"
+        self._alone = create_engine(driver_url(url), isolation_level="AUTOCOMMIT", **alone)
 
     @contextmanager
     def tenant(self, agency_id: UUID | str, client_id: UUID | str | None = None) -> Iterator[Connection]:
@@ -178,30 +194,33 @@ class Database:
             raise translate(error) or error from error
 
     def at_once(
-        self, agency_id: UUID | str, prepared: Prepared, values: tuple[object, ...], *, may_be_lost: bool = False
+        self, agency_id: UUID | str, last: Ready, *, first: Ready | None = None, may_be_lost: bool = False
     ) -> list[tuple[Any, ...]]:
-        """A tenant's whole transaction (settings, one prepared statement, commit) in one exchange with the server
-        instead of five: several statements that arrive together are one transaction. Only for what may be carried out
-        twice: a connection that had died meanwhile is replaced and the statement sent again. The plan is made once for
-        each connection, whatever the values. ``may_be_lost``: nobody waits for the disk; what was written in the last
-        moment before a power cut may be gone, whole."""
+        """A tenant's whole transaction (settings, one prepared statement or two, commit) in one exchange with the
+        server instead of five: several statements that arrive together are one transaction. Returns the rows of
+        ``last``. Only for what may be carried out twice: a connection that had died meanwhile is replaced and the
+        statements sent again. ``may_be_lost``: nobody waits for the disk; what was written in the last moment before a
+        power cut may be gone, whole."""
         opening = tenant_settings(*within(agency_id, None)) + actor_setting()
-        opening += "; SET LOCAL plan_cache_mode = force_generic_plan"
+        statement, values = f"{opening}; {last.prepared.executing}", last.values
+        known: tuple[Prepared, ...] = (last.prepared,)
+        if first is not None:
+            statement = f"{opening}; {first.prepared.executing}; {last.prepared.executing}"
+            values, known = (*first.values, *last.values), (first.prepared, last.prepared)
         if may_be_lost:
-            opening += "; SET LOCAL synchronous_commit = off"
-        statement = f"{opening}; {prepared.executing}"
+            statement = f"SET LOCAL synchronous_commit = off; {statement}"
         try:
-            return self._asked(statement, values, prepared)
+            return self._asked(statement, values, known)
         except sqlalchemy.exc.SQLAlchemyError as error:
             if not (isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated):
                 raise translate(error) or error from error
         try:
-            return self._asked(statement, values, prepared)
+            return self._asked(statement, values, known)
         except sqlalchemy.exc.SQLAlchemyError as error:
             raise translate(error) or error from error
 
     def _asked(
-        self, statement: str, values: tuple[object, ...], prepared: Prepared | None = None
+        self, statement: str, values: tuple[object, ...], prepared: tuple[Prepared, ...] = ()
     ) -> list[tuple[Any, ...]]:
         dialect = self._alone.dialect
         driver: Any = dialect.dbapi
@@ -209,11 +228,12 @@ class Database:
         try:
             connection = self._alone.raw_connection()
             with connection.cursor() as cursor:
-                if prepared is not None and prepared.name not in connection.info.setdefault(_KNOWN, set()):
-                    cursor.execute(prepared.preparing)
-                    connection.info[_KNOWN].add(prepared.name)
+                for one in prepared:
+                    if one.name not in connection.info.setdefault(_KNOWN, set()):
+                        cursor.execute(one.preparing)
+                        connection.info[_KNOWN].add(one.name)
                 cursor.execute(statement, values)
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
+                rows: list[tuple[Any, ...]] = [] if cursor.description is None else cursor.fetchall()
             return rows
         except driver.Error as error:
             lost = connection is not None and dialect.is_disconnect(error, connection.driver_connection, None)

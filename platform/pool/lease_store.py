@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..db.engine import Database, Prepared
+from ..db.engine import Database, Prepared, Ready
 from .model import LIVE_S, Leased, Renewed
 
 #: A node that its monitor has said nothing of for so long is taken for gone: it looks every 5 s.
@@ -55,17 +55,19 @@ _BY_NODE = f"""
 
 #: The number that has rested longest. Whoever is just being given away is passed over, not waited for.
 _FREE = f"""
-(SELECT n.number_id, 'exclusive', NULL::uuid, NULL::timestamptz
+(SELECT n.number_id, 'exclusive', NULL::uuid, NULL::timestamptz%(more)s
  FROM p CROSS JOIN {_BY_NODE} CROSS JOIN LATERAL (
-     SELECT n.number_id FROM pool_numbers n
+     SELECT n.number_id, n.free_from FROM pool_numbers n
      WHERE n.agency_id = $1 AND n.pool_id = $2 AND n.first_node = b.name AND n.free_from <= $9 %(and)s
      ORDER BY n.free_from LIMIT 1 FOR UPDATE SKIP LOCKED) n
  WHERE p.reachable %(asked)s LIMIT 1)"""
-_FREE_ANYWHERE = _FREE % {"where": "", "and": "", "asked": ""}
+_FREE_ANYWHERE = _FREE % {"where": "", "and": "", "asked": "", "more": ""}
+_ASKED_NEARBY = "AND p.match_region AND $7 IS NOT NULL"
 _FREE_NEARBY = _FREE % {
     "where": "AND o.region = $7",
     "and": "AND n.region = $7",
-    "asked": "AND p.match_region AND $7 IS NOT NULL",
+    "asked": _ASKED_NEARBY,
+    "more": "",
 }
 
 #: A visitor who comes back gets the number that nobody else has had since. To another visit of the same visitor that is
@@ -107,19 +109,9 @@ _RESERVED = """
  WHERE p.reachable AND r.agency_id = $1 AND r.pool_id = $2 AND r.source IN ($8, '')
  ORDER BY r.source = '' LIMIT 1)"""
 
-_LEASE = f"""
-WITH {_POOL}, {_MINE}, choice AS MATERIALIZED (
-    SELECT * FROM (
-        (SELECT m.number_id, m.rung, m.id, m.held_until FROM mine m CROSS JOIN p LIMIT 1)
-        UNION ALL {_BACK}
-        UNION ALL {_FREE_NEARBY}
-        UNION ALL {_FREE_ANYWHERE}
-        UNION ALL {_SHARED}
-        UNION ALL {_WAITED}
-        UNION ALL {_RESERVED}
-        UNION ALL SELECT NULL, 'site', NULL, NULL FROM p
-    ) rungs (number_id, rung, exposure_id, held_until) LIMIT 1
-), taken AS (
+#: What becomes of a choice: the number is the visit's, and what it saw is kept.
+_TAKEN = f"""
+taken AS (
     UPDATE pool_numbers n SET
         free_from = greatest(n.free_from, $9 + make_interval(secs => p.tail_s + p.rest_s)),
         live_until = greatest(n.live_until, $9 + interval '{LIVE_S} s'),
@@ -141,11 +133,53 @@ WITH {_POOL}, {_MINE}, choice AS MATERIALIZED (
 SELECT c.number_id, u.e164, c.rung, coalesce(c.held_until, $9 + make_interval(secs => p.tail_s)),
        coalesce(c.exposure_id, $10)
 FROM choice c CROSS JOIN p LEFT JOIN numbers u ON u.agency_id = $1 AND u.id = c.number_id"""
+_TYPES = ("uuid", "uuid", "uuid", "timestamptz", "text", "uuid", "text", "text", "timestamptz", "uuid", "text")
 
+#: The whole ladder.
 LEASE = Prepared(
     "dialtrace_pool_lease",
-    ("uuid", "uuid", "uuid", "timestamptz", "text", "uuid", "text", "text", "timestamptz", "uuid", "text"),
-    _LEASE,
+    _TYPES,
+    f"""
+WITH {_POOL}, {_MINE}, choice AS MATERIALIZED (
+    SELECT * FROM (
+        (SELECT m.number_id, m.rung, m.id, m.held_until FROM mine m CROSS JOIN p LIMIT 1)
+        UNION ALL {_BACK}
+        UNION ALL {_FREE_NEARBY}
+        UNION ALL {_FREE_ANYWHERE}
+        UNION ALL {_SHARED}
+        UNION ALL {_WAITED}
+        UNION ALL {_RESERVED}
+        UNION ALL SELECT NULL, 'site', NULL, NULL FROM p
+    ) rungs (number_id, rung, exposure_id, held_until) LIMIT 1
+), {_TAKEN}""",
+)
+
+_SINCE = {"where": "AND o.free_from >= $12", "and": "AND n.free_from >= $12", "more": ", n.free_from"}
+_NEW_NEARBY = _FREE % {
+    "where": f"AND o.region = $7 {_SINCE['where']}",
+    "and": f"AND n.region = $7 {_SINCE['and']}",
+    "asked": _ASKED_NEARBY,
+    "more": _SINCE["more"],
+}
+_NEW_ANYWHERE = _FREE % {**_SINCE, "asked": ""}
+
+#: From where on the next such lease may look.
+_TOLD = "coalesce(c.exposure_id, $10)"
+_TOLD_SINCE = f"{_TOLD}, CASE WHEN NOT p.match_region THEN c.free_from END"
+
+#: For a visit and a visitor that nobody has seen before, while there is a number that is free since $12 or later (see
+#: `oldest`): most of what is asked, and half the work, since a server makes ready for every rung, whether it comes to
+#: it or not. No row: the ladder decides.
+LEASE_NEW = Prepared(
+    "dialtrace_pool_lease_new",
+    (*_TYPES, "timestamptz"),
+    f"""
+WITH {_POOL}, choice AS MATERIALIZED (
+    SELECT * FROM (
+        {_NEW_NEARBY}
+        UNION ALL {_NEW_ANYWHERE}
+    ) rungs (number_id, rung, exposure_id, held_until, free_from) LIMIT 1
+), {_TAKEN.replace(_TOLD, _TOLD_SINCE)}""",
 )
 
 #: Rows are locked in the order of their ids, exposures before numbers: two batches never wait for each other crosswise.
@@ -211,13 +245,36 @@ WHERE e.agency_id = $1 AND e.visit_id = $2 AND e.number_id IS NOT DISTINCT FROM 
 CLICK = Prepared("dialtrace_pool_click", ("uuid", "uuid", "uuid", "timestamptz"), _CLICK)
 
 #: All that visitors wait for, for the test that reads them.
-HOT = (LEASE, RENEW, SHOW, CLICK)
+HOT = (LEASE, LEASE_NEW, RENEW, SHOW, CLICK)
 
 
-def lease(database: Database, agency_id: UUID | str, values: Sequence[object]) -> Leased | None:
+def lease(
+    database: Database,
+    agency_id: UUID | str,
+    values: tuple[object, ...],
+    *,
+    first: Ready | None = None,
+) -> Leased | None:
     """None: there is no such pool, or it is closed."""
-    rows = database.at_once(agency_id, LEASE, tuple(values))
+    rows = database.at_once(agency_id, Ready(LEASE, values), first=first)
     return Leased(*_ids(rows[0])) if rows else None
+
+
+def lease_new(
+    database: Database,
+    agency_id: UUID | str,
+    values: tuple[object, ...],
+    since: datetime | None,
+    *,
+    first: Ready | None = None,
+) -> tuple[Leased, datetime | None] | None:
+    """For whoever can have no number yet: one that is free since ``since`` or later, and from when on the next such
+    question may look; None: there is none, or no such pool."""
+    rows = database.at_once(agency_id, Ready(LEASE_NEW, (*values, since or "-infinity")), first=first)
+    if not rows:
+        return None
+    *leased, free_from = rows[0]
+    return Leased(*_ids(tuple(leased))), free_from
 
 
 def renew(
@@ -226,21 +283,29 @@ def renew(
     """What the visits go on seeing. Whoever had let his number go gets no row. A sign of life that a power cut takes is
     made up for by the next one, long before the tail is over."""
     values = (str(agency_id), "{" + ",".join(visit_ids) + "}", now, leaving)
-    rows = database.at_once(agency_id, RENEW, values, may_be_lost=True)
-    return [Renewed(UUID(str(row[0])), row[1] and UUID(str(row[1])), row[2], row[3]) for row in rows]
+    rows = database.at_once(agency_id, Ready(RENEW, values), may_be_lost=True)
+    return [Renewed(_id(row[0]), row[1] and _id(row[1]), row[2], row[3]) for row in rows]
 
 
-def show(database: Database, agency_id: UUID | str, values: Sequence[object]) -> Leased | None:
+def show(
+    database: Database, agency_id: UUID | str, values: tuple[object, ...], *, first: Ready | None = None
+) -> Leased | None:
     """None: there is no such number, or it is not in use."""
-    rows = database.at_once(agency_id, SHOW, tuple(values))
+    rows = database.at_once(agency_id, Ready(SHOW, values), first=first)
     return Leased(*_ids(rows[0])) if rows else None
 
 
 def click(database: Database, agency_id: UUID | str, visit_id: UUID, number_id: UUID, now: datetime) -> bool:
     """Whether the visit has seen the number."""
-    return bool(database.at_once(agency_id, CLICK, (str(agency_id), str(visit_id), str(number_id), now)))
+    values = (str(agency_id), str(visit_id), str(number_id), now)
+    return bool(database.at_once(agency_id, Ready(CLICK, values)))
 
 
 def _ids(row: tuple[Any, ...]) -> tuple[Any, ...]:
     number_id, e164, rung, held_until, exposure_id = row
-    return number_id and UUID(str(number_id)), e164, rung, held_until, UUID(str(exposure_id))
+    return number_id and _id(number_id), e164, rung, held_until, _id(exposure_id)
+
+
+def _id(value: UUID | str) -> UUID:
+    """Only a connection of SQLAlchemy's reads ids as such."""
+    return value if isinstance(value, UUID) else UUID(value)

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..clock import Clock
-from ..db.engine import Database
+from ..db.engine import Database, Ready
 from ..ids import new_id
 from ..metrics import POOL_LEASES, POOL_RENEWALS
 from . import lease_store as store
 from .errors import NumberNotFit, PoolUnknown
-from .model import MOST_AT_ONCE, STATIC_TAIL_S, Leased, Renewed, VisitRef, distinct
+from .model import MOST_AT_ONCE, RUNGS, STATIC_TAIL_S, Leased, Renewed, VisitRef, distinct
+from .oldest import OldestFree
+
+_LEASES = {rung: POOL_LEASES.labels(rung=rung) for rung in RUNGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +35,56 @@ class Pools:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._oldest = OldestFree()
 
-    def lease(self, tenant: Tenant | UUID, pool_id: UUID, visit: VisitRef) -> Leased:
+    def lease(self, tenant: Tenant | UUID, pool_id: UUID, visit: VisitRef, *, first: Ready | None = None) -> Leased:
         """The number that the visit is to see. The rungs of the ladder: its own or its visitor's number, the longest
         rested of the pool (one of the visit's region first, if the pool is to match regions), the longest quiet one of
         somebody else, the source's reserve, and last the site's own (``number_id`` None). No number of a visit that is
-        there is ever taken away. Asking again prolongs what the visit has. Raises PoolUnknown, also for one that is
-        closed."""
+        there is ever taken away. Asking again prolongs what the visit has. ``first`` is carried out in the same
+        transaction. Raises PoolUnknown, also for one that is closed; ``first`` is done then all the same."""
         agency_id, now = _agency(tenant), self._clock.now()
         visitor = None if visit.visitor_id is None else str(visit.visitor_id)
         values = (
             str(agency_id), str(pool_id), str(visit.id), visit.started_at, visitor or str(visit.id),
             visit.site_id and str(visit.site_id), visit.region, visit.source or "", now, str(new_id()), visitor,
         )  # fmt: skip
-        leased = store.lease(self._database, agency_id, values)
+        leased = self._lease_new(agency_id, pool_id, values, first) if visit.is_new else None
+        if leased is None:
+            leased = store.lease(self._database, agency_id, values, first=None if visit.is_new else first)
         if leased is None:
             raise PoolUnknown(f"there is no pool {pool_id} to lease from")
-        POOL_LEASES.labels(rung=leased.rung).inc()
+        _LEASES[leased.rung].inc()
         return leased
 
-    def show_static(self, tenant: Tenant | UUID, number_id: UUID, visit: VisitRef) -> Leased:
-        """Keeps that the visit sees a source's own number. Raises NumberNotFit."""
+    def _lease_new(
+        self, agency_id: UUID, pool_id: UUID, values: tuple[object, ...], first: Ready | None
+    ) -> Leased | None:
+        now_s = self._clock.monotonic_s()
+        found = store.lease_new(self._database, agency_id, values, self._oldest.of(pool_id, now_s), first=first)
+        if found is None:
+            self._oldest.forget(pool_id)
+            return None
+        leased, free_from = found
+        if free_from is not None:
+            self._oldest.note(pool_id, free_from, now_s)
+        return leased
+
+    def show_static(
+        self, tenant: Tenant | UUID, number_id: UUID, visit: VisitRef, *, first: Ready | None = None
+    ) -> Leased:
+        """Keeps that the visit sees a source's own number, and carries out ``first`` in the same transaction. Raises
+        NumberNotFit; ``first`` is done then all the same."""
         agency_id, now = _agency(tenant), self._clock.now()
         values = (
             str(agency_id), str(number_id), str(visit.id), visit.started_at,
             None if visit.visitor_id is None else str(visit.visitor_id), visit.site_id and str(visit.site_id),
             str(new_id()), now, STATIC_TAIL_S,
         )  # fmt: skip
-        shown = store.show(self._database, agency_id, values)
+        shown = store.show(self._database, agency_id, values, first=first)
         if shown is None:
             raise NumberNotFit(f"the number {number_id} is not in use")
-        POOL_LEASES.labels(rung=shown.rung).inc()
+        _LEASES[shown.rung].inc()
         return shown
 
     def renew(self, tenant: Tenant | UUID, visit_ids: Sequence[UUID | str]) -> list[Renewed]:

@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from ..db.engine import Ready
+from ..sites.leases import Lease
 from ..sites.model import Visit
-from ..sites.visits import Lease
 from .errors import NumberNotFit, PoolUnknown
 from .model import Leased, VisitRef
 from .service import Pools
 
 
 class VisitLeases:
-    """Leases for visits (sites.visits.Leases)."""
+    """Leases for visits (sites.leases.Leases)."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
 
-    def lease(self, visit: Visit, pool_id: UUID) -> Lease | None:
+    def lease(self, visit: Visit, pool_id: UUID, first: Ready | None, *, is_new: bool) -> Lease | None:
         try:
-            return _lease(self._pools.lease(visit.agency_id, pool_id, _reference(visit)))
+            return _lease(self._pools.lease(visit.agency_id, pool_id, _reference(visit, is_new=is_new), first=first))
         except PoolUnknown:
             return None
 
-    def show_static(self, visit: Visit, number_id: UUID) -> Lease | None:
+    def show_static(self, visit: Visit, number_id: UUID, first: Ready | None) -> Lease | None:
         try:
-            return _lease(self._pools.show_static(visit.agency_id, number_id, _reference(visit)))
+            return _lease(self._pools.show_static(visit.agency_id, number_id, _reference(visit), first=first))
         except NumberNotFit:
             return None
 
@@ -44,7 +45,7 @@ def _lease(leased: Leased) -> Lease:
     return Lease(leased.e164, leased.rung, leased.held_until)
 
 
-def _reference(visit: Visit) -> VisitRef:
+def _reference(visit: Visit, *, is_new: bool = False) -> VisitRef:
     """Whoever refused is known as this visit alone."""
     return VisitRef(
         id=visit.id,
@@ -53,4 +54,5 @@ def _reference(visit: Visit) -> VisitRef:
         site_id=visit.site_id,
         region=visit.region,
         source=visit.source.source,
+        is_new=is_new,
     )

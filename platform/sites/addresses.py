@@ -63,13 +63,18 @@ def cleaned(value: str | None) -> str | None:
     return None if not text or _PLACEHOLDER.fullmatch(text) else text
 
 
-def kept_address(address: Address, parameters: Collection[str]) -> str:
+def kept_address(address: Address, parameters: Collection[str]) -> Address:
     """The address with these of its parameters only: others may tell who somebody is, and say nothing of a source."""
+    kept = {name: value[:LONGEST_VALUE] for name, value in address.parameters.items() if name in parameters}
+    return Address(address.scheme, address.host, address.path[:1000], kept)
+
+
+def written(address: Address) -> str:
+    """As `read_address` reads it back; empty where there is none."""
     if not address.host:
         return ""
-    kept = {name: value[:LONGEST_VALUE] for name, value in address.parameters.items() if name in parameters}
-    query = "?" + urlencode(kept) if kept else ""
-    return f"{address.scheme}://{address.host}{address.path[:1000]}{query}"
+    query = "?" + urlencode(address.parameters) if address.parameters else ""
+    return f"{address.scheme}://{address.host}{address.path}{query}"
 
 
 def is_below(host: str, domain: str) -> bool:

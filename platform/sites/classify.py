@@ -50,8 +50,21 @@ def classify(
     own_rules: Sequence[SourceRule] = (),
     own_hosts: Collection[str] = (),
 ) -> Source:
+    """The source of a visit that begins at ``landing_page``; see :func:`classify_addresses`."""
+    return classify_addresses(
+        read_address(landing_page), read_address(referrer), book=book, own_rules=own_rules, own_hosts=own_hosts
+    )
+
+
+def classify_addresses(
+    landing: Address,
+    came_from: Address,
+    *,
+    book: SourceBook,
+    own_rules: Sequence[SourceRule] = (),
+    own_hosts: Collection[str] = (),
+) -> Source:
     """``own_hosts``: domains of the site, and those that are to count as such (a payment page): they refer nobody."""
-    landing, came_from = read_address(landing_page), read_address(referrer)
     click_ids = _click_ids(landing, book)
     utm = _utm(landing)
     for place, rule in enumerate(own_rules):
@@ -77,7 +90,8 @@ def classify(
 
 
 def _click_ids(landing: Address, book: SourceBook) -> dict[str, str]:
-    values = {one.parameter: cleaned(landing.parameters.get(one.parameter)) for one in book.click_ids}
+    said = landing.parameters
+    values = {one.parameter: cleaned(said[one.parameter]) for one in book.click_ids if one.parameter in said}
     return {name: value for name, value in values.items() if value is not None}
 
 

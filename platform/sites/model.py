@@ -38,6 +38,7 @@ class SiteSettings(Strict):
     visit_idle_min: Annotated[int, Field(strict=True, ge=5, le=480)] = 30
     follows: Annotated[list[Host], Field(default_factory=list, max_length=100)]
     iframes: bool = False
+    shadow: bool = False
     keep_width: bool = True
 
 

@@ -1,31 +1,78 @@
-"""SQL of visits and clicks. Every function takes a connection whose tenant is set; whoever knows a visit's id knows its
-partition (`model.moment_of`).
+"""SQL of visits and clicks. Whoever knows a visit's id knows its partition (`model.moment_of`). What every page waits
+for is prepared and takes one exchange with the server; every other function takes a connection whose tenant is set.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, text, tuple_, update
 
+from ..db.engine import Database, Prepared, Ready
 from ..db.tables import numbers, tel_clicks, visits
 from .classify import Source
 from .model import TelClick, Visit, moment_of
 
 _SOURCE = ("channel", "source", "medium", "campaign", "content", "keyword", "click_ids", "classified_by")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_OWN = tuple(name for name in Visit.__dataclass_fields__ if name != "source")
+_COLUMNS = (*_OWN, *_SOURCE)
+_read_own, _read_source = attrgetter(*_OWN), attrgetter(*_SOURCE)
+#: The ids come first: the driver has no form of its own for them.
+_IDS = 5
+#: Types of columns that are no text.
+_TYPES = {
+    **dict.fromkeys(("agency_id", "id", "client_id", "site_id", "visitor_id"), "uuid"),
+    **dict.fromkeys(("started_at", "last_seen_at", "left_at"), "timestamptz"),
+    **dict.fromkeys(("rules_version", "pages"), "integer"),
+    **dict.fromkeys(("is_bot", "is_preview"), "boolean"),
+    "address_hash": "bytea",
+    "click_ids": "jsonb",
+}
+
+#: A visit's id is its own: it may be said twice.
+INSERT = Prepared(
+    "dialtrace_visit_insert",
+    tuple(_TYPES.get(name, "text") for name in _COLUMNS),
+    f"INSERT INTO visits ({', '.join(_COLUMNS)})"  # noqa: S608 (columns of this module)
+    f" VALUES ({', '.join(f'${at}' for at in range(1, len(_COLUMNS) + 1))}) ON CONFLICT DO NOTHING",
+)
+
+#: One more page. $8: the page has a source of its own, $9 to $13, which must be the visit's.
+CONTINUE = Prepared(
+    "dialtrace_visit_continue",
+    (
+        "uuid", "uuid", "timestamptz", "uuid", "uuid", "timestamptz", "text", "boolean",
+        "text", "text", "text", "text", "jsonb", "timestamptz",
+    ),
+    f"""UPDATE visits v SET pages = v.pages + 1, last_seen_at = greatest(v.last_seen_at, $14), left_at = NULL,
+           consent = $7
+    WHERE v.agency_id = $1 AND v.id = $2 AND v.started_at = $3 AND v.site_id = $4 AND v.visitor_id = $5
+      AND v.last_seen_at > $6
+      AND (NOT $8 OR (v.channel, v.source, v.click_ids) = ($9, $10, $13)
+                     AND v.medium IS NOT DISTINCT FROM $11 AND v.campaign IS NOT DISTINCT FROM $12)
+    RETURNING {", ".join(f"v.{name}" for name in _COLUMNS)}""",  # noqa: S608 (columns of this module)
+)  # fmt: skip
 
 
-def insert_visit(connection: Connection, visit: Visit) -> None:
-    values = {name: getattr(visit, name) for name in Visit.__dataclass_fields__ if name != "source"}
-    said = {name: getattr(visit.source, name) for name in _SOURCE}
-    connection.execute(insert(visits).values(**values, **said))
+def insertion(visit: Visit) -> Ready:
+    """What writes a visit."""
+    own = _read_own(visit)
+    *said, click_ids, classified_by = _read_source(visit.source)
+    return Ready(INSERT, (*map(str, own[:_IDS]), *own[_IDS:], *said, _document(click_ids), classified_by))
+
+
+def insert_visit(database: Database, visit: Visit) -> None:
+    database.at_once(visit.agency_id, insertion(visit))
 
 
 def continue_visit(
-    connection: Connection,
+    database: Database,
     agency_id: UUID,
     visit_id: UUID,
     *,
@@ -38,23 +85,19 @@ def continue_visit(
 ) -> Visit | None:
     """One more page of a visit that is going on; None: it is over, or nobody's, or (``source``, where the page has one
     of its own) somebody came by another way."""
-    columns = visits.c
-    mine = update(visits).where(
-        columns.agency_id == agency_id,
-        columns.id == visit_id,
-        columns.started_at == moment_of(visit_id),
-        columns.site_id == site_id,
-        columns.visitor_id == visitor_id,
-        columns.last_seen_at > now - idle,
-    )
+    told: tuple[str | None, ...] = (None, None, None, None, None)
     if source is not None:
-        same = ("channel", "source", "medium", "campaign", "click_ids")
-        mine = mine.where(*(columns[name].is_not_distinct_from(getattr(source, name)) for name in same))
-    changed = mine.values(
-        pages=columns.pages + 1, last_seen_at=func.greatest(columns.last_seen_at, now), left_at=None, consent=consent
-    )
-    row = connection.execute(changed.returning(*columns)).first()
-    return None if row is None else _visit(row)
+        told = (source.channel, source.source, source.medium, source.campaign, _document(source.click_ids))
+    values = (
+        str(agency_id), str(visit_id), moment_of(visit_id), str(site_id), str(visitor_id), now - idle, consent,
+        source is not None, *told, now,
+    )  # fmt: skip
+    rows = database.at_once(agency_id, Ready(CONTINUE, values))
+    return _visit_of(dict(zip(_COLUMNS, rows[0], strict=True))) if rows else None
+
+
+def _document(click_ids: Mapping[str, str]) -> str:
+    return _encode(dict(click_ids)) if click_ids else "{}"
 
 
 def see_visits(connection: Connection, agency_id: UUID, visit_ids: Sequence[UUID], now: datetime) -> None:
@@ -173,7 +216,10 @@ def forget_visitors(connection: Connection, agency_id: UUID, request_id: UUID, b
 
 
 def _visit(row: Row[Any]) -> Visit:
-    values = dict(row._mapping)
+    return _visit_of(dict(row._mapping))
+
+
+def _visit_of(values: dict[str, Any]) -> Visit:
     source = Source(**{name: values.pop(name) for name in _SOURCE})
     address_hash = values.pop("address_hash")
     return Visit(**values, source=source, address_hash=None if address_hash is None else bytes(address_hash))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk(?!.*Mobile)|Android(?!.*Mobile)", re.IGNORECASE)
 _MOBILE = re.compile(r"Mobi|iPhone|iPod|Android|Windows Phone|BlackBerry|Opera Mini", re.IGNORECASE)
@@ -17,6 +17,7 @@ _REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _FINGERS = 2
 
 
+@lru_cache(maxsize=4096)
 def device_of(user_agent: str, touch_points: int = 0) -> str:
     """`desktop`, `mobile`, `tablet` or `other`. An iPad calls itself a Macintosh, which has no touch screen."""
     if _TABLET.search(user_agent) or ("Macintosh" in user_agent and touch_points >= _FINGERS):
@@ -52,7 +53,7 @@ def _countries() -> dict[str, str]:
     return found
 
 
-def kept_address(address: str | None, policy: str, key: bytes) -> tuple[str | None, bytes | None]:
+def kept_of_address(address: str | None, policy: str, key: bytes) -> tuple[str | None, bytes | None]:
     """The network of an address (``truncated``: 24 or 48 bits of it), or a keyed hash of the whole (``hashed``): it
     tells one visitor from another, and nobody without the key can tell whose it is."""
     if address is None or policy == "none":
@@ -65,4 +66,6 @@ def kept_address(address: str | None, policy: str, key: bytes) -> tuple[str | No
         read = read.ipv4_mapped
     if policy == "hashed":
         return None, hmac.digest(key, read.packed, hashlib.sha256)[:16]
-    return str(ip_network(f"{read}/{24 if read.version == 4 else 48}", strict=False)), None
+    if isinstance(read, IPv4Address):
+        return f"{str(read).rpartition('.')[0]}.0/24", None
+    return str(ip_network((read, 48), strict=False)), None

@@ -12,62 +12,34 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 from uuid import UUID, uuid4
 
 from ..clock import Clock
-from ..db.engine import Database
+from ..db.engine import Database, Ready
 from ..ids import new_id
 from ..metrics import VISIT_PAGES, VISIT_TEL_CLICKS
 from ..paging import Page, cut
 from . import store, visit_store
-from .addresses import kept_address as kept_page
-from .addresses import read_address
+from .addresses import Address, kept_address, read_address, written
 from .bots import is_bot
-from .classify import Source, classify
+from .classify import Source, classify_addresses
 from .errors import SiteUnknown, VisitUnknown
+from .leases import Leases, Taken
 from .model import DEFAULT_HOLD_S, Consent, Site, SiteSettings, TelClick, Visit, moment_of, read_settings
-from .rules import Choice, Show, SiteRules, VisitFacts, choices, read_site_rules
+from .rules import Choice, SiteRules, VisitFacts, choices, read_site_rules
 from .shown import PlaceShown
 from .source_rules import SourceRule, path_fits, read_source_rules
 from .sources import source_book
-from .visitors import device_of, kept_address, region_of
+from .visitors import device_of, kept_of_address, region_of
 
 MAX_PAGE = 500
 #: Changes of a site reach pages this late at most.
 SITE_FRESH_S = 5.0
 MOST_SITES = 10_000
-#: Numbers that one visit may be shown at a time.
-MOST_NUMBERS = 20
 _DIRECT = "direct"
-
-
-@dataclass(frozen=True)
-class Lease:
-    """A number that a visit sees until then. ``e164`` None: the real one."""
-
-    e164: str | None
-    rung: str
-    held_until: datetime
-
-
-class Leases(Protocol):
-    """Who gives visits their numbers (pool.visiting)."""
-
-    def lease(self, visit: Visit, pool_id: UUID) -> Lease | None:
-        """A number of a pool; None: there is no such pool any more."""
-
-    def show_static(self, visit: Visit, number_id: UUID) -> Lease | None:
-        """A source's own number; None: it is not in use any more."""
-
-    def renew(self, agency_id: UUID, visit_ids: Sequence[UUID]) -> None:
-        """Signs of life."""
-
-    def end(self, agency_id: UUID, visit_id: UUID) -> None:
-        """The visitor has left."""
-
-    def click(self, agency_id: UUID, visit_id: UUID, number_id: UUID) -> None:
-        """The visitor has pressed this number."""
+_BEGUN, _CONTINUED = VISIT_PAGES.labels("begun"), VISIT_PAGES.labels("continued")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +57,26 @@ class Arrival:
     region: str | None = None
     touch_points: int = 0
     is_preview: bool = False
+
+    @cached_property
+    def here(self) -> Address:
+        """The page, read."""
+        return read_address(self.page)
+
+    @cached_property
+    def came_from(self) -> Address:
+        """Who referred, read."""
+        return read_address(self.referrer)
+
+    @property
+    def kept_landing(self) -> Address:
+        """What of the page's address is kept, if a visit begins with it."""
+        return kept_address(self.here, source_book().kept_parameters)
+
+    @property
+    def kept_referrer(self) -> Address:
+        """And of the referrer's."""
+        return kept_address(self.came_from, ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +146,12 @@ class VisitService:
             self._note_bot(live, arrival)
             return Shown(None)
         came_with = self._source(live, arrival)
-        visit = self._continued(live, arrival, came_with)
-        VISIT_PAGES.labels("begun" if visit is None else "continued").inc()
+        visit, unwritten = self._continued(live, arrival, came_with), None
         if visit is None:
-            visit = self._begun(live, arrival, came_with)
-        return self._shown(live, visit, arrival)
+            visit = self._visit(live, arrival, came_with)
+            unwritten = visit_store.insertion(visit)
+        (_CONTINUED if unwritten is None else _BEGUN).inc()
+        return self._shown(live, visit, arrival, unwritten)
 
     def see(self, agency_id: UUID, visit_ids: Sequence[UUID]) -> None:
         """Signs of life of one agency's visits, written together."""
@@ -261,9 +254,9 @@ class VisitService:
         )
 
     def _source(self, live: LiveSite, arrival: Arrival) -> Source:
-        return classify(
-            arrival.page,
-            arrival.referrer,
+        return classify_addresses(
+            arrival.here,
+            arrival.came_from,
             book=source_book(),
             own_rules=live.source_rules,
             own_hosts=live.own_hosts,
@@ -273,31 +266,24 @@ class VisitService:
         if arrival.visit_id is None or arrival.visitor_id is None:
             return None
         site = live.site
-        with self._database.tenant(site.agency_id, site.client_id) as connection:
-            return visit_store.continue_visit(
-                connection,
-                site.agency_id,
-                arrival.visit_id,
-                site_id=site.id,
-                visitor_id=arrival.visitor_id,
-                consent=arrival.consent,
-                now=self._clock.now(),
-                idle=timedelta(minutes=live.settings.visit_idle_min),
-                source=None if came_with.channel == _DIRECT else came_with,
-            )
-
-    def _begun(self, live: LiveSite, arrival: Arrival, source: Source) -> Visit:
-        visit = self._visit(live, arrival, source)
-        with self._database.tenant(visit.agency_id, visit.client_id) as connection:
-            visit_store.insert_visit(connection, visit)
-        return visit
+        return visit_store.continue_visit(
+            self._database,
+            site.agency_id,
+            arrival.visit_id,
+            site_id=site.id,
+            visitor_id=arrival.visitor_id,
+            consent=arrival.consent,
+            now=self._clock.now(),
+            idle=timedelta(minutes=live.settings.visit_idle_min),
+            source=None if came_with.channel == _DIRECT else came_with,
+        )
 
     def _visit(self, live: LiveSite, arrival: Arrival, source: Source) -> Visit:
         site, now = live.site, self._clock.now()
         visit_id = new_id(now_ms=int(now.timestamp() * 1000))
         policy = live.settings.address
-        address, address_hash = kept_address(arrival.address, policy, self._key_of(site.agency_id))
-        referrer = read_address(arrival.referrer)
+        key = self._key_of(site.agency_id) if policy == "hashed" else b""
+        address, address_hash = kept_of_address(arrival.address, policy, key)
         return Visit(
             agency_id=site.agency_id,
             id=visit_id,
@@ -305,8 +291,8 @@ class VisitService:
             site_id=site.id,
             visitor_id=arrival.visitor_id or uuid4(),
             started_at=moment_of(visit_id),
-            landing_page=kept_page(read_address(arrival.page), source_book().kept_parameters),
-            referrer=kept_page(referrer, ()) or None,
+            landing_page=written(arrival.kept_landing),
+            referrer=written(arrival.kept_referrer) or None,
             source=source,
             rules_version=site.rules_version,
             device=device_of(arrival.user_agent, arrival.touch_points),
@@ -322,24 +308,23 @@ class VisitService:
         """A robot's visit is kept, so that its share can be told; nothing of its address is."""
         VISIT_PAGES.labels("robot").inc()
         visit = self._visit(live, replace(arrival, address=None, visitor_id=None), self._source(live, arrival))
-        with self._database.tenant(visit.agency_id, visit.client_id) as connection:
-            visit_store.insert_visit(connection, replace(visit, is_bot=True, device="bot"))
+        visit_store.insert_visit(self._database, replace(visit, is_bot=True, device="bot"))
 
     def _key_of(self, agency_id: UUID) -> bytes:
         """No two agencies can compare their visitors' addresses."""
         return hmac.digest(self._hash_key, b"dialtrace visitors " + agency_id.bytes, hashlib.sha256)
 
-    def _shown(self, live: LiveSite, visit: Visit, arrival: Arrival) -> Shown:
+    def _shown(self, live: LiveSite, visit: Visit, arrival: Arrival, unwritten: Ready | None) -> Shown:
         rules = live.rules(preview=arrival.is_preview)
         facts = VisitFacts(
-            landing=read_address(visit.landing_page),
-            referrer=read_address(visit.referrer),
+            landing=read_address(visit.landing_page) if unwritten is None else arrival.kept_landing,
+            referrer=read_address(visit.referrer) if unwritten is None else arrival.kept_referrer,
             source=visit.source,
             device=visit.device,
             region=visit.region,
         )
-        here = read_address(arrival.page).path or "/"
-        leases = _Taken(self._leases, visit)
+        here = arrival.here.path or "/"
+        leases = Taken(self._leases, visit, unwritten, is_new=unwritten is not None and arrival.visitor_id is None)
         places = []
         for place in rules.places:
             found = choices(rules, place, facts)
@@ -347,30 +332,9 @@ class VisitService:
             numbers = [leases.number(one.show) if at == current else None for at, one in enumerate(found)]
             waiting = frozenset(at for at, one in enumerate(found) if at != current and one.show.real is None)
             places.append(PlaceShown(place, tuple(found), tuple(numbers), waiting))
+        if leases.unwritten is not None:
+            self._database.at_once(visit.agency_id, leases.unwritten)
         return Shown(visit, tuple(places), leases.hold_s(self._clock.now()))
-
-
-class _Taken:
-    """What one visit is given for one page: each number once, however many places show it."""
-
-    def __init__(self, leases: Leases, visit: Visit) -> None:
-        self._leases = leases
-        self._visit = visit
-        self._taken: dict[UUID, Lease | None] = {}
-
-    def number(self, show: Show) -> str | None:
-        wanted = show.number_id or show.pool_id
-        if wanted is None:
-            return None
-        if wanted not in self._taken and len(self._taken) < MOST_NUMBERS:
-            ask = self._leases.show_static if show.number_id is not None else self._leases.lease
-            self._taken[wanted] = ask(self._visit, wanted)
-        lease = self._taken.get(wanted)
-        return lease.e164 if lease is not None else None
-
-    def hold_s(self, now: datetime) -> int:
-        held = [lease.held_until for lease in self._taken.values() if lease is not None and lease.e164 is not None]
-        return max(1, int((min(held) - now).total_seconds())) if held else DEFAULT_HOLD_S
 
 
 def _is_on(choice: Choice, path: str) -> bool:

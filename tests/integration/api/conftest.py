@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import Any
 from uuid import UUID
 
 import argon2
+import click
 import pytest
 from apiflask import APIFlask
+from click.testing import CliRunner
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
+from dialtrace.apiclient import ApiClient
 from dialtrace.archive.reading import ArchiveReader
 from dialtrace.attribution.service import AttributionService
 from dialtrace.audit.service import AuditService
@@ -165,6 +171,34 @@ def signed_in(
     assert answer.status_code == 201, answer.text
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
     return Asker(app, None, {"Cookie": cookie, "X-CSRF-Token": answer.get_json()["csrf_token"]})
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[int]:
+    """An application at a free port of loopback, in threads."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+
+
+@pytest.fixture
+def command_line(app: APIFlask, tenant: Tenant) -> Iterator[Callable[..., str]]:
+    """Runs a command as the tenant's agency; ``fails``: with what it says of its refusal."""
+    with serving(app) as port:
+        client = ApiClient(f"http://127.0.0.1:{port}", str(tenant.agency_key.token))
+
+        def run(group: Callable[..., click.Group], *words: object, fails: bool = False) -> str:
+            result = CliRunner().invoke(group(lambda *_: None, lambda _: client), [str(word) for word in words])
+            assert (result.exit_code != 0) == fails, result.output
+            return f"{result.output}{result.exception or ''}"
+
+        yield run
 
 
 @pytest.fixture

@@ -266,6 +266,7 @@ PUBLIC_ROWS = {
     "/t/<token>/beat",
     "/t/<token>/leave",
     "/t/<token>/click",
+    "/t/<token>/code",
     "/t/swap/<name>",
     "/v1/openapi.json",
     "/v1/reference",

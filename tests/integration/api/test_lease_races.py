@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -21,32 +22,40 @@ from sqlalchemy import Engine, text
 
 from .conftest import Tenant
 
+#: On a machine that does much else besides.
+START_TIMEOUT_S = 180.0
+
 
 @pytest.fixture
 def processes(database_url: str, tmp_path: Path) -> Iterator[list[str]]:
     """Addresses of two API servers on the test's database."""
-    addresses, running = [], []
+    with ExitStack() as running:
+        addresses = [running.enter_context(api_process(database_url, tmp_path, index)) for index in range(2)]
+        for address in addresses:
+            until_s = time.monotonic() + START_TIMEOUT_S
+            while not is_up(address):
+                told = "".join(path.read_text(errors="replace") for path in tmp_path.glob("api-*.log"))
+                assert time.monotonic() < until_s, told
+                time.sleep(0.2)
+        yield addresses
+
+
+@contextmanager
+def api_process(database_url: str, folder: Path, index: int) -> Iterator[str]:
+    """One API server, which may still be starting."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     environment = {
         **os.environ, "DIALTRACE_DATABASE_URL": database_url, "DIALTRACE_SECRET_KEY": "only for tests " * 3,
-        "DIALTRACE_DATA_DIR": str(tmp_path), "DIALTRACE_MASTER_KEYS": "A" * 43, "DIALTRACE_LOG_LEVEL": "warning",
+        "DIALTRACE_DATA_DIR": str(folder), "DIALTRACE_MASTER_KEYS": "A" * 43, "DIALTRACE_LOG_LEVEL": "warning",
+        "DIALTRACE_API_LISTEN": f"127.0.0.1:{port}",
     }  # fmt: skip
-    for index in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environment["DIALTRACE_API_LISTEN"] = f"127.0.0.1:{port}"
-        with (tmp_path / f"api-{index}.log").open("wb") as log:
-            command = [sys.executable, "-m", "dialtrace", "api"]
-            running.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        addresses.append(f"http://127.0.0.1:{port}")
-    for address in addresses:
-        until_s = time.monotonic() + 60
-        while not is_up(address):
-            told = "".join(path.read_text(errors="replace") for path in tmp_path.glob("api-*.log"))
-            assert time.monotonic() < until_s, told
-            time.sleep(0.2)
-    yield addresses
-    for process in running:
+    with (folder / f"api-{index}.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "dialtrace", "api"], env=environment, stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
         process.terminate()
         process.wait(30)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from sqlalchemy import text
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.api.page_visits import SIGNS
 from dialtrace.api.scripts import newest, releases
+from dialtrace.ids import new_id
 from dialtrace.sites.model import moment_of
 from dialtrace.sites.visit_store import delete_visits, forget_visitors
 
@@ -50,13 +52,15 @@ def publish(tenant: Tenant, site: dict[str, Any], rules: list[Any], **place: Any
 def say(app: APIFlask, site: dict[str, Any]) -> Callable[..., Any]:
     """What a browser sends: text, with the page's origin."""
 
-    def said(what: str, body: Any, *, origin: str | None = "https://shop.example", **headers: str) -> Any:
+    def said(
+        what: str, body: Any, *, origin: str | None = "https://shop.example", token: str = site["token"], **headers: str
+    ) -> Any:
         sent = {"Content-Type": "text/plain;charset=UTF-8", "User-Agent": BROWSER}
         if origin is not None:
             sent["Origin"] = origin
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if isinstance(body, bytes) else json.dumps(body)
-        return app.test_client().post(f"/t/{site['token']}/{what}", data=data, headers=sent)
+        return app.test_client().post(f"/t/{token}/{what}", data=data, headers=sent)
 
     return said
 
@@ -199,6 +203,15 @@ class TestAVisitThatGoesOn:
         app.extensions[SIGNS].flush()
         assert tenant.client_key.get(f"/v1/visits/{visit}").get_json()["left_at"] is None
 
+    def test_given_a_sign_of_life_that_still_waits_when_the_page_is_left_then_the_visit_has_left(
+        self, say, app, tenant
+    ):
+        visit = say("visit", {"page": PAGE}).get_json()["visit"]
+        say("beat", {"visit": visit})
+        say("leave", {"visit": visit})
+        app.extensions[SIGNS].flush()
+        assert tenant.client_key.get(f"/v1/visits/{visit}").get_json()["left_at"] is not None
+
     def test_given_a_telephone_link_that_is_pressed_then_the_click_is_kept_with_its_number(self, say, tenant, services):
         visit = say("visit", {"page": PAGE + "?utm_source=radio"}).get_json()["visit"]
         assert say("click", {"visit": visit, "number": tenant.number["number"]}).status_code == 204
@@ -301,6 +314,30 @@ class TestPools:
         known = {"visit": told["visit"], "visitor": told["visitor"]}
         assert shown(say("visit", {"page": PAGE + "contacts", **known}))[0].startswith("+44 20794670")
 
+    def test_given_a_pool_that_closed_meanwhile_then_the_real_number_stays_and_the_visit_is_kept(
+        self, say, site, tenant, pool, services
+    ):
+        publish(tenant, site, [{"show": {"pool_id": pool["id"]}}])
+        with services.database.tenant(tenant.agency["id"]) as connection:
+            connection.execute(text("UPDATE pools SET status = 'closed'"))
+        told = say("visit", {"page": PAGE})
+        assert shown(told) == [None]
+        assert tenant.client_key.get(f"/v1/visits/{told.get_json()['visit']}").status_code == 200
+        assert rows(services, tenant, "SELECT id FROM exposures") == []
+
+    def test_given_a_lease_that_fails_then_nothing_is_kept_of_the_visit(
+        self, say, site, tenant, pool, services, owner_engine
+    ):
+        publish(tenant, site, [{"show": {"pool_id": pool["id"]}}])
+        with owner_engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE exposures ADD CONSTRAINT no_more CHECK (rung = 'static')")
+        try:
+            assert say("visit", {"page": PAGE}).status_code == 500
+        finally:
+            with owner_engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE exposures DROP CONSTRAINT no_more")
+        assert rows(services, tenant, "SELECT id FROM visits") == []
+
     def test_given_a_siblings_pool_when_drafted_then_it_is_not_known(self, site, tenant, pool):
         rules = {"rules": [{"show": {"pool_id": str(uuid4())}}]}
         answer = tenant.client_key.ask("PUT", f"/v1/sites/{site['id']}/rules/draft", {"rules": rules})
@@ -325,6 +362,56 @@ class TestPreview:
         assert shown(say("visit", {"page": PAGE})) == []
         assert shown(say("visit", {"page": PAGE, "preview": token[:-2] + "xx"})) == []
         assert tenant.client_key.post(f"{path}/preview", {"page": "https://evil.example/"}).status_code == 422
+
+
+class TestPromoCodes:
+    def test_given_a_visit_then_its_page_is_told_its_code_and_always_the_same(self, say, tenant):
+        visit = say("visit", {"page": PAGE}).get_json()["visit"]
+        codes = {say("code", {"visit": visit}).get_json()["code"] for _ in range(2)}
+        given = tenant.client_key.post(f"/v1/visits/{visit}/promo-code", None).get_json()["code"]
+        assert codes == {given}
+        other = say("visit", {"page": PAGE}).get_json()["visit"]
+        assert say("code", {"visit": other}).get_json()["code"] not in codes
+
+    def test_given_a_visit_of_another_site_or_of_nobody_then_there_is_no_code(self, say, site, tenant):
+        beside = tenant.client_key.made("/v1/sites", {"name": "Other", "domains": ["shop.example"]})
+        visit = say("visit", {"page": PAGE}).get_json()["visit"]
+        answer = say("code", {"visit": visit}, token=beside["token"])
+        assert (answer.status_code, answer.get_json(force=True)["code"]) == (404, "not_found")
+        assert say("code", {"visit": str(new_id())}).status_code == 404
+        assert say("code", {"visit": str(uuid4())}).status_code == 422
+        assert say("code", {"visit": visit}, origin="https://evil.example").status_code == 403
+
+
+class TestBeforeFlask:
+    def test_given_a_request_then_it_is_named_kept_from_caches_and_counted_like_any_other(self, say, app):
+        answer = say("visit", {"page": PAGE}, X_Request_Id="page-7")
+        assert answer.headers["X-Request-Id"] == "page-7"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        refused = say("visit", {}, X_Request_Id="page-8").get_json(force=True)
+        assert (refused["request_id"], refused["code"]) == ("page-8", "validation_failed")
+        told = app.test_client().get("/metrics").text
+        assert re.search(r'requests_total\{method="POST",route="/t/<token>/visit",status="200"\} [1-9]', told)
+        assert re.search(r'requests_total\{method="POST",route="/t/<token>/visit",status="422"\} [1-9]', told)
+
+    def test_given_other_addresses_or_methods_below_then_flask_answers(self, app, site):
+        client = app.test_client()
+        assert client.post(f"/t/{site['token']}/nothing").status_code == 404
+        assert client.post(f"/t/{site['token']}/visit/").status_code == 404
+        assert client.get(f"/t/{site['token']}/visit").status_code == 405
+
+    def test_given_the_application_without_its_front_then_it_answers_the_same(self, app, site):
+        front, app.wsgi_app = app.wsgi_app, APIFlask.wsgi_app.__get__(app)
+        headers = {"Origin": "https://shop.example", "User-Agent": BROWSER}
+        answer = app.test_client().post(f"/t/{site['token']}/visit", json={"page": PAGE}, headers=headers)
+        app.wsgi_app = front
+        assert answer.get_json()["visit"]
+        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["https://shop.example"]
+
+    def test_given_a_fault_of_ours_then_the_page_is_told_so_in_the_same_words(self, say, services, monkeypatch):
+        monkeypatch.setattr(services.visits, "arrive", lambda *_: 1 / 0)
+        answer = say("visit", {"page": PAGE})
+        assert (answer.status_code, answer.get_json(force=True)["code"]) == (500, "internal_error")
 
 
 class TestTheScript:

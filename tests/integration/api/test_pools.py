@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
+
+from dialtrace.cli_pool import pool_group
 
 from .conftest import Asker, Tenant
 
@@ -41,7 +45,7 @@ def test_given_a_pool_when_made_then_it_reads_back_with_its_defaults(tenant: Ten
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        ({"tail_s": 0}, "#/tail_s"),
+        ({"tail_s": 74}, "#/tail_s"),
         ({"loss_target": 0.9}, "#/loss_target"),
         ({"most_numbers": 2, "fewest_numbers": 3}, "#/most_numbers"),
         ({"number_price": 1.5}, "#/number_price"),
@@ -175,3 +179,23 @@ def test_given_visits_of_an_hour_then_the_forecast_says_in_words_what_to_do(
     assert told["advised_worst_loss"] <= 0.01
     assert f"{told['advised']} numbers keep it to 1.00%" in told["advice"]
     assert "GBP a month more" in told["advice"]
+
+
+def test_given_the_command_line_then_it_tells_how_pools_stand_and_what_numbers_would_do(
+    tenant: Tenant, pool: dict[str, Any], stock: Callable[..., list[str]], owner_engine: Any, command_line: Any
+) -> None:
+    run = partial(command_line, partial(pool_group, opened=None))
+    tenant.agency_key.post(f"/v1/pools/{pool['id']}/numbers/add", {"number_ids": stock(3)})
+    tenant.agency_key.made(f"/v1/pools/{pool['id']}/leases", {})
+    listed = run("list").split()
+    assert listed == [pool["id"], "active", "numbers", "3", "free", "2", "live", "1", "Search"]
+    assert "no whole hour" in run("forecast", pool["id"])
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE pools SET created_at = '2020-01-01Z'")
+        connection.exec_driver_sql(
+            "INSERT INTO pool_hours SELECT agency_id, id, date_trunc('hour', now()) - interval '5 hours', client_id,"
+            " 100, 0, 0, 0, 126000, 3 FROM pools"
+        )
+    assert "With 3 numbers" in run("forecast", pool["id"])
+    assert "With 35 numbers" in run("forecast", pool["id"], "--numbers", "35")
+    assert "no such pool" in run("forecast", uuid4(), fails=True)

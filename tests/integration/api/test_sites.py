@@ -1,14 +1,13 @@
 """Sites: made, drafted, published; a client's own rules for sources; the source of a static number."""
 
 import json
-import threading
+from functools import partial
 from typing import Any
 
+import click
 import pytest
-from click.testing import CliRunner
-from werkzeug.serving import make_server
 
-from dialtrace.apiclient import ApiClient
+from dialtrace.cli_numbers import add_source_command
 from dialtrace.cli_sites import site_group
 
 from .conftest import Tenant
@@ -183,32 +182,39 @@ class TestTheSourceOfANumber:
         assert tenant.agency_key.post("/v1/numbers", {**body, **source}).status_code == 422
 
 
-def test_given_the_command_line_then_sites_are_listed_drafted_published_previewed_and_told(tenant, site, app, tmp_path):
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    client = ApiClient(f"http://127.0.0.1:{server.server_port}", tenant.client_key.token)
-    group = site_group(lambda *_: None, lambda _: client)
+def test_given_the_command_line_then_sites_are_listed_drafted_published_previewed_and_told(
+    tenant, site, command_line, tmp_path
+):
+    run = partial(command_line, site_group)
+    assert "rules 0  Shop  shop.example" in run("list")
+    draft = tmp_path / "rules.json"
+    draft.write_text(json.dumps(rules_of(tenant)))
+    assert '"draft": {' in run("rules", site["id"], "--draft", draft)
+    assert "?dialtrace_preview=" in run("preview", site["id"], "https://shop.example/")
+    assert '"draft": null' in run("rules", site["id"], "--publish")
+    assert f'data-site="{site["token"]}"' in run("snippet", site["id"])
+    told = run("classify", "https://shop.example/?gclid=1", "--client", tenant.client["id"])
+    assert "source: google\n" in told
+    assert "classified_by: click_id:gclid\n" in told
+    draft.write_text("{")
+    assert "is not JSON" in run("rules", site["id"], "--draft", draft, fails=True)
 
-    def run(*words: str) -> str:
-        result = CliRunner().invoke(group, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
-        return result.output
 
-    try:
-        assert "rules 0  Shop  shop.example" in run("list")
-        draft = tmp_path / "rules.json"
-        draft.write_text(json.dumps(rules_of(tenant)))
-        assert '"draft": {' in run("rules", site["id"], "--draft", draft)
-        assert "?dialtrace_preview=" in run("preview", site["id"], "https://shop.example/")
-        assert '"draft": null' in run("rules", site["id"], "--publish")
-        assert f'data-site="{site["token"]}"' in run("snippet", site["id"])
-        told = run("classify", "https://shop.example/?gclid=1", "--client", tenant.client["id"])
-        assert "source: google\n" in told
-        assert "classified_by: click_id:gclid\n" in told
-        draft.write_text("{")
-        assert "is not JSON" in CliRunner().invoke(group, ["rules", site["id"], "--draft", str(draft)]).output
-    finally:
-        server.shutdown()
-        thread.join(5)
-        server.server_close()
+def test_given_the_command_line_then_a_numbers_source_is_said_shown_and_taken_back(tenant, command_line):
+    def group(begin, api_client):
+        made = click.Group("number")
+        add_source_command(made, begin, api_client)
+        return made
+
+    run = partial(command_line, group, "source")
+    e164 = tenant.number["number"]
+    assert run(e164) == ""
+    told = run(e164, "--channel", "offline", "--source", "radio", "--campaign", "spring")
+    assert told == "channel: offline\nsource: radio\ncampaign: spring\n"
+    assert (
+        run(f"{e164[:3]} {e164[3:]}", "--campaign", "autumn") == "channel: offline\nsource: radio\ncampaign: autumn\n"
+    )
+    assert tenant.client_key.get(f"/v1/numbers/{tenant.number['id']}").get_json()["campaign"] == "autumn"
+    assert run(e164, "--clear", "--channel", "maps", "--source", "yandex") == "channel: maps\nsource: yandex\n"
+    assert "must be one of" in run(e164, "--channel", "smoke", fails=True)
+    assert "there is no such number" in run("+442079460999", "--source", "radio", fails=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask, Response, abort, send_from_directory
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from werkzeug.serving import make_server
 
 from dialtrace.api.app import ApiServices, create_app
 
-from .conftest import Tenant
+from .conftest import Tenant, serving
 
 TESTS = Path(__file__).parents[2] / "browser"
 PAGES, LIBRARIES = TESTS / "pages", TESTS / "node_modules"
@@ -29,20 +28,6 @@ ROBOT = "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Googlebo
 REAL, SHOWN = "020 7946 0000", "020 7946 8123"
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-@contextmanager
-def serving(app: Any) -> Iterator[int]:
-    """An application at a free port of loopback, in threads."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join(5)
-        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +223,67 @@ class TestPlainPages:
         page.evaluate(add, late)
         show(page, "#late", ", ".join(["8 499 987 65 43"] * 4))
 
+    def test_given_a_number_in_letters_then_it_is_found_and_words_that_are_none_are_left_alone(self, stage):
+        free = stage.tenant.agency_key.made(
+            "/v1/numbers", {"client_id": stage.tenant.client["id"], "number": "+12025550199"}
+        )
+        stage.publish([{"show": {"number_id": free["id"]}}], numbers=("+18003569377",))
+        page = stage.open()
+        page.wait_for_function("() => window.dialtrace && dialtrace.numbers().length")
+        page.evaluate(
+            """() => { document.getElementById('late').innerHTML = '<p>1-800-FLOWERS, 1 (800) flowers, 800.356.9377x2,'
+              + ' 1-800-FLOWERSHOP; say FLOWERS or 1-800-FLOWER</p><a href="tel:1-800-FLOWERS">ring</a>'; }"""
+        )
+        told = "1-202-5550199, 1 (202) 5550199, 202.555.0199x2, 1-202-5550199; say FLOWERS or 1-800-FLOWER"
+        show(page, "#late p", told)
+        assert page.locator("#late a").get_attribute("href") == "tel:+12025550199"
+
+    def test_given_shadow_roots_then_only_on_request_and_what_changes_in_them_later_too(self, stage):
+        add = """() => {
+          const late = document.getElementById("late"), host = document.createElement("div");
+          host.attachShadow({ mode: "open" }).innerHTML = "<a href='tel:+442079460000'>020 7946 0000</a><p>more</p>";
+          host.id = "host";
+          late.append(host);
+          late.insertAdjacentHTML("beforeend", "<shop-phone id='phone'></shop-phone><p>020 7946 0000</p>");
+          customElements.define("shop-phone", class extends HTMLElement {
+            constructor() { super(); this.attachShadow({ mode: "open" }).innerHTML = "<b>020 7946 0000</b>"; }
+          });
+        }"""
+        page = stage.open()
+        show(page, "#call", SHOWN)
+        page.evaluate(add)
+        show(page, "#late > p", SHOWN)
+        show(page, "#host a", REAL)
+
+        stage.settle(shadow=True)
+        page = stage.open()
+        show(page, "#call", SHOWN)
+        page.evaluate(add)
+        show(page, "#host a", SHOWN)
+        show(page, "#phone b", SHOWN)
+        page.evaluate(
+            "() => { document.getElementById('host').shadowRoot.querySelector('p').textContent = '02079460000'; }"
+        )
+        show(page, "#host p", "02079468123")
+        page.evaluate("() => document.addEventListener('click', (one) => one.preventDefault())")
+        page.locator("#host a").click()
+        path = f"/v1/visits/{page.evaluate('() => dialtrace.visit()')}"
+        visit = _eventually(lambda: stage.tenant.client_key.get(path).get_json(), lambda one: one["tel_clicks"])
+        assert [click["number_id"] for click in visit["tel_clicks"]] == [stage.number["id"]]
+
+    def test_given_a_place_for_a_code_then_the_visits_own_is_shown_there_and_asked_for_once(self, stage):
+        page = stage.open()
+        show(page, "#call", SHOWN)
+        add = "() => document.getElementById('late').insertAdjacentHTML('beforeend', '<b data-dialtrace=code>none</b>')"
+        page.evaluate(add)
+        expect(page.locator("#late b")).to_have_text(re.compile(r"^\d{3} \d{3}$"))
+        page.evaluate(add)
+        code = page.locator("#late b").first.inner_text()
+        show(page, "#late b:last-child", code)
+        visit = page.evaluate("() => dialtrace.visit()")
+        given = stage.tenant.client_key.post(f"/v1/visits/{visit}/promo-code", None).get_json()["code"]
+        assert (given, stage.count("code")) == (code.replace(" ", ""), 1)
+
     def test_given_callbacks_and_the_interface_then_the_page_is_told(self, stage):
         stage.page.add_init_script("window.dialtrace = { onswap: (shown) => { window.told = shown; } }")
         page = stage.open()
@@ -267,6 +313,31 @@ def _eventually(read: Callable[[], Any], wanted: Callable[[Any], Any]) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(f"still {found}")
+
+
+@pytest.mark.parametrize("page_of", ["plain", "react", "vue", "next"])
+def test_given_pictures_of_before_and_after_then_outside_of_the_numbers_not_one_pixel_has_changed(
+    stage, page_of, tmp_path
+):
+    """Kept in the folder that DIALTRACE_PICTURES names, if it does."""
+    folder = Path(os.environ.get("DIALTRACE_PICTURES") or tmp_path)
+    blocked: list[Any] = []
+    stage.page.route("**/visit", lambda route: blocked.append(route))
+    page = stage.open(f"/{page_of}")
+    number = "#call" if page_of == "plain" else "#number"
+    show(page, number, REAL)
+    _eventually(lambda: page.wait_for_timeout(20) or blocked, bool)
+    before = page.screenshot(path=folder / f"{page_of}-before.png")
+    numbers = [page.get_by_text("7946", exact=False), page.locator("#pieces")]
+    hidden = page.screenshot(mask=numbers)
+    blocked[0].continue_()
+    show(page, number, SHOWN)
+    if page_of != "plain":
+        show(page, "#page", SHOWN)
+    after = page.screenshot(path=folder / f"{page_of}-after.png")
+    assert after != before
+    assert page.screenshot(mask=numbers) == hidden
+    assert page.evaluate(SHIFTS) == 0
 
 
 class TestConsent:

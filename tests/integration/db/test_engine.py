@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import text
 
-from dialtrace.db.engine import Database
+from dialtrace.db.engine import Database, Prepared, Ready
 from dialtrace.db.errors import DatabaseUnavailable, NoFreeConnection, StatementTooSlow, TransactionConflict
 
 AGENCY = "018f0000-0000-7000-8000-0000000000a1"
@@ -27,6 +27,37 @@ def make_database(database_url):
     yield make
     for one in made:
         one.dispose()
+
+
+@pytest.mark.parametrize("default", ["repeatable read", "serializable"])
+def test_given_a_server_with_another_isolation_then_every_way_to_it_has_ours(make_database, owner_engine, default):
+    name = owner_engine.url.database
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{default}'")
+    try:
+        database, question = make_database(), "SELECT current_setting('transaction_isolation')"
+        said = [database.ask(question, ())[0][0], database.look_up(question, ())[0][0]]
+        said += database.at_once(AGENCY, Ready(Prepared("ours", ("integer",), f"{question} WHERE $1 = 1"), (1,)))[0]
+        for transaction in (database.tenant(AGENCY), database.directory(), database.system()):
+            with transaction as connection:
+                said.append(connection.exec_driver_sql(question).scalar_one())
+        assert set(said) == {"read committed"}
+    finally:
+        with owner_engine.begin() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_isolation')
+
+
+def test_given_two_statements_at_once_then_both_are_done_or_none(make_database):
+    database = make_database()
+    put = Prepared("put", ("uuid", "text"), "INSERT INTO agencies (agency_id, name) VALUES ($1, $2)")
+    share = Prepared("share", ("integer",), "SELECT 1 / $1")
+    with pytest.raises(sqlalchemy.exc.DBAPIError, match="division"):
+        database.at_once(AGENCY, Ready(share, (0,)), first=Ready(put, (AGENCY, "x")))
+    with database.tenant(AGENCY) as connection:
+        assert count(connection) == 0
+    assert database.at_once(AGENCY, Ready(share, (1,)), first=Ready(put, (AGENCY, "x"))) == [(1,)]
+    with database.tenant(AGENCY) as connection:
+        assert count(connection) == 1
 
 
 def add_agency(connection):

@@ -13,7 +13,7 @@ from dialtrace.sites.rates import Rates
 from dialtrace.sites.rules import Choice, Place, Show
 from dialtrace.sites.shown import PlaceShown, formatted, place_document, spaced
 from dialtrace.sites.signs import Signs
-from dialtrace.sites.visitors import device_of, kept_address, region_of
+from dialtrace.sites.visitors import device_of, kept_of_address, region_of
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 WINDOWS = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT}"
@@ -67,14 +67,14 @@ def test_given_a_proxys_word_or_a_time_zone_then_the_region(header, zone, region
 
 def test_given_an_address_then_only_what_the_site_wants_is_kept():
     key = b"k" * 32
-    assert kept_address("203.0.113.77", "truncated", key) == ("203.0.113.0/24", None)
-    assert kept_address("2001:db8:1:2::7", "truncated", key) == ("2001:db8:1::/48", None)
-    assert kept_address("203.0.113.77", "none", key) == (None, None)
-    assert kept_address("nonsense", "truncated", key) == kept_address(None, "hashed", key) == (None, None)
-    network, hashed = kept_address("203.0.113.77", "hashed", key)
+    assert kept_of_address("203.0.113.77", "truncated", key) == ("203.0.113.0/24", None)
+    assert kept_of_address("2001:db8:1:2::7", "truncated", key) == ("2001:db8:1::/48", None)
+    assert kept_of_address("203.0.113.77", "none", key) == (None, None)
+    assert kept_of_address("nonsense", "truncated", key) == kept_of_address(None, "hashed", key) == (None, None)
+    network, hashed = kept_of_address("203.0.113.77", "hashed", key)
     assert network is None
-    assert hashed == kept_address("::ffff:203.0.113.77", "hashed", key)[1]
-    others = {kept_address("203.0.113.78", "hashed", key)[1], kept_address("203.0.113.77", "hashed", b"x")[1]}
+    assert hashed == kept_of_address("::ffff:203.0.113.77", "hashed", key)[1]
+    others = {kept_of_address("203.0.113.78", "hashed", key)[1], kept_of_address("203.0.113.77", "hashed", b"x")[1]}
     assert hashed not in others
 
 
@@ -98,10 +98,27 @@ def test_given_a_place_then_the_page_is_told_in_the_order_of_its_choices():
     told = place_document(PlaceShown(place, chosen, (None, "+442079460001")))
     assert told["shows"] == [
         {"pages": "^\\/a$", "number": None},
-        {"pages": None, "number": "+44 2079460001", "text": "+44 20 7946 0001"},
+        {"pages": None, "number": "+44 2079460001"},
     ]
     assert (told["numbers"], told["as_found"]) == (["+44 2079460000"], True)
-    assert spaced("+12025550100") == "+1 2025550100"
+    assert [spaced(one) for one in ("+12025550100", "+74951234567", "+35315550100")] == [
+        "+1 2025550100", "+7 4951234567", "+353 15550100",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "shown", "text"),
+    [
+        (Place(name="sales", numbers=["+442079460000", "+12025550100"]), "+442079460001", "+44 20 7946 0001"),
+        (Place(name="sales", numbers=["+353155501000"]), "+442079460001", "+44 20 7946 0001"),
+        (Place(name="sales", numbers=["+442079460000"], format="national"), "+442079460001", "020 7946 0001"),
+    ],
+)
+def test_given_a_number_that_may_not_fit_the_shape_of_the_real_one_then_the_page_is_told_how_to_write_it(
+    place, shown, text
+):
+    told = place_document(PlaceShown(place, (Choice(None, Show(pool_id=uuid4()), "pool"),), (shown,)))
+    assert told["shows"][0]["text"] == text
 
 
 def test_given_a_visits_id_then_it_tells_when_the_visit_began():

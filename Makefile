@@ -19,7 +19,7 @@ endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 # libatomic1: the driver of playwright needs it, and nothing else here brings it.
-SYSTEM := python3-venv sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus
+SYSTEM := python3-venv fonts-dejavu-core sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus
 JOBS ?= 2
 
 CALLS ?= 100

@@ -86,6 +86,7 @@ setup(
         "pyarrow>=18",
         "pydantic>=2.7,<3",
         "pyotp>=2.9,<3",
+        "reportlab>=4.2,<5",
         "rich>=13.7",
         "sippy==2.5.0",
         "sqlalchemy>=2.0.30,<2.1",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .cli_attribution import attribution_group
+from .cli_billing import billing_group
 from .cli_demo import demo
 from .cli_doctor import doctor_command
 from .cli_edge import add_edge_commands
@@ -32,6 +33,7 @@ from .cli_recordings import recordings_group
 from .cli_sealing import secrets_group
 from .cli_secrets import prepare_api, with_master_keys
 from .cli_sites import site_group
+from .cli_tenant import tenant_group
 from .cli_up import up_commands
 from .cli_webhooks import webhook_group, work_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
@@ -339,7 +341,9 @@ cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number := number_group(begin, any_database))
 add_source_command(number, begin, api_client)
 cli.add_command(call_group(begin))
-for asking in (events_group, attribution_group, webhook_group, export_command, site_group, user_group):
+for asking in (
+    events_group, attribution_group, webhook_group, export_command, site_group, user_group, billing_group, tenant_group,
+):  # fmt: skip
     cli.add_command(asking(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
 work.add_command(proofs_command(begin, need_database))

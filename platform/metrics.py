@@ -370,3 +370,10 @@ ATTRIBUTION_CORRECTIONS = Counter(
     "dialtrace_attribution_corrections_total", "Facts about calls that people have added.", ["kind"]
 )
 ATTRIBUTION_FITS = Counter("dialtrace_attribution_fits_total", "What was learnt: curves and channels.", ["kind"])
+
+BILLING_DUE = Gauge("dialtrace_billing_due_positions", "Positions of event logs that are not rated yet.")
+BILLING_CALLS = Counter("dialtrace_billing_rated_calls_total", "Calls that were given a price, or another one.")
+BILLING_UNPRICED = Counter(
+    "dialtrace_billing_unpriced_parts_total", "Parts of calls for which a price book has no price."
+)
+BILLING_OVERDUE = Gauge("dialtrace_billing_overdue_accounts", "Accounts that owe what had to be paid.")

@@ -43,6 +43,10 @@ AREAS = {
     "webhook_deliveries": "webhooks",
     "retention": "privacy",
     "subject_requests": "privacy",
+    "price_books": "billing",
+    "billing": "billing",
+    "statements": "billing",
+    "reratings": "billing",
     "nodes": "platform",
     "trunks": "platform",
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..billing.service import Margin
 from ..cdr.model import Call, Leg
 from .fields import Answer
 
@@ -75,6 +76,13 @@ class CostAnswer(Answer):
     amount: Annotated[str, Field(description="A decimal.", examples=["0.042000"])]
     currency: Annotated[str, Field(description="ISO 4217.", examples=["USD"])]
     revision: Annotated[int, Field(description="The revision of the record that was priced.", examples=[1])]
+    agency_cost: Annotated[
+        str | None, Field(description="What it costs the agency; null for a client's key.", examples=["0.030000"])
+    ]
+    margin: Annotated[
+        str | None,
+        Field(description="What is left to the agency; null: unknown, or in two currencies.", examples=["0.012000"]),
+    ]
 
 
 def show_attestation(call: Call) -> AttestationAnswer | None:
@@ -86,10 +94,16 @@ def show_attestation(call: Call) -> AttestationAnswer | None:
     return AttestationAnswer.model_validate(told)
 
 
-def show_cost(call: Call) -> CostAnswer | None:
+def show_cost(call: Call, margin: Margin | None) -> CostAnswer | None:
     if call.cost is None or call.cost_currency is None or call.cost_revision is None:
         return None
-    return CostAnswer(amount=str(call.cost), currency=call.cost_currency, revision=call.cost_revision)
+    return CostAnswer(
+        amount=str(call.cost),
+        currency=call.cost_currency,
+        revision=call.cost_revision,
+        agency_cost=str(margin.cost) if margin is not None else None,
+        margin=str(margin.margin) if margin is not None and margin.margin is not None else None,
+    )
 
 
 def show_media(of: Call | Leg) -> MediaAnswer | None:

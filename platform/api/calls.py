@@ -9,6 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from ..billing.service import Margin
 from ..cdr.errors import CallUnknown
 from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
 from ..recording.model import Recording
@@ -261,18 +262,26 @@ class CallList(Listed[CallAnswer]):
 _MADE_HERE = {"attribution", "recording", "consent", "tags", "variables", "attestation", "cost"}
 
 
-def _call_members(call: Call, recording: RecordingState, attribution: Mapping[str, Any] | None) -> dict[str, Any]:
+def _call_members(
+    call: Call, recording: RecordingState, attribution: Mapping[str, Any] | None, margin: Margin | None
+) -> dict[str, Any]:
     names = CallAnswer.model_fields.keys() - _MADE_HERE
     facts = call.facts
     return {name: getattr(call, name) for name in names} | {
         "recording": recording,
         "attribution": show_short(attribution),
         "attestation": show_attestation(call),
-        "cost": show_cost(call),
+        "cost": show_cost(call, margin),
         "consent": facts.get("consent"),
         "tags": facts.get("tags", []),
         "variables": facts.get("variables", {}),
     }
+
+
+def margins_for(asked: Asked, calls: Sequence[UUID]) -> Mapping[UUID, Margin]:
+    """What calls cost the agency: nothing that a client's key may see."""
+    may = asked.principal.role != "client" and "billing.read" in asked.principal.permissions
+    return asked.services.billing.margins(asked.agency_id, calls) if may else {}
 
 
 def state_of(states: Sequence[str]) -> RecordingState:
@@ -280,10 +289,12 @@ def state_of(states: Sequence[str]) -> RecordingState:
     return max((_STATES[state] for state in states), key=_RANK.index, default="none")
 
 
-def show_detail(detail: CallDetail, attribution: Mapping[str, Any] | None) -> CallDetailAnswer:
+def show_detail(
+    detail: CallDetail, attribution: Mapping[str, Any] | None, margin: Margin | None = None
+) -> CallDetailAnswer:
     call = detail.call
     return CallDetailAnswer(
-        **_call_members(call, state_of([row.state for row in detail.recordings]), attribution),
+        **_call_members(call, state_of([row.state for row in detail.recordings]), attribution, margin),
         caller_raw=call.caller_raw,
         core_uuid=call.core_uuid,
         media=show_media(call),
@@ -328,9 +339,13 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
     def show(calls: Sequence[Call]) -> list[CallAnswer]:
         with services.database.tenant(asked.agency_id, asked.client_id) as connection:
             states = recording_states(connection, asked.agency_id, [call.id for call in calls])
-        found = services.attribution.current(asked.agency_id, [call.id for call in calls])
+        ids = [call.id for call in calls]
+        found, margins = services.attribution.current(asked.agency_id, ids), margins_for(asked, ids)
         return [
-            CallAnswer(**_call_members(call, state_of(states.get(call.id, ())), found.get(call.id))) for call in calls
+            CallAnswer(
+                **_call_members(call, state_of(states.get(call.id, ())), found.get(call.id), margins.get(call.id))
+            )
+            for call in calls
         ]
 
     return list_page(
@@ -358,4 +373,4 @@ def get_call(asked: Asked, call_id: UUID) -> CallDetailAnswer:
         words = f"There is no such call. Calls that began before {gone} have gone to the archive: GET /v1/archive."
         raise Problem("not_found", words) from unknown
     found = asked.services.attribution.current(asked.agency_id, [call_id])
-    return show_detail(detail, found.get(call_id))
+    return show_detail(detail, found.get(call_id), margins_for(asked, [call_id]).get(call_id))

@@ -46,6 +46,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "number_taken": Kind(409, "Number is in use", "The platform serves it already, perhaps for somebody else."),
     "number_released": Kind(409, "Number was released", "A released number does not change any more. Add it again."),
     "number_not_fit": Kind(409, "Number cannot be used so", "The detail says which one, what it is and must be."),
+    "reference_taken": Kind(409, "Reference is in use", "It stands for another movement or usage. Choose another."),
     "pool_closed": Kind(409, "Pool is closed", "A closed pool does not change any more. Make another."),
     "node_is_there": Kind(409, "Node is not gone", "It was heard of a short while ago, and may bring records home."),
     "recording_key_in_use": Kind(

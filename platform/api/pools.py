@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import request
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from ..pool.model import SHORTEST_TAIL_S, Pool, Reserve
 from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, Version, absent
+from .money import Amount
 from .owners import ClientId, OwnedQuery, owner_of
 from .paging import Listed, each, list_page
 from .preconditions import check_match
@@ -22,20 +22,6 @@ from .replies import Reply, created, found
 blueprint = APIBlueprint("pools", __name__, tag="Pools")
 
 
-def _decimal(value: object) -> object:
-    """Money is a decimal string: a JSON number has lost some of it already."""
-    if isinstance(value, Decimal) or (isinstance(value, str) and len(value) <= 20):
-        return value
-    raise ValueError('must be a decimal string, such as "1.50"')
-
-
-Amount = Annotated[
-    Decimal,
-    BeforeValidator(_decimal),
-    Field(ge=0, max_digits=14, decimal_places=6, allow_inf_nan=False),
-    PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "examples": ["1.50"]}),
-]
 Money = Annotated[Amount | None, Field(description="A decimal string.", examples=["1.50"])]
 PoolName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["Visitors from search"])]
 SiteId = Annotated[UUID | None, Field(description="The site it is for; null: any of the client's.", examples=[None])]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ..addresses import Network
 from ..admission.service import AdmissionService
 from ..archive.reading import ArchiveReader
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
+from ..billing.books import PriceBooks
+from ..billing.service import BillingService
 from ..brands.service import BrandService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
@@ -16,6 +18,8 @@ from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
 from ..decisions.service import HookSecrets
+from ..documents.kinds import Rooms
+from ..documents.service import TenantDocuments
 from ..exports.scheduling import ExportSchedules
 from ..exports.service import ExportService
 from ..live.service import LiveService
@@ -60,6 +64,8 @@ class ApiServices:
     recordings: RecordingService
     audit: AuditService
     archive: ArchiveReader
+    billing: BillingService
+    price_books: PriceBooks
     exports: ExportService
     export_schedules: ExportSchedules
     hook_secrets: HookSecrets
@@ -80,3 +86,9 @@ class ApiServices:
     #: Pages of other origins that may use the API with a key; never with a session.
     origins: frozenset[str] = frozenset()
     clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def documents(self) -> TenantDocuments:
+        """Clients as documents: made by the use cases of these very rooms."""
+        given = {one.name: getattr(self, one.name) for one in fields(Rooms) if one.name != "recording"}
+        return TenantDocuments(self.database, Rooms(**given, recording=self.recordings.stores))

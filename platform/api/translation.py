@@ -13,6 +13,17 @@ from ..archive.errors import ArchiveUnknown, MonthUnknown
 from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree
 from ..attribution.errors import ValueRefused as AttributionValueRefused
 from ..attribution.errors import VisitUnknown as AttributedVisitUnknown
+from ..billing.errors import (
+    AccountUnknown,
+    BookUnknown,
+    EditionUnknown,
+    RatingUnknown,
+    ReferenceTaken,
+    StatementUnknown,
+)
+from ..billing.errors import FontMissing as BillingFontMissing
+from ..billing.errors import ValueRefused as BillingValueRefused
+from ..billing.errors import VersionMismatch as BillingVersionMismatch
 from ..brands.errors import BrandChanged, DomainTaken
 from ..brands.errors import ValueRefused as BrandValueRefused
 from ..calls.errors import (
@@ -25,6 +36,7 @@ from ..calls.errors import (
     VersionConflict,
 )
 from ..cdr.errors import CallUnknown
+from ..documents.errors import DocumentChanged, DocumentFaulty
 from ..errors import DialtraceError
 from ..exports.errors import (
     ExportFileMissing,
@@ -120,7 +132,8 @@ def _refused(
     | AdmissionValueRefused
     | TrunkValueRefused
     | PoolValueRefused
-    | ExportValueRefused,
+    | ExportValueRefused
+    | BillingValueRefused,
 ) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
@@ -136,7 +149,12 @@ def _mismatch(error: VersionConflict) -> Problem:
 
 
 def _mismatch_of_number(
-    error: VersionMismatch | TrunkVersionMismatch | ScheduleChanged | SiteVersionMismatch | PoolVersionMismatch,
+    error: VersionMismatch
+    | TrunkVersionMismatch
+    | ScheduleChanged
+    | SiteVersionMismatch
+    | PoolVersionMismatch
+    | BillingVersionMismatch,
 ) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
@@ -279,6 +297,21 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     WebhookVersionMismatch: _changed_webhook,
     ArchiveUnknown: lambda error: Problem("not_found", f"There is no such part of the archive: {error}."),
     MonthUnknown: lambda error: Problem("not_found", f"There is no such month: {error}"),
+    DocumentFaulty: lambda error: Problem(
+        "validation_failed",
+        "The request has 1 fault; see errors.",
+        faults=[Fault(code="invalid", detail=error.reason, pointer=f"#{error.pointer}")],
+    ),
+    DocumentChanged: lambda error: Problem("version_mismatch", f"{error.__doc__} Read it again."),
+    BookUnknown: _not_there("price book"),
+    EditionUnknown: _not_there("edition of the price book"),
+    AccountUnknown: lambda _: Problem("not_found", "There is no billing account: open one first."),
+    StatementUnknown: lambda _: Problem("not_found", "There is no statement of that month."),
+    RatingUnknown: _not_there("rating"),
+    ReferenceTaken: lambda _: Problem("reference_taken"),
+    BillingValueRefused: _refused,
+    BillingVersionMismatch: _mismatch_of_number,
+    BillingFontMissing: lambda error: Problem("temporarily_unavailable", f"{error}"),
     ExportUnknown: _not_there("export"),
     ExportScheduleUnknown: _not_there("export schedule"),
     ExportFileMissing: lambda error: Problem("not_found", f"There is no such file: {error}"),

@@ -72,7 +72,7 @@ CALL_FIELDS: Mapping[str, Field] = {
     "diversion": Field("text", "The `Diversion` header as it came; the switch keeps the last of several.", "`sip_h_Diversion`"),
     "diverted_from": Field("E.164", "Its number, where it is written internationally.", "`sip_h_Diversion`"),
     "spam_score": Field("0 to 100", "As the flow saw it; empty: nobody scored the caller.", "`dialtrace_spam`"),
-    "cost": Field("decimal", "What the call costs its client; empty until it was priced.", "`CdrService.record_cost`, nothing else"),
+    "cost": Field("decimal", "What the call costs its client; empty until it was priced.", "the job `billing.rate`, nothing else"),
     "cost_currency": Field("ISO 4217", "Of the cost.", "the same"),
     "cost_revision": Field("number", "The revision that was priced; below `revision` the call wants pricing anew.", "the same"),
     "should_record": Field("yes or no", "Whether the flow wanted a recording; what became of it is in the ledger.", "`dialtrace_record`"),

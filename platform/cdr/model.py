@@ -8,7 +8,6 @@ Every moment is aware, in UTC and exact to the microsecond; lengths are whole mi
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -306,23 +305,6 @@ class CallFilters:
     min_talk_ms: int | None = None
     #: None: with test calls; False: without them; True: nothing else.
     is_test: bool | None = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallCost:
-    """What one revision of a call costs its client."""
-
-    call_id: uuid.UUID
-    started_at: datetime
-    revision: int
-    amount: Decimal
-    #: ISO 4217, three capital letters.
-    currency: str
-
-    def __post_init__(self) -> None:
-        assert re.fullmatch("[A-Z]{3}", self.currency), self.currency
-        assert self.amount.is_finite(), self.amount
-        assert self.amount >= 0, self.amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

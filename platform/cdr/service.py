@@ -35,7 +35,7 @@ from .erasure import settle_listed, take_out_listed
 from .errors import CallUnknown, CdrRefused
 from .explain import Explanation, explain
 from .habits import calls_to_note, scores_of
-from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
+from .model import Call, CallDetail, CallFacts, CallFilters, Facts, LegFacts, Stored, attempts_without_leg
 from .revision_store import find_replaced
 from .revisions import Revision, revisions_of
 
@@ -180,13 +180,6 @@ class CdrService:
         if self._attributor is not None:
             for agency_id, found in made.items():
                 self._attributor.postpone(agency_id, found.missing.values())
-
-    def record_cost(self, agency_id: uuid.UUID, cost: CallCost) -> bool:
-        """The one place where a call gets its cost; whoever prices calls hands it in. False: the record was revised
-        since the revision that was priced, or there is none; then it wants pricing anew. Nothing of a file ever changes
-        a cost, and a later revision keeps it: ``cost_revision`` tells which one it is of."""
-        with self._database.tenant(agency_id) as connection:
-            return store.write_cost(connection, agency_id, cost)
 
     # --- Reading. ---
 

@@ -21,11 +21,9 @@ from sqlalchemy import (
     Table,
     and_,
     literal,
-    literal_column,
     select,
     text,
     tuple_,
-    update,
 )
 
 from ..db.engine import Prepared
@@ -34,7 +32,7 @@ from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
-from .model import Call, CallCost, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of_columns
+from .model import Call, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of_columns
 
 _CALL_COLUMNS = tuple(
     name
@@ -200,26 +198,6 @@ def revise_for_late_legs(connection: Connection, agency_id: uuid.UUID, late: Seq
     rows = [as_columns(leg) for leg in late]
     found = connection.execute(_REVISE_FOR_LATE_LEGS, {"rows": _document(rows), "agency": agency_id})
     return list(found.mappings())
-
-
-def write_cost(connection: Connection, agency_id: uuid.UUID, cost: CallCost) -> bool:
-    """Writes what this revision of the call costs; False if there is no such revision (any more)."""
-    found = connection.execute(
-        update(calls)
-        .where(
-            calls.c.agency_id == agency_id,
-            calls.c.id == cost.call_id,
-            calls.c.started_at == cost.started_at,
-            calls.c.revision == cost.revision,
-        )
-        .values(
-            cost=cost.amount,
-            cost_currency=cost.currency,
-            cost_revision=cost.revision,
-            updated_at=literal_column("now()"),
-        )
-    )
-    return found.rowcount == 1
 
 
 _LEDGER_COLUMNS = (

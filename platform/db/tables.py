@@ -391,7 +391,7 @@ calls = Table(
     Column("diversion", Text),
     Column("diverted_from", Text),
     Column("spam_score", Integer),
-    # Written by whoever prices calls (cdr.service, record_cost); empty until then.
+    # Written by billing, which rates calls; empty until then.
     Column("cost", Numeric(18, 6)),
     Column("cost_currency", Text),
     Column("cost_revision", Integer),
@@ -1629,6 +1629,301 @@ call_revisions = Table(
     postgresql_partition_by="RANGE (call_started_at)",
 )
 
+# --- Money. Charges, ledger, editions, usage and statements only grow. ---
+
+#: A list of prices. side client: what a client pays its agency; side agency: what the agency pays the operator.
+price_books = Table(
+    "price_books",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    # The last edition.
+    Column("edition", Integer, nullable=False, server_default="0"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint("side IN ('client', 'agency')", name="side"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+)
+
+#: The prices of a book from a moment on.
+price_editions = Table(
+    "price_editions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("book_id", Uuid, nullable=False),
+    Column("edition", Integer, nullable=False),
+    stamp("valid_from", nullable=False),
+    # To how many places each charge is rounded, and how.
+    Column("places", SmallInteger, nullable=False),
+    Column("rounding", Text, nullable=False),
+    Column("monthly_minimum", Numeric(18, 6), nullable=False, server_default=text("0")),
+    stamp("made_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "book_id", "edition"),
+    ForeignKeyConstraint(["agency_id", "book_id"], ["price_books.agency_id", "price_books.id"]),
+    CheckConstraint("places BETWEEN 0 AND 6", name="places"),
+    CheckConstraint("rounding IN ('half_up', 'half_even', 'up', 'down')", name="rounding"),
+    CheckConstraint("monthly_minimum >= 0", name="monthly_minimum"),
+)
+
+price_rates = Table(
+    "price_rates",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("book_id", Uuid, nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("meter", Text, nullable=False),
+    Column("direction", Text, nullable=False, server_default=""),
+    # Of the number; the longest that fits counts.
+    Column("prefix", Text, nullable=False, server_default=""),
+    Column("amount", Numeric(18, 6), nullable=False),
+    Column("setup", Numeric(18, 6), nullable=False, server_default=text("0")),
+    Column("minimum", Numeric(18, 6), nullable=False, server_default=text("0")),
+    Column("initial_s", Integer, nullable=False, server_default="60"),
+    Column("increment_s", Integer, nullable=False, server_default="60"),
+    Column("proration", Text, nullable=False, server_default="daily"),
+    Column("package", Text),
+    PrimaryKeyConstraint("agency_id", "book_id", "edition", "meter", "direction", "prefix"),
+    ForeignKeyConstraint(
+        ["agency_id", "book_id", "edition"],
+        ["price_editions.agency_id", "price_editions.book_id", "price_editions.edition"],
+    ),
+    CheckConstraint("meter ~ '^[a-z][a-z0-9_.-]{0,63}$'", name="meter"),
+    CheckConstraint(
+        "CASE meter WHEN 'minute' THEN direction IN ('inbound', 'outbound') ELSE direction = '' END", name="direction"
+    ),
+    CheckConstraint("prefix ~ '^(\\+[1-9]?[0-9]{0,13})?$'", name="prefix"),
+    CheckConstraint("amount >= 0 AND setup >= 0 AND minimum >= 0", name="amounts"),
+    CheckConstraint("initial_s BETWEEN 0 AND 3600 AND increment_s BETWEEN 1 AND 3600", name="seconds"),
+    CheckConstraint("proration IN ('daily', 'whole')", name="proration"),
+)
+
+#: What is free within a calendar month: seconds of calls, or pieces.
+price_packages = Table(
+    "price_packages",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("book_id", Uuid, nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    PrimaryKeyConstraint("agency_id", "book_id", "edition", "name"),
+    ForeignKeyConstraint(
+        ["agency_id", "book_id", "edition"],
+        ["price_editions.agency_id", "price_editions.book_id", "price_editions.edition"],
+    ),
+    CheckConstraint("quantity > 0", name="quantity"),
+)
+
+#: Who pays: a client or, for a whole agency, the agency. balance and entries are written by the ledger's trigger alone.
+billing_accounts = Table(
+    "billing_accounts",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("scope_id", Uuid, nullable=False),
+    Column("client_id", Uuid),
+    Column("currency", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("price_book_id", Uuid),
+    Column("mode", Text, nullable=False, server_default="postpaid"),
+    # Below it a prepaid account is overdue.
+    Column("lowest_balance", Numeric(18, 6), nullable=False, server_default=text("0")),
+    Column("alarms", ARRAY(Numeric(18, 6)), nullable=False, server_default="{}"),
+    Column("due_days", Integer, nullable=False, server_default="14"),
+    Column("grace_days", Integer, nullable=False, server_default="14"),
+    Column("then_action", Text, nullable=False, server_default="keep"),
+    Column("state", Text, nullable=False, server_default="good"),
+    stamp("state_at", default_now=True),
+    Column("balance", Numeric(18, 6), nullable=False, server_default=text("0")),
+    Column("entries", BigInteger, nullable=False, server_default=text("0")),
+    # The first local day whose stocks are not counted yet, the first month that is not closed.
+    Column("metered_until", Date, nullable=False),
+    Column("closed_until", Date, nullable=False),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "scope_id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    ForeignKeyConstraint(["agency_id", "price_book_id"], ["price_books.agency_id", "price_books.id"]),
+    CheckConstraint("scope_id = coalesce(client_id, agency_id)", name="scope"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
+    CheckConstraint("due_days BETWEEN 0 AND 365 AND grace_days BETWEEN 0 AND 365", name="days"),
+    CheckConstraint("then_action IN ('keep', 'suspend')", name="then_action"),
+    CheckConstraint("state IN ('good', 'overdue', 'stopped')", name="state"),
+    CheckConstraint("date_trunc('month', closed_until) = closed_until", name="closed_until"),
+)
+
+#: Every movement of money. Place and balance are set by a trigger; nobody may change an entry.
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("scope_id", Uuid, nullable=False),
+    # Counts from 1 without a gap.
+    Column("place", BigInteger, nullable=False),
+    Column("client_id", Uuid),
+    Column("kind", Text, nullable=False),
+    # In the account's zone.
+    Column("day", Date, nullable=False),
+    Column("amount", Numeric(18, 6), nullable=False),
+    Column("balance", Numeric(18, 6), nullable=False),
+    Column("currency", Text, nullable=False),
+    # The same movement twice is one.
+    Column("reference", Text, nullable=False),
+    Column("batch", Uuid),
+    Column("lines", JSONB, nullable=False, server_default="[]"),
+    Column("note", Text, nullable=False, server_default=""),
+    stamp("posted_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "scope_id", "place"),
+    UniqueConstraint("agency_id", "scope_id", "reference"),
+    ForeignKeyConstraint(["agency_id", "scope_id"], ["billing_accounts.agency_id", "billing_accounts.scope_id"]),
+    CheckConstraint("kind IN ('calls', 'month', 'payment', 'credit', 'correction')", name="kind"),
+    CheckConstraint("place >= 1", name="place"),
+    Index("ix_ledger_entries_agency_id_scope_id_day", "agency_id", "scope_id", "day", "place"),
+)
+
+#: What the parts of calls cost. Another price is a reversal and a new charge: sums over all rows are what holds.
+call_charges = Table(
+    "call_charges",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("rating", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    Column("call_revision", Integer, nullable=False),
+    Column("meter", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    # Empty: the book has no price for it.
+    Column("prefix", Text),
+    Column("price", Numeric(18, 6)),
+    Column("quantity", BigInteger, nullable=False),
+    Column("free", BigInteger, nullable=False),
+    Column("package", Text),
+    Column("amount", Numeric(18, 6), nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("book_id", Uuid, nullable=False),
+    Column("edition", Integer, nullable=False),
+    # Of the ledger's entries that moved it.
+    Column("batch", Uuid, nullable=False),
+    stamp("rated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "call_id", "side", "rating", "kind", "part"),
+    CheckConstraint("side IN ('client', 'agency')", name="side"),
+    CheckConstraint("kind IN ('charge', 'reversal')", name="kind"),
+    CheckConstraint(
+        "CASE kind WHEN 'charge' THEN amount >= 0 AND quantity >= 0 AND free >= 0"
+        " ELSE amount <= 0 AND quantity <= 0 AND free <= 0 END",
+        name="sign",
+    ),
+)
+
+#: How far in its event log an agency's calls are rated.
+rating_places = Table(
+    "rating_places",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    stamp("rated_at", default_now=True),
+    PrimaryKeyConstraint("agency_id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+)
+
+#: How much of a free package calls have used in a month: what call_charges say, summed up.
+package_use = Table(
+    "package_use",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("scope_id", Uuid, nullable=False),
+    Column("book_id", Uuid, nullable=False),
+    Column("package", Text, nullable=False),
+    Column("month", Date, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    PrimaryKeyConstraint("agency_id", "scope_id", "book_id", "package", "month"),
+)
+
+#: What was used besides calls: stocks that are counted once a day, and what somebody reports.
+usage_records = Table(
+    "usage_records",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("meter", Text, nullable=False),
+    Column("quantity", Numeric(24, 6), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    stamp("noted_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "client_id", "reference"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("meter ~ '^[a-z][a-z0-9_.-]{0,63}$'", name="meter"),
+    CheckConstraint("source IN ('platform', 'reported')", name="source"),
+    Index("ix_usage_records_agency_id_client_id_day", "agency_id", "client_id", "day"),
+)
+
+#: Months that are closed, as they were told.
+statements = Table(
+    "statements",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("scope_id", Uuid, nullable=False),
+    Column("month", Date, nullable=False),
+    Column("client_id", Uuid),
+    # The last entry of the ledger that it knows.
+    Column("place", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("total", Numeric(18, 6), nullable=False),
+    Column("closing_balance", Numeric(18, 6), nullable=False),
+    Column("document", JSONB, nullable=False),
+    stamp("made_at", default_now=True),
+    stamp("due_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "scope_id", "month"),
+    ForeignKeyConstraint(["agency_id", "scope_id"], ["billing_accounts.agency_id", "billing_accounts.scope_id"]),
+)
+
+#: Calls that were asked to be rated anew.
+reratings = Table(
+    "reratings",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    # Empty: of every client.
+    Column("client_id", Uuid),
+    Column("side", Text, nullable=False),
+    # Empty: by the books that the accounts have.
+    Column("price_book_id", Uuid),
+    stamp("from_at", nullable=False),
+    stamp("until_at", nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("calls", BigInteger, nullable=False, server_default=text("0")),
+    Column("changed", BigInteger, nullable=False, server_default=text("0")),
+    # Side and currency → by how much the charges change.
+    Column("difference", JSONB, nullable=False, server_default="{}"),
+    Column("done_clients", ARRAY(Uuid), nullable=False, server_default="{}"),
+    Column("fault", Text),
+    stamp("created_at", default_now=True),
+    stamp("finished_at"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    ForeignKeyConstraint(["agency_id", "price_book_id"], ["price_books.agency_id", "price_books.id"]),
+    CheckConstraint("side IN ('client', 'agency', 'both')", name="side"),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
+    CheckConstraint("from_at < until_at", name="span"),
+)
+
 # Months of partitioned tables that have gone to the object store, or are on their way (archive).
 retired_months = Table(
     "retired_months",
@@ -2114,6 +2409,18 @@ TENANT: dict[str, str | None] = {
     "visits": "client_id",
     "tel_clicks": "client_id",
     "pool_hours": "client_id",
+    "price_books": None,
+    "price_editions": None,
+    "price_rates": None,
+    "price_packages": None,
+    "billing_accounts": "client_id",
+    "ledger_entries": "client_id",
+    "call_charges": "client_id",
+    "rating_places": None,
+    "package_use": None,
+    "usage_records": "client_id",
+    "statements": "client_id",
+    "reratings": "client_id",
     "attributions": "client_id",
     "touches": "client_id",
     "corrections": "client_id",
@@ -2152,6 +2459,8 @@ SYSTEM_READS = frozenset(
     {
         "agencies",
         "attribution_due",
+        "billing_accounts",
+        "event_sequences",
         "events",
         "export_objects",
         "export_schedules",
@@ -2161,6 +2470,7 @@ SYSTEM_READS = frozenset(
         "pools",
         "prompts",
         "queue_entries",
+        "rating_places",
         "recordings",
     }
 )

@@ -206,6 +206,37 @@ class WebhookChanged(Body):
     failing_since: Moment | None
 
 
+Money = Annotated[str, Field(description="A decimal text.", examples=["12.50"])]
+AccountId = Annotated[UUID, Field(description="The client that pays, or the agency itself.")]
+
+
+class BalanceLow(Body):
+    """A balance fell below one of the account's alarms."""
+
+    account_id: AccountId
+    alarm: Money
+    balance: Money
+    currency: Annotated[str, Field(examples=["GBP"])]
+
+
+class AccountChanged(Body):
+    """An account is overdue, was stopped by what its policy says, or is good again."""
+
+    account_id: AccountId
+    state: Literal["good", "overdue", "stopped"]
+    balance: Money
+    currency: Annotated[str, Field(examples=["GBP"])]
+
+
+class StatementMade(Body):
+    """A month was closed; `GET …/billing/statements/{month}`."""
+
+    account_id: AccountId
+    month: Annotated[str, Field(examples=["2026-11"])]
+    total: Money
+    currency: Annotated[str, Field(examples=["GBP"])]
+
+
 class WebhookTest(Body):
     """Sent when somebody presses the test button; is in no log."""
 
@@ -229,6 +260,9 @@ BODIES: Mapping[str, tuple[int, type[Body], str]] = {
     "person.erased": (1, PersonErased, "A person's data was erased on request or by law."),
     "number.quarantined": (1, NumberQuarantined, "A number was taken out of use because others dial it."),
     "pool.resized": (1, PoolResized, "A pool took numbers by itself, or gave some back."),
+    "balance.low": (1, BalanceLow, "A balance fell below an alarm of its account."),
+    "account.changed": (1, AccountChanged, "An account became overdue, was stopped, or is good again."),
+    "statement.made": (1, StatementMade, "A month was closed and its statement made."),
     "webhook.paused": (1, WebhookChanged, "A webhook endpoint is not tried any more; what it misses is kept."),
     "webhook.disabled": (1, WebhookChanged, "A webhook endpoint answered 410 Gone and is not used any more."),
     "webhook.resumed": (1, WebhookChanged, "A webhook endpoint goes on, and is sent what it missed."),

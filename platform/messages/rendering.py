@@ -14,9 +14,11 @@ from uuid import UUID
 from ..events.model import RANKS, Event
 from .model import (
     BODIES,
+    AccountChanged,
     Attestation,
     AttributionRevised,
     AttributionTold,
+    BalanceLow,
     Body,
     CallOver,
     CallProgress,
@@ -27,12 +29,21 @@ from .model import (
     PoolResized,
     RecordingReady,
     RecordingTold,
+    StatementMade,
     WebhookChanged,
     WebhookTest,
 )
 
 Row = Mapping[str, Any]
 
+#: Whose data is the body.
+_AS_IT_IS: Mapping[str, type[Body]] = {
+    "pool.resized": PoolResized,
+    "balance.low": BalanceLow,
+    "account.changed": AccountChanged,
+    "statement.made": StatementMade,
+    "webhook.test": WebhookTest,
+}
 _LIVE_TYPES = frozenset({"call.started", "call.ringing", "call.answered"})
 _RECORD_TYPES = frozenset({"call.ended", "call.revised"})
 #: Of a live event's data; whatever else stands there is the source's words.
@@ -105,10 +116,8 @@ def body_of(event: Event, around: Around) -> Body:
         return PersonErased(**{"call_ids": [], "call_count": 0, "objects": [], **data})
     if event.type == "number.quarantined":
         return NumberQuarantined(**{"pool_id": None, "calls": 0, **data})
-    if event.type == "pool.resized":
-        return PoolResized(**data)
-    if event.type == "webhook.test":
-        return WebhookTest(**data)
+    if event.type in _AS_IT_IS:
+        return _AS_IT_IS[event.type](**data)
     return WebhookChanged(**{"failing_since": None, **data})
 
 

@@ -7,6 +7,8 @@ from ..api.app import ApiServices
 from ..archive.reading import ArchiveReader
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
+from ..billing.books import PriceBooks
+from ..billing.service import BillingService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
@@ -79,6 +81,8 @@ def build_api_services(settings: Settings) -> ApiServices:
         audit=AuditService(database),
         archive=ArchiveReader(database, store),
         exports=ExportService(database, clock, JobQueue(database), export_places(settings, database)),
+        billing=BillingService(database, clock, JobQueue(database)),
+        price_books=PriceBooks(database, clock),
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..archive.service import CARE
 from ..attribution.following import CATCH_UP, Follower
 from ..attribution.teaching import LEARN, Teacher
+from ..billing.closing import CLOSE, ENFORCE, Closer
+from ..billing.rating import RATE, RERATE, Rater
 from ..calls.whisper_sounds import RENDER, WhisperSounds
 from ..clock import SystemClock
 from ..config import Settings
@@ -17,6 +19,7 @@ from ..people.service import SEND_LINK
 from ..privacy.service import CARRY_OUT
 from .archive import build_archive
 from .call_plane import build_prompts
+from .databases import build_database
 from .mail import build_link_sender
 from .persons import build_privacy_work
 from .stores import export_places
@@ -28,6 +31,9 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
     Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
     Schedule(name="attribute-late-calls", cron="* * * * *", job=CATCH_UP),
+    Schedule(name="rate-calls", cron="* * * * *", job=RATE),
+    Schedule(name="close-months", cron="7 * * * *", job=CLOSE, lane=LONG),
+    Schedule(name="enforce-payment", cron="*/5 * * * *", job=ENFORCE),
     Schedule(name="learn-attribution", cron="37 1 * * *", job=LEARN, lane=LONG),
     Schedule(name="render-whispers", cron="* * * * *", job=RENDER),
     Schedule(name="care-for-partitions", cron="23 2 * * *", job=CARE, lane=LONG),
@@ -39,6 +45,9 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
     privacy = build_privacy_work(settings)
     maker = ExportMaker(database, export_places(settings, database))
     schedules = ExportSchedules(database, SystemClock(), queue)
+    # A month of calls is rated anew by one statement.
+    patient = build_database(settings, pool_size=3, statement_timeout_ms=1_800_000)
+    rater, closer = Rater(patient, SystemClock()), Closer(patient, SystemClock())
     return (
         Kind(name="jobs.tidy", handler=queue.tidy),
         Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
@@ -48,6 +57,10 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name=CARE, handler=build_archive(settings).care, tries=5, longest_run_s=12 * 3600.0),
         Kind(name=RENDER, handler=WhisperSounds(database, build_prompts(settings, database)).render, longest_run_s=600),
         Kind(name=CATCH_UP, handler=Follower(database, SystemClock()).catch_up),
+        Kind(name=RATE, handler=rater.rate, longest_run_s=1800),
+        Kind(name=RERATE, handler=rater.rerate, tries=5, longest_run_s=6 * 3600.0),
+        Kind(name=CLOSE, handler=closer.close_months, longest_run_s=3600),
+        Kind(name=ENFORCE, handler=closer.enforce),
         Kind(name=LEARN, handler=Teacher(database, SystemClock()).learn_all, tries=3, longest_run_s=6 * 3600.0),
         Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
     )

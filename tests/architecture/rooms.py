@@ -28,6 +28,10 @@ LEVELS = {
     "cli_sealing": 8, "cli_sites": 8, "cli_people": 8,
     # Looks at everything, and nothing looks at it but its command.
     "doctor": 5, "cli_doctor": 8,
+    # Above the rooms whose records it prices and whose tenants it stops.
+    "billing": 4, "cli_billing": 8,
+    # A client's document is made by the use cases of every room that holds something of it.
+    "documents": 4, "cli_tenant": 8,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
@@ -38,6 +42,11 @@ ALSO = {
     ("pool", "sites"): "a number is leased to a visit",
     ("events", "db"): "the log is a table",
     ("exports", "cdr"): "calls are exported by the filters of GET /v1/calls",
+    ("documents", "billing"): "a document has a client's prices and account",
+    ("documents", "calls"): "a document has a client's targets and flows",
+    ("documents", "exports"): "a document has a client's exports",
+    ("documents", "privacy"): "a document has a client's retention",
+    ("documents", "webhooks"): "a document has a client's webhooks",
     ("config", "errors"): "level 0 may use the root error",
     ("config", "secrets_box"): "a key that is not one is found when settings are read",
     ("secrets_box", "errors"): "level 0 may use the root error",
@@ -52,7 +61,7 @@ READ_CONFIG = {
     "cli_webhooks", "cli_sites", "cli_people", "cli_numbers",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
-    "cli_attribution", "cli_doctor",
+    "cli_attribution", "cli_doctor", "cli_billing", "cli_tenant",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
@@ -113,7 +122,9 @@ OFFERED = {
         "whisper_sounds",
     },
     "archive": {"errors", "model", "reading", "service"},
+    "billing": {"books", "closing", "errors", "model", "rating", "service", "statement_files"},
     "exports": {"columns", "errors", "formats", "making", "model", "places", "scheduling", "service"},
+    "documents": {"coverage", "errors", "kinds", "model", "service"},
     "jobs": {"errors", "model", "runner", "service", "silence"},
     "cdr": {"erasure", "model", "errors", "service", "store", "interpret", "numbering", "explain"},
     "pool": {
@@ -202,6 +213,13 @@ LIBRARIES = {
         "attribution/learn_store",
         "attribution/making",
         "attribution/said_store",
+        "billing/book_store",
+        "billing/books",
+        "billing/charge_store",
+        "billing/closing",
+        "billing/month_store",
+        "billing/rating",
+        "billing/rating_store",
         "calls/publishing",
         "recording/place_store",
         "privacy/copies",
@@ -255,12 +273,15 @@ LIBRARIES = {
         "cli_sites",
         "cli_people",
         "cli_numbers",
+        "cli_billing",
+        "cli_tenant",
     },
     "alembic": {"db"},
     "argon2": {"people/proofs"},
     "pyotp": {"people/proofs"},
     "authlib": {"api/oauth"},
     "smtplib": {"mail"},
+    "reportlab": {"billing/statement_files"},
     "cryptography": {"secrets_box", "objectstore/sealing", "privacy/receipts"},
     "pyarrow": {"exports/formats", "archive/parquet"},
     "msgspec": {

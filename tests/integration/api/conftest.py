@@ -26,6 +26,8 @@ from dialtrace.apiclient import ApiClient
 from dialtrace.archive.reading import ArchiveReader
 from dialtrace.attribution.service import AttributionService
 from dialtrace.audit.service import AuditService
+from dialtrace.billing.books import PriceBooks
+from dialtrace.billing.service import BillingService
 from dialtrace.brands.service import BrandService
 from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.service import CallFlowService
@@ -102,6 +104,8 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         audit=AuditService(database),
         archive=ArchiveReader(database, objects),
         exports=ExportService(database, clock, JobQueue(database), ExportPlaces(objects)),
+        billing=BillingService(database, clock, JobQueue(database)),
+        price_books=PriceBooks(database, clock),
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
         webhooks=WebhookService(database, SecretsBox([bytes(32)]), Rules(), clock),

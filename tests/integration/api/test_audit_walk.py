@@ -44,6 +44,8 @@ ELSEWHERE = {
     "POST /v1/session/second-factor/confirm": "test_people",
     "POST /v1/session/second-factor/remove": "test_people",
     "DELETE /v1/sessions/<uuid:session_id>": "test_people",
+    "POST /v1/clients/<uuid:client_id>/billing": "test_billing: the account is open already",
+    "PUT /v1/clients/<uuid:client_id>/document": "test_documents: its client has an account that stays",
     "POST /v1/nodes/<name>/lost": "test_nodes: a node that was heard of is not lost",
 }
 

@@ -176,7 +176,7 @@ def test_given_the_document_when_read_then_every_operation_is_told_whole(
     openapi: dict[str, Any], app: APIFlask
 ) -> None:
     served = {
-        (re.sub(r"<(?:uuid:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.endpoint != "static"

@@ -21,6 +21,7 @@ from dialtrace.api.app import ApiServices
 from dialtrace.api.auth import Asked
 from dialtrace.api.endpoint import PUBLIC, Endpoint
 from dialtrace.db.tables import TENANT
+from dialtrace.documents.model import KINDS
 from dialtrace.events.service import sequence
 from dialtrace.exports.making import ExportMaker
 from dialtrace.exports.places import ExportPlaces
@@ -46,6 +47,15 @@ RETENTION = {
 BROWSER = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 )
+
+#: A client without anything.
+EMPTY_DOCUMENT: dict[str, Any] = {
+    "format": "dialtrace-client/1",
+    "client": {"name": "x", "time_zone": "UTC", "backup_target": None},
+    **{name: {} for name in (*KINDS, "site_rules", "pool_numbers", "pool_reserves", "export_columns")},
+    "source_rules": [], "blocks": [], "limits": {"max_calls": 1, "max_calls_per_s": None}, "retention": {},
+    "recording": None, "billing": None,
+}  # fmt: skip
 
 #: What each endpoint is asked for: bodies with somebody else's ids (`agency`, `client`, `target`, …).
 BODIES: dict[str, list[Body]] = {
@@ -169,6 +179,43 @@ BODIES: dict[str, list[Body]] = {
     "PUT /v1/clients/<uuid:client_id>/source-rules": [lambda _: {"rules": []}],
     "POST /v1/sites/<uuid:site_id>/preview": [lambda _: {"page": "https://victimname.example/"}],
     "POST /v1/sources/classify": [lambda other: {"landing_page": "x", "client_id": other["client"]}],
+    "POST /v1/price-books": [
+        lambda other: {"side": "client", "name": "x", "currency": "GBP", "agency_id": other["agency"]},
+        lambda _: {"side": "agency", "name": "x", "currency": "GBP"},
+    ],
+    "PATCH /v1/price-books/<uuid:book_id>": [lambda _: {"name": "taken over"}],
+    "POST /v1/price-books/<uuid:book_id>/editions": [lambda _: {"valid_from": "2026-01-01T00:00:00Z"}],
+    "POST /v1/clients/<uuid:client_id>/billing": [lambda _: {"currency": "GBP"}],
+    "PATCH /v1/clients/<uuid:client_id>/billing": [lambda _: {"due_days": 365}],
+    "POST /v1/clients/<uuid:client_id>/billing/entries": [
+        lambda _: {"kind": "payment", "amount": "1.00", "reference": "x"}
+    ],
+    "POST /v1/agencies/<uuid:agency_id>/billing": [lambda _: {"currency": "GBP"}],
+    "PATCH /v1/agencies/<uuid:agency_id>/billing": [lambda _: {"due_days": 365}],
+    "POST /v1/agencies/<uuid:agency_id>/billing/entries": [
+        lambda _: {"kind": "payment", "amount": "1.00", "reference": "x"}
+    ],
+    "PUT /v1/clients/<uuid:client_id>/document": [lambda _: EMPTY_DOCUMENT],
+    "POST /v1/clients/<uuid:client_id>/copy": [lambda _: {"name": "x"}],
+    "POST /v1/billing/usage": [
+        lambda other: {
+            "usage": [
+                {"client_id": other["client"], "day": "2026-11-01", "meter": "x", "quantity": "1", "reference": "x"}
+            ]
+        }
+    ],
+    "POST /v1/billing/reratings": [
+        lambda other: {
+            "client_id": other["client"],
+            "from": "2026-11-01T00:00:00Z",
+            "until": "2026-12-01T00:00:00Z",
+        },
+        lambda other: {
+            "price_book_id": other["book"],
+            "from": "2026-11-01T00:00:00Z",
+            "until": "2026-12-01T00:00:00Z",
+        },
+    ],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
 }
@@ -179,6 +226,7 @@ IDS = {
     "recording_key_id": "key",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
+    "book_id": "book", "rerating_id": "rerating",
     "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool", "visit_id": "visit",
     "user_id": "user", "role_id": "role", "session_id": "session",
 }  # fmt: skip
@@ -244,6 +292,19 @@ ROWS = {
     "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
     "GET /v1/trunks/<uuid:trunk_id>": "one", "DELETE /v1/trunks/<uuid:trunk_id>": "one",
     "PUT /v1/calls/<uuid:call_id>/not-spam": "one", "DELETE /v1/calls/<uuid:call_id>/not-spam": "one",
+    "GET /v1/price-books": "list", "GET /v1/price-books/<uuid:book_id>": "one",
+    "GET /v1/price-books/<uuid:book_id>/editions": "one",
+    "GET /v1/price-books/<uuid:book_id>/editions/<int:edition>": "one",
+    "GET /v1/agencies/<uuid:agency_id>/billing/accounts": "one",
+    **{
+        f"GET {path}/billing{end}": "one"
+        for path in ("/v1/clients/<uuid:client_id>", "/v1/agencies/<uuid:agency_id>")
+        for end in (
+            "", "/entries", "/usage", "/statements", "/statements/<month>", "/statements/<month>/file",
+        )
+    },
+    "GET /v1/billing/reratings": "list", "GET /v1/billing/reratings/<uuid:rerating_id>": "one",
+    "GET /v1/calls/<uuid:call_id>/charges": "one", "GET /v1/clients/<uuid:client_id>/document": "one",
     **dict.fromkeys(BODIES, "body"),
 }  # fmt: skip
 #: Lists that hold what every tenant may see (permissions, one's own sessions): there is no other tenant's in them.
@@ -340,6 +401,10 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     site = victim.client_key.made("/v1/sites", {"name": "Victimname", "domains": ["victimname.example"]})
     victim.client_key.ask("PUT", f"/v1/sites/{site['id']}/rules/draft", {"rules": {}})
     pool = victim.agency_key.made("/v1/pools", {"client_id": client, "name": "Victimname"})["id"]
+    book = victim.agency_key.made("/v1/price-books", {"side": "client", "name": "Victimname", "currency": "GBP"})["id"]
+    victim.agency_key.made(f"/v1/price-books/{book}/editions", {"valid_from": "2026-01-01T00:00:00Z"})
+    victim.agency_key.made(f"/v1/clients/{client}/billing", {"currency": "GBP", "price_book_id": book})
+    rerating = victim.agency_key.post("/v1/billing/reratings", {**span, "client_id": client}).get_json()["id"]
     live = services.visits.open_site(site["token"])
     arrival = Arrival(page="https://victimname.example/", referrer=None, user_agent=BROWSER, address=None)
     visit = services.visits.arrive(live, arrival).visit
@@ -355,7 +420,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     ids = {
         "user": str(user.id), "role": str(role.id), "session": session,
         "site": site["id"], "pool": pool, "visit": str(visit.id),
-        "export": export, "schedule": schedule,
+        "export": export, "schedule": schedule, "book": book, "rerating": rerating,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
         "block": str(block.id), "trunk": str(trunk.id), "event": event,
@@ -371,16 +436,21 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
     for argument, name in IDS.items():
         path = path.replace(f"<uuid:{argument}>", ids[name])
     path = path.replace("/files/<name>", f"/files/{ids['client']}.csv")
+    path = path.replace("<int:edition>", "1").replace("<month>", "2026-11")
+    if method == "GET" and path.endswith("/usage"):
+        path += "?from=2026-11-01&until=2026-12-01"
     bodies: list[Any] = [make(ids) for make in BODIES.get(row, ())] or [None]
     for body in bodies:
         yield method, path, body
-        yield method, f"{path}?agency_id={ids['agency']}", body
+        yield method, f"{path}{'&' if '?' in path else '?'}agency_id={ids['agency']}", body
     if ROWS[row] == "list" and row not in {
         "GET /v1/agencies",
         "GET /v1/clients",
         "GET /v1/keys",
         "GET /v1/nodes",
         "GET /v1/roles",
+        "GET /v1/price-books",
+        "GET /v1/billing/reratings",
         *NOBODYS,
     }:
         yield method, f"{path}?client_id={ids['client']}", None

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from dialtrace.cdr.errors import CallUnknown
 from dialtrace.cdr.interpret import interpret, lost_document
-from dialtrace.cdr.model import CallCost, CallFacts, CallFilters, Facts, LegFacts
+from dialtrace.cdr.model import CallFacts, CallFilters, Facts, LegFacts
 from dialtrace.cdr.service import CdrService
 from dialtrace.db.engine import Database
 from dialtrace.db.errors import DatabaseUnavailable
@@ -239,17 +239,14 @@ def test_given_all_that_a_record_may_tell_when_storing_then_it_is_read_back_as_i
     assert (detail.call.cost, detail.call.cost_currency, detail.call.cost_revision) == (None, None, None)
 
 
-def test_given_a_cost_when_recording_it_then_only_of_the_revision_that_was_priced_and_no_file_takes_it_away(service):
+def test_given_a_cost_when_the_record_is_revised_then_no_file_takes_it_away(service, database):
     call = call_of("01-answered")
     service.store_batch([call])
-    priced = CallCost(call_id=call.id, started_at=call.started_at, revision=1, amount=Decimal("0.0423"), currency="USD")
-
-    assert service.record_cost(AGENCY, priced)
-    assert not service.record_cost(AGENCY, replace(priced, revision=2))
-    assert not service.record_cost(UUID(int=7), priced)
+    with database.tenant(AGENCY) as connection:
+        connection.exec_driver_sql("UPDATE calls SET cost = 0.0423, cost_currency = 'USD', cost_revision = 1")
 
     service.store_batch([replace(call, ended_at=call.started_at + timedelta(hours=1))])
-    assert not service.record_cost(AGENCY, priced)
+
     kept = service.get_call(AGENCY, None, call.id).call
     assert (kept.cost, kept.cost_currency, kept.cost_revision, kept.revision) == (Decimal("0.0423"), "USD", 1, 2)
 

@@ -1,0 +1,19 @@
+"""Keeps what calls and everything else cost: price books, accounts, charges, the ledger, statements.
+
+Deployment: pre.
+"""
+
+from importlib.resources import files
+
+from alembic import op
+
+revision = "0038"
+down_revision = "0037"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    text = files("dialtrace.migrations").joinpath("sql", "0038_billing.sql").read_text(encoding="utf-8")
+    # No parameter is bound, so no character needs escaping.
+    op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
@@ -55,6 +56,15 @@ def test_given_a_call_that_has_gone_when_asked_for_then_the_answer_says_where_it
     answer = tenant.agency_key.get(f"/v1/calls/{gone[0]}")
     assert answer.status_code == 404
     assert "before 2021-06-01 have gone to the archive: GET /v1/archive" in answer.get_json()["detail"]
+
+
+def test_given_another_agency_when_it_asks_for_what_has_gone_then_there_is_nothing(
+    gone: list[UUID], make_tenant: Callable[[str], Tenant]
+) -> None:
+    stranger = make_tenant("Stranger").agency_key
+    assert stranger.get("/v1/archive").get_json()["data"] == []
+    assert stranger.get("/v1/archive/2021-05/calls").status_code == 404
+    assert "archive" not in stranger.get(f"/v1/calls/{gone[0]}").get_json()["detail"]
 
 
 def test_given_nothing_of_that_kind_then_it_is_said(gone: list[UUID], tenant: Tenant) -> None:

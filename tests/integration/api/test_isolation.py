@@ -287,6 +287,7 @@ ROWS = {
     "GET /v1/exports": "list", "GET /v1/exports/<uuid:export_id>": "one",
     "GET /v1/exports/<uuid:export_id>/files/<name>": "one", "GET /v1/calls/export": "list",
     "GET /v1/clients/<uuid:client_id>/export-columns": "one",
+    "GET /v1/archive": "list", "GET /v1/archive/<month>/<table>": "one",
     "GET /v1/export-schedules": "list", "GET /v1/export-schedules/<uuid:schedule_id>": "one",
     "DELETE /v1/export-schedules/<uuid:schedule_id>": "one", "POST /v1/export-schedules/<uuid:schedule_id>/run": "one",
     "GET /v1/events": "list", "GET /v1/events/<uuid:event_id>": "one",
@@ -436,7 +437,7 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
     for argument, name in IDS.items():
         path = path.replace(f"<uuid:{argument}>", ids[name])
     path = path.replace("/files/<name>", f"/files/{ids['client']}.csv")
-    path = path.replace("<int:edition>", "1").replace("<month>", "2026-11")
+    path = path.replace("<int:edition>", "1").replace("<month>", "2026-11").replace("<table>", "calls")
     if method == "GET" and path.endswith("/usage"):
         path += "?from=2026-11-01&until=2026-12-01"
     bodies: list[Any] = [make(ids) for make in BODIES.get(row, ())] or [None]
@@ -445,6 +446,7 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
         yield method, f"{path}{'&' if '?' in path else '?'}agency_id={ids['agency']}", body
     if ROWS[row] == "list" and row not in {
         "GET /v1/agencies",
+        "GET /v1/archive",
         "GET /v1/clients",
         "GET /v1/keys",
         "GET /v1/nodes",

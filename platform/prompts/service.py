@@ -95,6 +95,9 @@ class PromptService:
         for name in [name for name in wanted if name not in kept][: max(0, room)]:
             try:
                 rows.append({**self._rendered(agency_id, wanted[name]), "kind": "told"})
+            except SpeechMissing as fault:
+                log.warning("whispers cannot be said here", fault=str(fault))
+                break
             except PromptError as fault:
                 log.warning("a whisper cannot be said", name=name, fault=str(fault))
         with self._database.tenant(agency_id) as connection:

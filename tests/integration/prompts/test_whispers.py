@@ -136,6 +136,16 @@ def test_given_a_flood_of_campaigns_then_the_most_frequent_come_first_and_a_run_
     assert {named("ads", "real"), named("радио", "Весна_2026")} <= kept(tenant).keys()
 
 
+def test_given_no_speech_where_the_job_runs_then_nothing_is_kept_and_the_next_run_makes_up_for_it(
+    tenant: Tenant, database: Database
+) -> None:
+    published(tenant, PromptService(database, SystemClock(), speech=Beeps(), convert=telephone_wav))
+    silent = PromptService(database, SystemClock(), speech=EspeakNg("/nowhere/espeak-ng"), convert=telephone_wav)
+    assert WhisperSounds(database, silent).run() == 0
+    speaks = PromptService(database, SystemClock(), speech=Beeps(), convert=telephone_wav)
+    assert WhisperSounds(database, speaks).run() == 1
+
+
 @pytest.fixture
 def desk() -> Iterator[Target]:
     # A real telephone's side is never without sound, and a switch takes one that is for dead.

@@ -2,8 +2,8 @@
 
     cd tests && FREESWITCH_BIN=/usr/bin/freeswitch python -m contract.capture [CASE…]
 
-With names of cases it adds or replaces what is kept of these; `headers.json` and `differences.json` are the matter of a
-whole run. Without any it plays every case on the real switch and on the embedded node and writes tests/data/contract/
+With names of cases it adds or replaces what is kept of these, and adds to `headers.json` and `differences.json` what is
+new by them. Without any it plays every case on the real switch and on the embedded node and writes tests/data/contract/
 anew: `expected/` (the records' facts of every case), `captures/` (bytes of selected calls), `headers.json` (every name
 that the real switch wrote) and `differences.json` (what the embedded node lacks of them, and adds). Read the diff
 before you commit it: what it changes in `expected/` is what the platform will be tested against. Hosts, addresses and
@@ -55,6 +55,8 @@ def main(names: list[str]) -> None:
             shutil.rmtree(DATA / "expected", ignore_errors=True)
             shutil.rmtree(DATA / "captures", ignore_errors=True)
             _write_headers(real, ours)
+        else:
+            _add_headers(real, ours)
         for name in played:
             _write_json(DATA / "expected" / f"{name}.json", real[name]["records"])
         _write_captures(keep, [name for name in CAPTURED if name in played], login=not names)
@@ -64,6 +66,18 @@ def _write_headers(real: dict[str, Any], ours: dict[str, Any]) -> None:
     switch, node = (union(one["headers"] for one in results.values()) for results in (real, ours))
     _write_json(DATA / "headers.json", switch)
     _write_json(DATA / "differences.json", difference(switch, node))
+
+
+def _add_headers(real: dict[str, Any], ours: dict[str, Any]) -> None:
+    switch, node = (union(one["headers"] for one in results.values()) for results in (real, ours))
+    known, differences = (json.loads((DATA / f"{name}.json").read_text("utf-8")) for name in ("headers", "differences"))
+    for kind, names in switch.items():
+        fresh = set(names) - set(known.get(kind, []))
+        known[kind] = sorted({*known.get(kind, []), *fresh})
+        if lacks := fresh - set(node.get(kind, [])):
+            differences[kind]["lacks"] = sorted({*differences[kind]["lacks"], *lacks})
+    _write_json(DATA / "headers.json", known)
+    _write_json(DATA / "differences.json", differences)
 
 
 def _write_json(path: Path, value: object) -> None:

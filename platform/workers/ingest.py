@@ -47,8 +47,9 @@ _REMEMBERED_CALLS = 50_000
 #: With so many facts a batch goes to the database; the legs of one more call (at most 200) always fit.
 FULL = MAX_BATCH - 202
 
-#: Files read between two moments at which others have their turn: a millisecond's work.
-_READ_AT_ONCE = 4
+#: Files read between two moments at which others have their turn: some milliseconds' work. A turn costs the hub's least
+#: wait of a millisecond, so that one every few files made reading several times as long.
+_READ_AT_ONCE = 50
 
 #: File name → the file and its facts.
 Batch = dict[str, tuple[CdrFile, Facts]]
@@ -133,7 +134,7 @@ class Ingest:
         stored = _OneAhead(self._begin)
         try:
             for number, file in enumerate(files):
-                if number % _READ_AT_ONCE == 0:
+                if number > 0 and number % _READ_AT_ONCE == 0:
                     # The database's answer to the batch before is taken up as soon as it is there.
                     time.sleep(0)
                 left |= not (file.name in self._taken or self._take(file, batch))

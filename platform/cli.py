@@ -323,6 +323,20 @@ def db_status() -> None:
     sys.exit(1 if found.pending else 0)
 
 
+@db.command("distribute")
+@click.option("--dry-run", is_flag=True, help="Say where each table would lie; ask no database.")
+def db_distribute(dry_run: bool) -> None:
+    """Spread the tables over a Citus cluster, each agency on one node; again after every upgrade."""
+    from .db.distribution import distribute, placements
+
+    if dry_run:
+        for placed in placements():
+            click.echo(f"{placed.statement};")
+        return
+    done = distribute(need_database(begin("db")), tell=click.echo)
+    click.echo(f"{len(done)} tables were placed" if done else "every table lies where it belongs")
+
+
 @contextmanager
 def opened_queue() -> Iterator[JobQueue]:
     """For `dialtrace jobs`."""

@@ -49,6 +49,10 @@ class DatabaseRefuses(DatabaseError):
     """The database refuses the login: check user, password and database name in DIALTRACE_DATABASE_URL."""
 
 
+class NoCluster(DatabaseError):
+    """The database is no Citus cluster."""
+
+
 class LoginTooWeak(DatabaseError):
     """The login may not make the roles that it needs."""
 

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import time
 
-import psutil
 import pytest
 
 from dialtrace.workers.edge import EdgeFolder, EdgeSilent, Kamailio
@@ -16,8 +15,7 @@ from ..node.switch import Worker
 class Edge:
     """One running Kamailio."""
 
-    def __init__(self, folder, memory_mb=64, **prepared):
-        self.memory_mb = memory_mb
+    def __init__(self, folder, **prepared):
         self.folder = EdgeFolder(folder)
         self.address = (HOST, free_port())
         settings = {"calls_per_s": 1000, "limits": {}} | prepared
@@ -27,10 +25,11 @@ class Edge:
 
     def start(self):
         self._log = (self.folder.folder / "kamailio.log").open("ab")
-        folder = str(self.folder.folder)
-        command = ["kamailio", "-DD", "-E", "-m", str(self.memory_mb), "-M", "32", "-f", f"{folder}/kamailio.cfg"]
-        self.process = subprocess.Popen([*command, "-w", folder], stdout=self._log, stderr=subprocess.STDOUT)
-        until(lambda: self._answers(), 20 + self.memory_mb / 4)
+        command = ["kamailio", "-DD", "-E", "-m", "64", "-M", "32", "-f", str(self.folder.folder / "kamailio.cfg")]
+        self.process = subprocess.Popen(
+            [*command, "-w", str(self.folder.folder)], stdout=self._log, stderr=subprocess.STDOUT
+        )
+        until(lambda: self._answers(), 20)
 
     def _answers(self):
         assert self.process.poll() is None, (self.folder.folder / "kamailio.log").read_text()
@@ -51,20 +50,6 @@ class Edge:
             if row["SET"]["ID"] == wanted:
                 return row["SET"]["TARGETS"][0]["DEST"]["FLAGS"]
         return None
-
-    def count(self):
-        """How many entries its map has."""
-        tables = self.rpc.ask("htable.stats")
-        return next(int(one["all"]) for one in tables if one["name"] == "placements")
-
-    def nodes_of(self, number):
-        """The sets of one number, as it holds them."""
-        return self.rpc.ask("htable.get", "placements", number)["item"]["value"]
-
-    def resident_mb(self):
-        """Of all its processes, what is shared counted once."""
-        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        return sum(one.memory_full_info().pss for one in family) / 2**20
 
     def placed(self):
         """The map that it holds."""

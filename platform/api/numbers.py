@@ -34,15 +34,16 @@ SourceText = Annotated[str | None, Field(max_length=300, examples=[None])]
 SOURCE_OF = "What calls to this static number come from; null: nothing is known."
 
 
-def _channel(text: str | None) -> str | None:
+def _channel(text: str) -> str:
     channels = source_book().channels
-    if text is not None and text not in channels:
+    if text not in channels:
         raise ValueError("must be one of " + ", ".join(channels))
     return text
 
 
 ChannelOf = Annotated[
-    str | None, AfterValidator(_channel), Field(max_length=300, description=SOURCE_OF, examples=["offline"])
+    Annotated[str, Field(max_length=300), AfterValidator(_channel)] | None,
+    Field(description=SOURCE_OF, examples=["offline"]),
 ]
 SourceOf = Annotated[str | None, Field(max_length=300, description="Its name.", examples=["radio"])]
 State = Literal["free", "soaking", "in_pool", "static", "resting", "quarantined", "released"]

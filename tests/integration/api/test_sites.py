@@ -163,6 +163,14 @@ class TestTheSourceOfANumber:
         again = tenant.client_key.patch(path, {"campaign": None}, If_Match='"v2"').get_json()
         assert (again["channel"], again["campaign"]) == ("offline", None)
 
+    def test_given_null_then_it_stands_for_a_source_no_more(self, tenant):
+        path = f"/v1/numbers/{tenant.number['id']}"
+        said = tenant.client_key.patch(path, {"channel": "offline", "source": "radio"}, If_Match='"v1"')
+        assert said.status_code == 200, said.text
+        answer = tenant.client_key.patch(path, {"channel": None, "source": None}, If_Match='"v2"')
+        assert answer.status_code == 200, answer.text
+        assert (answer.get_json()["channel"], answer.get_json()["source"]) == (None, None)
+
     @pytest.mark.parametrize(
         ("body", "pointer"),
         [

@@ -336,7 +336,7 @@ def test_given_pictures_of_before_and_after_then_outside_of_the_numbers_not_one_
         show(page, "#page", SHOWN)
     after = page.screenshot(path=folder / f"{page_of}-after.png")
     assert after != before
-    assert page.screenshot(mask=numbers) == hidden
+    _eventually(lambda: page.screenshot(mask=numbers) == hidden, bool)
     assert page.evaluate(SHIFTS) == 0
 
 

@@ -33,7 +33,7 @@ def test_given_calls_that_follow_soon_then_the_curve_says_so_and_the_next_call_g
     )
     curve = curve_of(parameters)
     assert (kind, calls) == ("recency", 60)
-    assert curve.gone[0] > 20 * PRIOR.gone[0]
+    assert curve.gone[0] > 5 * PRIOR.gone[0]
     assert curve.seen[3] < PRIOR.seen[3]
     busy.records = CdrService(busy.database, Attributor(busy.database))
     number, visit = busy.number(), busy.visit(ago_s=100)

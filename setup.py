@@ -55,6 +55,7 @@ setup(
             "compose.yaml",
         ],
         "dialtrace.browser": ["swap.js", "releases/*.js"],
+        "dialtrace.capacity": ["figures.json"],
         "dialtrace.loadtest": ["scenarios/*.xml", "*.md"],
         "dialtrace.monitoring": ["*.yml", "*.md", "rules/*.yml", "dashboards/*.json"],
     },

@@ -27,6 +27,7 @@ from dialtrace.calls.routes import RouteStore
 from dialtrace.config import Settings, load_settings
 from dialtrace.db.engine import Database
 from dialtrace.demo.sipp import Sipp
+from dialtrace.demo.sound import CALLER_TONE_HZ, ulaw_tone
 from dialtrace.errors import DialtraceError
 from dialtrace.esl.errors import EslError
 from dialtrace.esl.inbound import InboundClient
@@ -70,6 +71,9 @@ class Stage:
     ports: Iterator[int] = field(repr=False)
     #: Programs that keep the processors awake: no work of anybody.
     awake: list[int] = field(default_factory=list)
+    #: Callers and target speak, instead of staying silent.
+    talks: bool = False
+    database_url: str = ""
 
     def call(self, contestant: str, rate: float, seconds: float, *, until_lost: bool = False) -> Trial:
         """Calls to the contestant's number at a rate, for so long; then waits until the switch is idle again.
@@ -95,10 +99,16 @@ class Stage:
         return trial_of(_read(trace), rate=rate, asked=asked)
 
     def _caller(self, contestant: str, port: int, trace: Path, *, asked: int, span_s: float, limit_s: float) -> Sipp:
+        number = f"+{NUMBERS[contestant]}"
+        scenario, audio, dialled = "bench_setup_caller.xml", trace, ["-s", number]
+        if self.talks:
+            calls = trace.with_suffix(".calls")
+            calls.write_text(f"SEQUENTIAL\n{number};+447700900001;0;\n", encoding="ascii")
+            scenario, audio, dialled = "caller_answered.xml", _voice(self.folder), ["-inf", str(calls)]
         return Sipp(
-            f"{contestant}-{port}", trace.parent, "bench_setup_caller.xml", trace, port, CALLER_MEDIA_PORT,
+            f"{contestant}-{port}", trace.parent, scenario, audio, port, CALLER_MEDIA_PORT,
             [
-                "{}:{}".format(*self.node.sip_address), "-s", f"+{NUMBERS[contestant]}", "-m", str(asked),
+                "{}:{}".format(*self.node.sip_address), *dialled, "-m", str(asked),
                 "-l", str(asked + 1), "-r", str(asked), "-rp", str(round(span_s * 1000)),
                 "-d", str(round(self.hold_s * 1000)), "-timeout", f"{limit_s:.0f}s",
                 "-trace_shortmsg", "-shortmessage_file", str(trace),
@@ -164,6 +174,14 @@ class Stage:
         return False
 
 
+def _voice(folder: Path) -> Path:
+    """What callers and target say, without an end."""
+    voice = folder / "voice.ulaw"
+    if not voice.exists():
+        voice.write_bytes(ulaw_tone(CALLER_TONE_HZ, 2.0))
+    return voice
+
+
 def _read(trace: Path) -> list[TracedCall]:
     if not trace.exists():
         return []
@@ -209,15 +227,17 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def running_stage(freeswitch: Path | None, *, hold_s: float, records: bool) -> Iterator[Stage]:
-    """Everything up and provisioned. ``records`` False leaves monitor and agent out: the call plane alone."""
+def running_stage(freeswitch: Path | None, *, hold_s: float, records: bool, talks: bool = False) -> Iterator[Stage]:
+    """Everything up and provisioned. ``records`` False leaves monitor and agent out: the call plane alone. ``talks``:
+    both sides send RTP while a call stands."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dialtrace-bench-setup-")))
         folder.chmod(0o755)
         ports = free_ports()
         settings = _settings(folder, ports)
         node = _node(settings, ports, "freeswitch" if freeswitch else "embedded")
-        target = Sipp("target", folder / "sipp", "bench_setup_target.xml", folder, next(ports), TARGET_MEDIA_PORT)
+        scenario, audio = ("target_answers.xml", _voice(folder)) if talks else ("bench_setup_target.xml", folder)
+        target = Sipp("target", folder / "sipp", scenario, audio, next(ports), TARGET_MEDIA_PORT)
         target.start()
         stack.callback(target.stop)
         url = stack.enter_context(running_database(settings))
@@ -239,7 +259,9 @@ def running_stage(freeswitch: Path | None, *, hold_s: float, records: bool) -> I
         dialplan = write_overlay(configuration_folder(), folder / "switch", text)
         supervisor.start([_on_overlay(spec, dialplan) for spec in platform.groups[1]])
         version = ask_switch(node, "version").strip().removeprefix("FreeSWITCH Version ").split(" ")[0]
-        yield Stage(folder, node, supervisor, target, stock_pid, version, hold_s, records, ports)
+        yield Stage(
+            folder, node, supervisor, target, stock_pid, version, hold_s, records, ports, talks=talks, database_url=url
+        )
 
 
 def _settings(folder: Path, ports: Iterator[int]) -> Settings:

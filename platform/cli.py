@@ -13,6 +13,7 @@ import click
 
 from .cli_attribution import attribution_group
 from .cli_billing import billing_group
+from .cli_capacity import capacity_command
 from .cli_demo import demo
 from .cli_doctor import doctor_command
 from .cli_edge import add_edge_commands
@@ -88,6 +89,7 @@ def need_database(settings: Settings) -> str:
 
 
 cli.add_command(demo)
+cli.add_command(capacity_command)
 
 
 for command in up_commands(begin):

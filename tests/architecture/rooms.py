@@ -32,6 +32,7 @@ LEVELS = {
     "billing": 4, "cli_billing": 8,
     # A client's document is made by the use cases of every room that holds something of it.
     "documents": 4, "cli_tenant": 8,
+    "capacity": 1, "cli_capacity": 8,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
@@ -263,6 +264,7 @@ LIBRARIES = {
         "cli",
         "cli_attribution",
         "cli_sealing",
+        "cli_capacity",
         "cli_demo",
         "cli_doctor",
         "cli_events",

@@ -1,0 +1,1 @@
+"""What a number of calls needs: nodes, processors, disk, bandwidth, database."""

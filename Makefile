@@ -19,7 +19,7 @@ endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 # libatomic1: the driver of playwright needs it, and nothing else here brings it.
-SYSTEM := python3-venv fonts-dejavu-core sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus
+SYSTEM := python3-venv curl uuid-runtime sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus
 JOBS ?= 2
 
 CALLS ?= 100
@@ -69,7 +69,8 @@ test-fast: setup ## unit tests only
 
 .PHONY: prove
 prove: setup ## what runs longer: every test, the slow ones too, and the benchmarks
-	$(BIN)/pytest -n $(JOBS) -q
+	DIALTRACE_SHARDS=strict $(BIN)/pytest -n $(JOBS) -q
+	$(BIN)/python -m dialtrace.loadtest.partner_day
 	$(BIN)/python loadtest/bench_esl.py
 	$(BIN)/python loadtest/chaos.py --short
 

@@ -112,6 +112,7 @@ setup(
             "rjsmin>=1.2",
             "ruff>=0.6",
             "setuptools>=75",
+            "sqlglot>=26",
             "types-authlib",
             "types-boto3[s3]>=1.34",
             "types-gevent",

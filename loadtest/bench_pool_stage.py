@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,7 +204,7 @@ def running_stage(folder: Path) -> Iterator[Stage]:
 
 
 @contextmanager
-def running_api(stage: Stage, *, threads: int) -> Iterator[tuple[str, int]]:
+def running_api(stage: Stage, *, threads: int, settings: Mapping[str, str] | None = None) -> Iterator[tuple[str, int]]:
     """The API under Granian, one process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -213,6 +213,7 @@ def running_api(stage: Stage, *, threads: int) -> Iterator[tuple[str, int]]:
         **os.environ, "DIALTRACE_DATABASE_URL": stage.url, "DIALTRACE_SECRET_KEY": "bench" * 8,
         "DIALTRACE_API_THREADS": str(threads), "DIALTRACE_VISITS_PER_MINUTE": "0", "DIALTRACE_LOG_LEVEL": "warning",
         "DIALTRACE_DATA_DIR": str(stage.folder), "DIALTRACE_MASTER_KEYS": secrets.token_urlsafe(32),
+        **(settings or {}),
     }  # fmt: skip
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1", "--port",
                str(port), "--workers", "1", "--blocking-threads", str(threads), "--no-ws", "--log-level", "warning",

@@ -188,7 +188,8 @@ def day_of_its_own(order: Order) -> tuple[Books, dict[str, Any], dict[str, float
         tenancy = TenancyService(stage.database, SystemClock())
         agency = tenancy.create_agency("Partner")
         token = tenancy.create_key(agency.id, role="agency", name="partner")[1]
-        with running_api(stage, threads=THREADS) as address:
+        quotas = {"DIALTRACE_API_REQUESTS_PER_MINUTE": "0", "DIALTRACE_API_AGENCY_REQUESTS_PER_MINUTE": "0"}
+        with running_api(stage, threads=THREADS, settings=quotas) as address:
             empty = ask_for(EMPTY_VIEW_S, THREADS, lambda: asking(address, "/empty", b"{}")).per_s
             books, took_s = run_day(lambda which: Line(address, token, order.cut_share, order.seed + which), order)
             books.faults += count_everything(ApiClient(f"http://{address[0]}:{address[1]}", token), order)

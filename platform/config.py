@@ -315,6 +315,25 @@ SETTINGS: tuple[Setting, ...] = (
         "240",
         "Pages that one address may open on one site within a minute, at each API process; 0: any number.",
     ),
+    Setting(
+        "DIALTRACE_API_REQUESTS_PER_MINUTE",
+        _whole,
+        "6000",
+        "Requests that one key may send within a minute, over all API processes; 0: any number.",
+    ),
+    Setting(
+        "DIALTRACE_API_AGENCY_REQUESTS_PER_MINUTE",
+        _whole,
+        "30000",
+        "Requests that all keys of one agency may send within a minute, over all API processes; 0: any number.",
+    ),
+    Setting(
+        "DIALTRACE_INVENTORY_DIR",
+        str,
+        "",
+        "Where CSV files of telephone numbers lie that carriers with the adapter `inventory` offer; empty: `inventory` "
+        "in the data folder.",
+    ),
     Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
     Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),
     Setting(

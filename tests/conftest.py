@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import pytest_socket
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from dialtrace.db.embedded import start_embedded
@@ -27,7 +27,15 @@ from dialtrace.db.job_schema import TABLES as JOB_TABLES
 from dialtrace.db.migrate import upgrade
 from dialtrace.db.tables import OPERATOR_AGENCY, metadata
 
+from .statements import Collected, faults_in
+
 UNIT = Path(__file__).parent / "unit"
+
+#: What this process has asked of databases (tests/statements.py).
+COLLECTED = Collected()
+#: The exit status of a run with a statement that would cross shards: no second try mends it.
+CROSSES_SHARDS = 6
+event.listen(Engine, "before_cursor_execute", COLLECTED.listen)
 
 # How quick the machine is at this moment is no property of the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -164,11 +172,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(str(value))
 
 
+def _check_statements(session: pytest.Session, folder: Path) -> None:
+    """Tells of statements that a cluster could not send to one node; `make prove` fails for one."""
+    for path in folder.glob("statements-*.json"):
+        COLLECTED.read(path)
+    faults = faults_in(COLLECTED)
+    if faults:
+        print(f"\n{len(faults)} statements would cross shards (tests/statements.py):", *faults, sep="\n  ")
+        if os.environ.get("DIALTRACE_SHARDS") == "strict":
+            session.exitstatus = CROSSES_SHARDS
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The process that began the run ends what its workers shared."""
-    if hasattr(session.config, "workerinput") or not hasattr(session.config, "_tmp_path_factory"):
+    """The process that began the run ends what its workers shared, and reads what they have asked of databases."""
+    if not hasattr(session.config, "_tmp_path_factory"):
         return
     folder = _run_folder(session.config)
+    worker = getattr(session.config, "workerinput", {}).get("workerid")
+    if worker is not None:
+        COLLECTED.write(folder / f"statements-{worker}.json")
+        return
+    _check_statements(session, folder)
     if (folder / "server-folder").exists():
         data = _server_folder(folder)
         if (data / "PG_VERSION").exists():

@@ -53,6 +53,14 @@ class AdmissionService:
             found = store.find_blocks(connection, agency_id, limit=limit + 1, after=after[0] if after else None)
         return cut(found, limit, "id")
 
+    def get_block(self, agency_id: UUID, client_id: UUID | None, block_id: UUID) -> Block:
+        """Raises BlockUnknown."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            found = store.find_block(connection, agency_id, block_id)
+        if found is None:
+            raise BlockUnknown
+        return found
+
     def remove_block(self, agency_id: UUID, client_id: UUID | None, block_id: UUID) -> None:
         """Raises BlockUnknown."""
         with self._database.tenant(agency_id, client_id) as connection:

@@ -76,6 +76,11 @@ def find_blocks(connection: Connection, agency_id: UUID, *, limit: int, after: U
     return [_block(row) for row in connection.execute(query)]
 
 
+def find_block(connection: Connection, agency_id: UUID, block_id: UUID) -> Block | None:
+    row = connection.execute(select(blocks).where(blocks.c.agency_id == agency_id, blocks.c.id == block_id)).first()
+    return _block(row) if row else None
+
+
 def remove_block(connection: Connection, agency_id: UUID, block_id: UUID) -> bool:
     """Whether it was there."""
     statement = delete(blocks).where(blocks.c.agency_id == agency_id, blocks.c.id == block_id)

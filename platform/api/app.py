@@ -14,12 +14,15 @@ from . import (
     agencies,
     answering,
     archive,
+    assessments,
     attribution,
     audit,
     billing,
     blocks,
     brands,
+    bulk,
     calls,
+    carriers,
     clients,
     documents,
     events,
@@ -33,6 +36,7 @@ from . import (
     limits,
     live,
     nodes,
+    number_orders,
     numbers,
     oauth,
     openapi,
@@ -42,6 +46,8 @@ from . import (
     pools,
     price_books,
     problems,
+    prompts,
+    quotas,
     recording_stores,
     recordings,
     reference,
@@ -81,12 +87,15 @@ RESOURCES = (
     limits,
     blocks,
     trunks,
+    carriers,
     clients,
     documents,
     hook_secrets,
     targets,
     flows,
+    prompts,
     numbers,
+    number_orders,
     sites,
     snippets,
     sources,
@@ -96,6 +105,7 @@ RESOURCES = (
     visits,
     page_visits,
     calls,
+    assessments,
     attribution,
     live,
     explanations,
@@ -112,6 +122,7 @@ RESOURCES = (
     events,
     webhooks,
     webhook_deliveries,
+    bulk,
     keys,
     users,
     sessions,
@@ -150,6 +161,12 @@ def create_app(services: ApiServices) -> APIFlask:
     app.extensions[EXTENSION] = services
     app.extensions[page_visits.SIGNS] = signs = Signs(services.visits.see)
     rates = Rates(services.visits_per_min, services.clock.monotonic_s)
+    app.extensions[quotas.QUOTAS] = quotas.Quotas(
+        services.database,
+        services.clock,
+        per_key=services.requests_per_min,
+        per_agency=services.agency_requests_per_min,
+    )
     app.extensions[health.READINESS] = health.Readiness(services.database).check
     app.spec_processor(openapi.complete)
     problems.install(app)
@@ -211,6 +228,7 @@ def finish(response: Response) -> Response:
     """What every answer carries; and counts it."""
     headers = response.headers
     headers["X-Request-Id"] = g.request_id
+    headers.extend(g.get(quotas.HEADERS, {}))
     headers.set(*answering.NOSNIFF)
     for name, value in answering.DEFAULTS:
         headers.setdefault(name, value)

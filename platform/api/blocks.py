@@ -16,6 +16,9 @@ from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment
 from .owners import OwnedQuery
 from .paging import Listed, each, list_page
 
+#: What the writes of a caller's score are held against.
+CALL = "/v1/calls/<uuid:call_id>"
+
 blueprint = APIBlueprint("blocks", __name__, tag="Limits")
 
 Kind = Annotated[
@@ -111,6 +114,12 @@ def list_blocks(asked: Asked, query: OwnedQuery) -> Any:
     )
 
 
+@endpoint(blueprint, "GET", "/v1/blocks/<uuid:block_id>", roles=EVERYBODY, answer=BlockAnswer)
+def get_block(asked: Asked, block_id: UUID) -> BlockAnswer:
+    """Read an entry of a block list"""
+    return show(asked.services.admission.get_block(asked.agency_id, asked.client_id, block_id))
+
+
 @endpoint(blueprint, "DELETE", "/v1/blocks/<uuid:block_id>", roles=EVERYBODY, status=204)
 def remove_block(asked: Asked, block_id: UUID) -> Response:
     """Unblock
@@ -121,7 +130,7 @@ def remove_block(asked: Asked, block_id: UUID) -> Response:
     return Response(status=204)
 
 
-@endpoint(blueprint, "PUT", "/v1/calls/<uuid:call_id>/not-spam", roles=EVERYBODY, status=204)
+@endpoint(blueprint, "PUT", "/v1/calls/<uuid:call_id>/not-spam", roles=EVERYBODY, status=204, read_at=CALL)
 def mark_not_spam(asked: Asked, call_id: UUID) -> Response:
     """Say that a caller is no spam
 
@@ -131,7 +140,7 @@ def mark_not_spam(asked: Asked, call_id: UUID) -> Response:
     return Response(status=204)
 
 
-@endpoint(blueprint, "DELETE", "/v1/calls/<uuid:call_id>/not-spam", roles=EVERYBODY, status=204)
+@endpoint(blueprint, "DELETE", "/v1/calls/<uuid:call_id>/not-spam", roles=EVERYBODY, status=204, read_at=CALL)
 def unmark_not_spam(asked: Asked, call_id: UUID) -> Response:
     """Take that back"""
     asked.services.admission.welcome_caller(asked.agency_id, asked.client_id, call_id, welcome=False)

@@ -53,9 +53,13 @@ CATALOGUE: Mapping[str, Kind] = {
         409, "Key is in use", "It is the current one, or recordings are under it: make a new one and rewrap first."
     ),
     "no_draft": Kind(409, "There is no draft", "The site's rules are as they were published last. Draft some first."),
+    "carrier_name_taken": Kind(409, "Carrier name is in use", "Each carrier has a name of its own."),
+    "carrier_refuses": Kind(409, "Carrier refuses", "It does not do what was asked; the detail says what it answered."),
+    "order_not_open": Kind(409, "Order does not allow it", "Not in its state; the detail says which that is."),
     "trunk_name_taken": Kind(409, "Trunk name is in use", "Each trunk has a name of its own; records tell it."),
     "too_many_webhooks": Kind(409, "Too many webhooks", "An owner may have 50. Remove one that nobody needs."),
     "no_code_free": Kind(409, "No promo code is free", "The client has too many visits with a code. Ask again later."),
+    "prompt_in_use": Kind(409, "Sound is in use", "A flow plays it. Change the flow first."),
     "delivery_under_way": Kind(409, "Message is on its way", "It is being sent at this moment. Ask again in a minute."),
     "idempotency_key_in_use": Kind(
         409, "First request is still running", "A request with this Idempotency-Key has not finished. Repeat it later."
@@ -86,10 +90,14 @@ CATALOGUE: Mapping[str, Kind] = {
     "code_wrong": Kind(422, "Code is wrong", "It is wrong, too old, or was used already."),
     "version_required": Kind(428, "If-Match is required", "Send the `ETag` of what you read: no change is lost then."),
     "too_many_tries": Kind(429, "Too many tries", "`Retry-After` says when to try again."),
+    "too_many_requests": Kind(
+        429, "Too many requests", "The key, or its agency, has used up its quota: `Retry-After` says for how long."
+    ),
     "too_many_listeners": Kind(429, "Too many listeners", "A stream serves so many at a time. Ask again later."),
     "too_many_visits": Kind(429, "Too many pages", "One address opens more pages than a person does. Try later."),
     "internal_error": Kind(500, "Something went wrong here", "Not your fault. `request_id` helps us to find it."),
     "temporarily_unavailable": Kind(503, "Not available at the moment", "The same request may succeed after a moment."),
     "passwords_busy": Kind(503, "Too many sign in at once", "The same request may succeed after a moment."),
+    "carrier_away": Kind(503, "Carrier does not answer", "The same request may succeed after a moment."),
     "not_ready": Kind(503, "Not ready", "`checks` says what is missing."),
 }  # fmt: skip

@@ -50,6 +50,10 @@ class ClientChange(Body):
     name: Annotated[Name, Field(default_factory=absent)]
     time_zone: Annotated[str, Field(default_factory=absent, max_length=64, description=ZONE)]
     backup_target_id: Annotated[BackupTarget, Field(default_factory=absent)]
+    status: Annotated[
+        Literal["active", "suspended"],
+        Field(default_factory=absent, description="suspended: calls to its numbers are refused; its records stay."),
+    ]
 
 
 class ClientAnswer(Answer):

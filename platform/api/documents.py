@@ -6,17 +6,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 from pydantic import ConfigDict, Field
 
 from ..audit.service import NewEntry
-from ..documents.model import FORMAT, canonical, digest_of
+from ..documents.model import FORMAT, Document, canonical, digest_of
 from .auditing import actor_of
 from .auth import AGENCY, Asked
 from .clients import ClientAnswer
 from .clients import show as show_client
 from .endpoint import TenantQuery, endpoint
-from .errors import Problem
 from .fields import AgencyId, Answer, Body, Name
 from .replies import Reply, created
 
@@ -117,7 +116,7 @@ def get_client_document(asked: Asked, client_id: UUID) -> Response:
     """
     document = asked.services.documents.export(asked.agency_id, client_id)
     response = Response(canonical(document), content_type="application/json")
-    response.headers["ETag"] = f'"{digest_of(document)}"'
+    response.headers["ETag"] = _tag_of(document)
     return response
 
 
@@ -126,7 +125,9 @@ def get_client_document(asked: Asked, client_id: UUID) -> Response:
     query=DocumentQuery,
     answer=AppliedAnswer, problems=("version_mismatch", "number_taken", "number_not_fit"),
 )  # fmt: skip
-def put_client_document(asked: Asked, client_id: UUID, query: DocumentQuery, body: DocumentBody) -> AppliedAnswer:
+def put_client_document(
+    asked: Asked, client_id: UUID, query: DocumentQuery, body: DocumentBody
+) -> tuple[AppliedAnswer, int, dict[str, str]]:
     """Apply a document to a client
 
     Whole, in one transaction, or not at all. `If-Match` with the `ETag` of what was read refuses it if somebody has
@@ -134,14 +135,14 @@ def put_client_document(asked: Asked, client_id: UUID, query: DocumentQuery, bod
     released, pools closed, sites and webhooks removed. Targets and flows always stay.
     """
     applied = asked.services.documents.apply(
-        asked.agency_id, client_id, body.model_dump(), dry_run=query.dry_run, remove=query.remove,
-        if_digest=_expected(request.headers.get("If-Match")),
-    )  # fmt: skip
+        asked.agency_id, client_id, body.model_dump(), dry_run=query.dry_run, remove=query.remove
+    )
     if not query.dry_run:
         _note(asked, "document.applied", client_id, steps=len(applied.steps), remove=query.remove)
-    return AppliedAnswer(
-        dry_run=query.dry_run, steps=[DocumentStepAnswer.model_validate(step) for step in applied.steps]
-    )
+    steps = [DocumentStepAnswer.model_validate(step) for step in applied.steps]
+    # What a dry run would have come to stands nowhere.
+    headers = {} if query.dry_run else {"ETag": _tag_of(applied.document)}
+    return AppliedAnswer(dry_run=query.dry_run, steps=steps), 200, headers
 
 
 @endpoint(
@@ -164,14 +165,8 @@ def copy_client(asked: Asked, client_id: UUID, body: CopyBody) -> Reply[ClientAn
     return created("/v1/clients", show_client(asked.services.tenancy.get_client(asked.agency_id, made)))
 
 
-def _expected(header: str | None) -> str | None:
-    """The digest that `If-Match` names. Raises Problem (412) for one that no document has."""
-    if header is None or header.strip() == "*":
-        return None
-    digest = header.strip().strip('"')
-    if len(digest) != 64:
-        raise Problem("version_mismatch", "If-Match names no document: send the ETag of what was read.")
-    return digest
+def _tag_of(document: Document) -> str:
+    return f'"{digest_of(document)}"'
 
 
 def _note(asked: Asked, action: str, client_id: UUID, **details: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from .access import permissions_of
 from .auditing import actor_text, note_deed
 from .auth import Asked, authenticate, floor_of, need_permissions, need_role, tenant_of
 from .catalogue import CATALOGUE
+from .deprecation import Deprecated
 from .errors import Fault
 from .fields import AgencyId, Answer, Body
 from .gate import check_query, read_body
@@ -31,7 +32,10 @@ from .idempotency import once
 from .paging import ListQuery
 from .preconditions import is_known
 from .problems import validation_problem
+from .quotas import QUOTAS
 from .rooms import ApiServices
+from .sparse import Fields, item_of, keep_only, members_of, wanted_in
+from .writing import READERS, Reader, change, tag_in
 
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
@@ -44,14 +48,16 @@ class TenantQuery(Body):
     """What every endpoint for one thing understands."""
 
     agency_id: AgencyId
+    fields: Fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A declaration. ``roles``: who reaches it; ``permission``: what they need (`access` says it where this does not);
     ``permissions``: that, worked out. ``problems``: codes beyond those that every such endpoint has. ``secrets``:
-    members of the answer that are shown once. ``answer`` None: the handler makes the response itself
-    (``media_type``)."""
+    members of the answer that are shown once. ``answer`` None: the handler makes the response itself (``media_type``).
+    ``whole`` False: it asks another system, or must be quick, so what it writes is not one transaction. ``read_at``:
+    the address whose GET tells what a write changes; empty: its own."""
 
     method: str
     path: str
@@ -69,6 +75,14 @@ class Endpoint:
     #: A POST that only reads.
     keeps_nothing: bool = False
     media_type: str = "application/json"
+    whole: bool = True
+    read_at: str = ""
+    deprecated: Deprecated | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it answers page by page."""
+        return issubclass(self.query, ListQuery)
 
 
 def services() -> ApiServices:
@@ -81,8 +95,11 @@ def endpoint(blueprint: APIBlueprint, method: str, path: str, **declared: Any) -
     """Registers a handler, which gets an `Asked`, the path's values, and ``query`` and ``body`` where declared."""
     needed = permissions_of(blueprint.name, method, declared.get("permission"))
     made = Endpoint(method=method, path=path, permissions=needed, **declared)
+    made = replace(made, read_at=made.read_at or path)
 
     def register(handler: H) -> H:
+        if made.method == "GET":
+            READERS[path] = Reader(made.answer, handler, made.query if made.query is not TenantQuery else None)
         view: Handler = _answered(blueprint, made, handler)
         view = _within_tenant(made, view)
         if made.body is not None:
@@ -93,18 +110,27 @@ def endpoint(blueprint: APIBlueprint, method: str, path: str, **declared: Any) -
             tags=[str(blueprint.tag)],
             operation_id=handler.__name__,
             security=["key", "session"],
+            deprecated=True if made.deprecated is not None else None,
             responses=_bare_response(made) if made.answer is None else None,
-            extensions={
-                "x-roles": list(made.roles),
-                "x-permissions": list(made.permissions),
-                "x-problems": list(_problems_of(made)),
-            },
-        )(view)  # fmt: skip
+            extensions=_extensions_of(made),
+        )(view)
         _declare(view, made)
         blueprint.route(path, methods=[method])(view)
         return handler
 
     return register
+
+
+def _extensions_of(made: Endpoint) -> dict[str, Any]:
+    """What `openapi.complete` makes parameters, responses and words of."""
+    told: dict[str, Any] = {
+        "x-roles": list(made.roles),
+        "x-permissions": list(made.permissions),
+        "x-problems": _problems_of(made),
+    }
+    if made.deprecated is not None:
+        told["x-deprecated"] = made.deprecated.sentence()
+    return told
 
 
 def _example_of(model: type[BaseModel]) -> Any:
@@ -122,13 +148,16 @@ def _bare_response(made: Endpoint) -> dict[int, Any]:
 def _problems_of(made: Endpoint) -> list[str]:
     found = ["credential_missing", "credential_invalid", "role_insufficient", "permission_missing"]
     found += ["address_not_allowed", "address_too_long", "not_found", "validation_failed"]
+    found.append("too_many_requests")
     if made.body is not None:
         found += ["malformed_request", "body_too_large", "unsupported_media_type"]
     if made.method == "POST":
         found += [code for code in CATALOGUE if code.startswith("idempotency_")]
+    if made.method in {"PUT", "PATCH", "DELETE"}:
+        found.append("version_mismatch")
     if made.method == "PATCH":
-        found += ["version_required", "version_mismatch"]
-    if issubclass(made.query, ListQuery):
+        found.append("version_required")
+    if made.is_list:
         found.append("cursor_invalid")
     return [*dict.fromkeys([*found, *made.problems, "internal_error", "temporarily_unavailable"])]
 
@@ -139,6 +168,7 @@ def _guarded(made: Endpoint, view: Handler) -> Handler:
     @wraps(view)
     def guarded(**values: Any) -> Any:
         principal = authenticate(services(), request)
+        current_app.extensions[QUOTAS].spend(principal.agency_id, principal.key_id)
         need_role(principal, made.roles)
         need_permissions(principal, made.permissions)
         check_query(request)
@@ -165,7 +195,14 @@ def _within_tenant(made: Endpoint, view: Handler) -> Handler:
             return response
 
         with confined(floor_of(principal), actor_text(asked)):
-            response = once(asked, request, act, secrets=made.secrets) if made.method == "POST" else act()
+            if made.method == "GET":
+                response = act()
+            elif made.method == "POST":
+                response = once(asked, request, act, secrets=made.secrets, whole=made.whole)
+            else:
+                response = change(asked, request, made.read_at, values, act, whole=made.whole)
+            if made.deprecated is not None:
+                response.headers.extend(made.deprecated.headers())
             return _confined_stream(response)
 
     return within
@@ -196,27 +233,51 @@ def _named(name: str, in_path: UUID | None, query: Body, body: Body | None) -> U
 
 
 def _answered(blueprint: APIBlueprint, made: Endpoint, handler: Handler) -> Handler:
-    """The handler's value as a response; a GET that the asker has already becomes 304."""
+    """The handler's value as a response, with its entity tag; a GET that the asker has already becomes 304."""
 
     def plain(*, asked: Asked, query: Body, **values: Any) -> Any:
         given = values | ({"query": query} if made.query is not TenantQuery else {})
-        return handler(asked, **given)
+        value = handler(asked, **given)
+        return value if made.is_list or made.answer is None else _tagged(made, value)
 
     wrapped = wraps(handler)(plain)
     if made.answer is None:
         return wrapped
     shown = blueprint.output(made.answer, status_code=made.status)(wrapped)
+    members, is_list = members_of(made.answer), item_of(made.answer) is not None
 
     @wraps(shown)
-    def conditional(**values: Any) -> Response:
-        response = current_app.make_response(shown(**values))
+    def conditional(*, query: Body, **values: Any) -> Response:
+        fields = getattr(query, "fields", None) if made.method == "GET" else None
+        names = wanted_in(fields, members) if fields is not None else None
+        response = current_app.make_response(shown(query=query, **values))
         tag = response.headers.get("ETag")
         if made.method == "GET" and tag and is_known(request.headers, tag):
             response.status_code = 304
             response.set_data(b"")
+        elif names is not None and response.mimetype == "application/json":
+            keep_only(response, names, is_list=is_list)
         return response
 
     return conditional
+
+
+def _tagged(made: Endpoint, value: Any) -> Any:
+    """The value with the tag of its content, unless the handler has given one (of its version). What a write answers
+    has one where it is what a GET of the same address answers."""
+    reader = READERS.get(made.path)
+    if reader is None or reader.answer is not made.answer or isinstance(value, Response):
+        return value
+    tag = tag_in(value)
+    answered, status, headers = _parts_of(made, value)
+    return (answered, status, {"ETag": tag, **headers}) if tag is not None else value
+
+
+def _parts_of(made: Endpoint, value: Any) -> tuple[Any, int, dict[str, str]]:
+    """What a handler has given, its status and its headers."""
+    if not isinstance(value, tuple):
+        return value, made.status, {}
+    return value[0], value[1] if len(value) > 1 else made.status, value[2] if len(value) > 2 else {}
 
 
 def public(
@@ -228,9 +289,12 @@ def public(
     media_type: str = "application/json",
     method: str = "GET",
     body: type[Body] | None = None,
+    says: type[BaseModel] | None = None,
+    example: Any = None,
 ) -> Callable[[H], H]:
     """Registers what needs no key; a ``body`` is as strict as any. Nothing behind it may be a tenant's, unless the
-    address itself proves that its holder was let in."""
+    address itself proves that its holder was let in. ``says``: what its handler reads by itself, with an ``example``.
+    """
 
     def register(handler: H) -> H:
         content = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
@@ -247,8 +311,13 @@ def public(
         view: Handler = plain
         if body is not None:
             view = _read_first(blueprint.input(body, arg_name="body", example=_example_of(body))(view))
+        told = {"x-body": {"schema": says.model_json_schema(), "example": example}} if says is not None else {}
         shown = blueprint.doc(
-            summary=summary, tags=[str(blueprint.tag)], operation_id=handler.__name__, responses=responses
+            summary=summary,
+            tags=[str(blueprint.tag)],
+            operation_id=handler.__name__,
+            responses=responses,
+            extensions=told or None,
         )(view)
         _declare(shown, PUBLIC)
         blueprint.route(path, methods=[method])(shown)

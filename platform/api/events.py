@@ -22,6 +22,7 @@ from .endpoint import endpoint, public
 from .errors import Fault, Problem
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment
 from .problems import validation_problem
+from .sparse import Fields
 
 blueprint = APIBlueprint("events", __name__, tag="Events")
 
@@ -38,6 +39,7 @@ class EventQuery(Body):
     """From where on, of what, and how many."""
 
     agency_id: AgencyId
+    fields: Fields
     client_id: Annotated[UUID | None, Field(default=None, description="Only this client's.", examples=[EXAMPLE_ID])]
     after: Annotated[
         str | None,

@@ -2,7 +2,9 @@
 
 A key belongs to the credential that sent it and is kept for 72 hours. The request's fingerprint is taken over method,
 address and canonical body. What is kept is a final answer; one that begins with 5, or that is refused before the
-request was understood, is not, so that the same key may try again.
+request was understood, is not, so that the same key may try again. What is done and its answer are one transaction
+wherever the database is all that is asked: then a request whose process died has done nothing, and its key is free
+again a minute later.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,25 +55,42 @@ def fingerprint(key: str, method: str, address: str, body: Any) -> bytes:
     return hmac.digest(b"idempotency " + key.encode(), canonical.encode("ascii"), "sha256")
 
 
-def once(asked: Asked, request: Request, act: Callable[[], Response], *, secrets: tuple[str, ...] = ()) -> Response:
-    """Acts, or answers as the first time. ``secrets`` are members of the answer that are shown once and never kept."""
+def once(
+    asked: Asked,
+    request: Request,
+    act: Callable[[], Response],
+    *,
+    secrets: tuple[str, ...] = (),
+    whole: bool = True,
+) -> Response:
+    """Acts, or answers as the first time. ``secrets`` are members of the answer that are shown once and never kept.
+    ``whole``: what is done and what is answered are kept in one transaction, so that a request that was cut short has
+    done nothing."""
     header = request.headers.get("Idempotency-Key")
+    database, now = asked.services.database, asked.services.clock.now()
     if header is None:
-        return act()
+        with database.whole() if whole else nullcontext():
+            return act()
     query = "&".join(sorted(request.query_string.decode("latin-1").split("&")))
     digest = fingerprint(asked.services.secret_key, request.method, f"{request.path}?{query}", _sent(request))
     scope = Scope(asked.principal.agency_id, asked.principal.key_id, parse_key(header))
-    database, now = asked.services.database, asked.services.clock.now()
     with database.tenant(scope.agency_id) as connection:
         kept = claim_key(
-            connection, scope, request=f"{request.method} {request.path}", digest=digest, now=now, oldest=now - KEPT_FOR
+            connection,
+            scope,
+            request=f"{request.method} {request.path}",
+            digest=digest,
+            now=now,
+            oldest=now - KEPT_FOR,
+            # One that was cut short came to nothing, where all of it is one transaction.
+            unfinished=now - ABANDONED_AFTER if whole else None,
         )
         if kept is None and digest[0] < 4:
             # One request in 64 tidies up, so that no process has to.
             purge_keys(connection, scope.agency_id, now - KEPT_FOR)
     if kept is not None:
         return replay(kept, digest, now)
-    return _act_and_keep(database, scope, act, secrets)
+    return _act_and_keep(database, scope, now, act, secrets, whole=whole)
 
 
 def _sent(request: Request) -> Any:
@@ -92,23 +112,59 @@ def replay(kept: Kept, digest: bytes, now: datetime) -> Response:
     return response
 
 
-def _act_and_keep(database: Database, scope: Scope, act: Callable[[], Response], secrets: tuple[str, ...]) -> Response:
-    """What fails before it has an answer leaves the key free again. Once the act is done the key never becomes free: if
-    its answer cannot be kept, a repetition is told that the outcome is unknown, rather than doing it twice."""
+def _act_and_keep(
+    database: Database,
+    scope: Scope,
+    now: datetime,
+    act: Callable[[], Response],
+    secrets: tuple[str, ...],
+    *,
+    whole: bool,
+) -> Response:
+    """What fails before it has an answer leaves the key free again. Once an act that is no whole is done the key never
+    becomes free: if its answer cannot be kept, a repetition is told that the outcome is unknown, rather than doing it
+    twice."""
+    if whole:
+        return _as_whole(database, scope, now, act, secrets)
     try:
         response = _answer_of(act)
     except BaseException:
-        _free(database, scope)
+        _free(database, scope, now)
         raise
-    with database.tenant(scope.agency_id) as connection:
-        keep_answer(connection, scope, status=response.status_code, answer=_kept_form(response, secrets))
+    _keep(database, scope, now, response, secrets)
     return response
 
 
-def _free(database: Database, scope: Scope) -> None:
+def _as_whole(
+    database: Database, scope: Scope, now: datetime, act: Callable[[], Response], secrets: tuple[str, ...]
+) -> Response:
+    def in_one_step() -> Response:
+        # What a refused request had begun is undone; that it was refused is kept.
+        with database.whole():
+            return act()
+
+    try:
+        with database.whole():
+            response = _answer_of(in_one_step)
+            _keep(database, scope, now, response, secrets)
+    except BaseException:
+        _free(database, scope, now)
+        raise
+    return response
+
+
+def _keep(database: Database, scope: Scope, now: datetime, response: Response, secrets: tuple[str, ...]) -> None:
+    """Raises Problem (409) when somebody else has taken the key meanwhile: this request was too slow to count."""
+    with database.tenant(scope.agency_id) as connection:
+        form = _kept_form(response, secrets)
+        if not keep_answer(connection, scope, claimed_at=now, status=response.status_code, answer=form):
+            raise Problem("idempotency_key_in_use", headers={"Retry-After": "1"})
+
+
+def _free(database: Database, scope: Scope, now: datetime) -> None:
     try:
         with database.tenant(scope.agency_id) as connection:
-            release_key(connection, scope)
+            release_key(connection, scope, claimed_at=now)
     except DatabaseError as error:
         # The request's own failure is what the caller must hear of; the key frees itself after its time.
         log.warning("idempotency key was not released", reason=type(error).__name__)

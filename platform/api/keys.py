@@ -207,6 +207,15 @@ def list_keys(asked: Asked, query: ListQuery) -> Any:
     )
 
 
+@endpoint(blueprint, "GET", "/v1/keys/<uuid:key_id>", roles=AGENCY, answer=KeyAnswer)
+def get_key(asked: Asked, key_id: UUID) -> KeyAnswer:
+    """Read a key
+
+    All but what opens: that is nowhere.
+    """
+    return show(asked.services.tenancy.get_key(asked.agency_id, key_id))
+
+
 @endpoint(blueprint, "DELETE", "/v1/keys/<uuid:key_id>", roles=AGENCY, status=204)
 def revoke_key(asked: Asked, key_id: UUID) -> Response:
     """Revoke a key

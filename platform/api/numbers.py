@@ -267,6 +267,42 @@ def change_number(asked: Asked, number_id: UUID, body: NumberChange) -> Reply[Nu
     return found(show(changed))
 
 
+class Assignment(Body):
+    """Whose a number is to be."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"to_client_id": EXAMPLE_ID}})
+
+    agency_id: AgencyId
+    to_client_id: Annotated[UUID, Field(description="Another client of the agency.", examples=[EXAMPLE_ID])]
+    flow_id: Annotated[
+        UUID | None, Field(default=None, description="A flow of that client; left out: calls are refused.")
+    ]
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "/v1/numbers/<uuid:number_id>/assign",
+    roles=AGENCY,
+    body=Assignment,
+    answer=NumberAnswer,
+    status=201,
+    problems=("number_released", "version_mismatch"),
+)
+def assign_number(asked: Asked, number_id: UUID, body: Assignment) -> Reply[NumberAnswer]:
+    """Give a number to another client
+
+    It gets a new id there; its history stays with the client it was taken from. `If-Match` may be sent.
+    """
+    numbers = asked.services.numbers
+    before = numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)
+    check_match(request.headers, before.version, required=False)
+    made = numbers.assign_number(
+        asked.agency_id, number_id, body.to_client_id, flow_id=body.flow_id, version=before.version
+    )
+    return created("/v1/numbers", show(made))
+
+
 @endpoint(
     blueprint,
     "DELETE",

@@ -37,7 +37,16 @@ the filters as they are meanwhile. `GET /v1/events` is a log instead: its `next_
 **Repeating safely.** Send an `Idempotency-Key` with every POST: the same key with the same request is answered the
 same way for 72 hours, marked `Idempotent-Replayed: true`, and done once.
 
-**Changing safely.** PATCH needs `If-Match` with the `ETag` of what was read, so that nobody's change is lost.
+**Changing safely.** PATCH is a JSON merge patch (RFC 7396): what is left out stays. It needs `If-Match` with the `ETag`
+of what was read, so that nobody's change is lost; PUT and DELETE take it too. A write is done whole or not at all.
+
+**Answering less.** `fields=id,name` leaves of an answer, or of each item of a list, these members only.
+
+**Quotas.** `RateLimit-Policy` says how many requests a key and its agency may send in a minute, `RateLimit` how many
+are left and in how many seconds they count anew. Beyond them requests are refused with 429 and `Retry-After`.
+
+**What goes.** An endpoint that will go says so for a year before: `Deprecation`, `Sunset`, and a `Link` to what takes
+its place.
 
 **Errors** are problem documents (RFC 9457). Decide by `code`, never by a text. `errors` lists every fault of a body by
 its JSON pointer. Quote `request_id` when you ask for help.
@@ -47,6 +56,7 @@ TAGS = [
     {"name": "Clients", "description": "Whom an agency works for. A client owns numbers, flows, targets and calls."},
     {"name": "Targets", "description": "Places that a flow rings."},
     {"name": "Flows", "description": "What happens to a call to a number, step by step."},
+    {"name": "Prompts", "description": "Sounds of an agency's own that flows play."},
     {"name": "Numbers", "description": "Telephone numbers that callers dial."},
     {"name": "Sites", "description": "Web sites, what their snippet shows to whom, and where visits come from."},
     {"name": "Pools", "description": "Sets of dynamic numbers that visits are given in turn."},
@@ -61,6 +71,8 @@ TAGS = [
     {"name": "Webhooks", "description": "Addresses of yours that are told what happens (Standard Webhooks)."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
+    {"name": "Bulk", "description": "Many writes in one request."},
+    {"name": "Carriers", "description": "Who has telephone numbers for the platform. The operator's."},
     {"name": "Keys", "description": "API keys, and what can be allowed."},
     {"name": "People", "description": "Who signs in: users and roles."},
     {"name": "Sessions", "description": "Signing in, by a person or by OAuth 2, and what one does about oneself."},
@@ -87,6 +99,7 @@ _IF_MATCH = {
     "name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"}, "example": '"v7"',
     "description": "The `ETag` of what was read.",
 }  # fmt: skip
+_IF_MATCH_MAY = {**_IF_MATCH, "required": False}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False,
     "schema": {"type": "string", "maxLength": 257}, "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
@@ -100,6 +113,17 @@ _REQUEST_ID = {
     "description": "The request's id: `X-Request-Id` as it was sent, or one that was made.",
     "schema": {"type": "string"},
 }
+_RATE_LIMIT: Document = {
+    "RateLimit-Policy": {
+        "description": "The quotas: requests (`q`) in so many seconds (`w`).",
+        "schema": {"type": "string", "examples": ['"key";q=6000;w=60, "tenant";q=30000;w=60']},
+    },
+    "RateLimit": {
+        "description": "How many are left (`r`), and in how many seconds they count anew (`t`).",
+        "schema": {"type": "string", "examples": ['"key";r=5999;t=42, "tenant";r=29875;t=42']},
+    },
+}
+_ETAG = {"description": "What it is now: for `If-Match` and `If-None-Match`.", "schema": {"type": "string"}}
 _PROBLEM_SCHEMA: Document = {
     "type": "object",
     "title": "Problem",
@@ -179,8 +203,12 @@ def _complete_operation(path: str, method: str, operation: Document) -> None:
     parameters = operation.setdefault("parameters", [])
     _describe_path_ids(parameters)
     _lift_descriptions(parameters)
-    if method == "post":
+    if said := operation.pop("x-body", None):
+        operation["requestBody"] = {"content": {"application/json": said, "text/plain": said}}
+    if method == "post" and operation.get("security"):
         parameters.append(_IDEMPOTENCY_KEY)
+    if method in {"put", "delete"}:
+        parameters.append(_IF_MATCH_MAY)
     if method == "patch":
         parameters.append(_IF_MATCH)
         content = operation["requestBody"]["content"]
@@ -195,8 +223,15 @@ def _complete_operation(path: str, method: str, operation: Document) -> None:
     for code in operation.pop("x-problems", ()):
         _add_problem(operation, code)
     operation["responses"] = dict(sorted(operation["responses"].items()))
-    for response in operation["responses"].values():
-        response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
+    if told := operation.pop("x-deprecated", None):
+        operation["description"] = f"{told}\n\n{operation.get('description', '')}".strip()
+    for status, response in operation["responses"].items():
+        headers = response.setdefault("headers", {})
+        headers["X-Request-Id"] = _REQUEST_ID
+        if operation.get("security"):
+            headers |= _RATE_LIMIT
+        if method in {"get", "put", "patch"} and status == "200" and not path.endswith("/recording"):
+            headers["ETag"] = _ETAG
 
 
 def _add_examples(operation: Document, schemas: Document) -> None:
@@ -218,14 +253,14 @@ def _lift_descriptions(parameters: list[Document]) -> None:
     """A parameter's description belongs beside its schema, and an absent one needs no null."""
     for parameter in parameters:
         schema = parameter["schema"]
-        if "description" in schema:
-            parameter["description"] = schema.pop("description")
         choices = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
         if len(choices) == 1:
             del schema["anyOf"]
-            schema.update(choices[0])
+            schema.update({**choices[0], **({"description": schema["description"]} if "description" in schema else {})})
             if schema.get("default", 0) is None:
                 del schema["default"]
+        if "description" in schema:
+            parameter["description"] = schema.pop("description")
         schema.pop("title", None)
 
 

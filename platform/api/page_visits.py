@@ -14,7 +14,8 @@ from flask import Response, current_app, request
 from ..sites.errors import SiteUnknown
 from .endpoint import public, services
 from .errors import Problem
-from .page_answers import own_origin
+from .fields import EXAMPLE_ID
+from .page_answers import ClickSaid, PageSaid, VisitSaid, own_origin
 from .scripts import releases
 
 blueprint = APIBlueprint("page_visits", __name__, tag="Pages")
@@ -35,18 +36,36 @@ _POSTED = {
     "/t/<token>/visit",
     method="POST",
     summary="What a page is to show",
+    says=PageSaid,
+    example={"page": "https://www.example.com/?gclid=x", "consent": "given", "time_zone": "Europe/London"},
     answers={200: "Numbers to look for, and what to show instead.", **_POSTED},
 )
 def page_visit(token: str) -> Response:
     return _answered(token)
 
 
-@public(blueprint, "/t/<token>/beat", method="POST", summary="A sign of life", answers={204: "Heard.", **_POSTED})
+@public(
+    blueprint,
+    "/t/<token>/beat",
+    method="POST",
+    summary="A sign of life",
+    says=VisitSaid,
+    example={"visit": EXAMPLE_ID},
+    answers={204: "Heard.", **_POSTED},
+)
 def page_beat(token: str) -> Response:
     return _answered(token)
 
 
-@public(blueprint, "/t/<token>/leave", method="POST", summary="The page was left", answers={204: "Heard.", **_POSTED})
+@public(
+    blueprint,
+    "/t/<token>/leave",
+    method="POST",
+    summary="The page was left",
+    says=VisitSaid,
+    example={"visit": EXAMPLE_ID},
+    answers={204: "Heard.", **_POSTED},
+)
 def page_leave(token: str) -> Response:
     return _answered(token)
 
@@ -56,6 +75,8 @@ def page_leave(token: str) -> Response:
     "/t/<token>/click",
     method="POST",
     summary="A telephone link was pressed",
+    says=ClickSaid,
+    example={"visit": EXAMPLE_ID, "number": "+442079460123"},
     answers={204: "Kept.", **_POSTED},
 )
 def page_click(token: str) -> Response:
@@ -67,6 +88,8 @@ def page_click(token: str) -> Response:
     "/t/<token>/code",
     method="POST",
     summary="A promo code for a page to show",
+    says=VisitSaid,
+    example={"visit": EXAMPLE_ID},
     answers={
         200: "The visit's code: who reads it out, or presses it, is that visitor.",
         409: "So many codes are in use that none was found free.",

@@ -21,6 +21,7 @@ from ..paging import Page
 from .auth import Asked
 from .errors import Problem
 from .fields import AgencyId, Answer, Body
+from .sparse import Fields
 
 DEFAULT_LIMIT, MOST = 50, 200
 CURSOR_LIFE_S = 7 * 24 * 3600
@@ -33,6 +34,7 @@ class ListQuery(Body):
     """What every list understands."""
 
     agency_id: AgencyId
+    fields: Fields
     limit: Annotated[int, Field(default=DEFAULT_LIMIT, ge=1, le=MOST, description="Items on a page.")]
     cursor: Annotated[
         str | None,
@@ -43,7 +45,7 @@ class ListQuery(Body):
 
     def filters(self) -> dict[str, Any]:
         """Everything that is asked besides the place in the list."""
-        return self.model_dump(mode="json", exclude={"limit", "cursor", "agency_id"}, exclude_none=True)
+        return self.model_dump(mode="json", exclude={"limit", "cursor", "agency_id", "fields"}, exclude_none=True)
 
 
 class Listed(Answer, Generic[Item]):

@@ -78,6 +78,7 @@ class RenewalsAnswer(Answer):
     body=NewLease,
     answer=LeaseAnswer,
     status=201,
+    whole=False,
 )
 def lease_number(asked: Asked, pool_id: UUID, body: NewLease) -> tuple[LeaseAnswer, int]:
     """Lease a number
@@ -104,6 +105,7 @@ def lease_number(asked: Asked, pool_id: UUID, body: NewLease) -> tuple[LeaseAnsw
     deed="lease.renewed",
     body=VisitsBody,
     answer=RenewalsAnswer,
+    whole=False,
 )
 def renew_leases(asked: Asked, pool_id: UUID, body: VisitsBody) -> RenewalsAnswer:
     """Prolong leases

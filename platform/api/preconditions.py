@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from werkzeug.datastructures import Headers
@@ -14,6 +15,11 @@ _TAG = re.compile(r'\s*(W/)?"([!#-~\x80-\xff]*)"\s*(?:,|$)')
 def tag_of(version: int) -> str:
     """The entity tag of a version."""
     return f'"v{version}"'
+
+
+def tag_of_content(document: str) -> str:
+    """The entity tag of what counts no versions."""
+    return f'"c{hashlib.sha256(document.encode()).hexdigest()[:24]}"'
 
 
 def _tags(header: str) -> list[str]:
@@ -30,6 +36,14 @@ def check_match(headers: Headers, version: int, *, required: bool) -> None:
         return
     if header.strip() != "*" and tag_of(version) not in _tags(header):
         raise mismatch(version)
+
+
+def check_tag(headers: Headers, tag: str) -> None:
+    """Raises Problem (412) when `If-Match` is sent and names something else."""
+    header = headers.get("If-Match", "*")
+    if header.strip() != "*" and tag not in _tags(header):
+        detail = f"It is at {tag}, which If-Match does not name. Read it again and repeat the change."
+        raise Problem("version_mismatch", detail, headers={"ETag": tag})
 
 
 def mismatch(current: int) -> Problem:

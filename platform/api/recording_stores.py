@@ -161,7 +161,7 @@ class TestAnswer(Answer):
 
 @endpoint(
     blueprint, "POST", "/v1/agencies/<uuid:agency_id>/recording-store/test",
-    roles=AGENCY, deed="recording_store.tested", answer=TestAnswer
+    roles=AGENCY, deed="recording_store.tested", answer=TestAnswer, whole=False,
 )  # fmt: skip
 def test_recording_store(asked: Asked, agency_id: UUID) -> TestAnswer:
     """Test an agency's own store
@@ -249,7 +249,7 @@ class Rewrapped(Answer):
 
 @endpoint(
     blueprint, "POST", "/v1/agencies/<uuid:agency_id>/recording-keys/rewrap",
-    roles=AGENCY, deed="recording_keys.rewrapped", answer=Rewrapped
+    roles=AGENCY, deed="recording_keys.rewrapped", answer=Rewrapped, whole=False,
 )  # fmt: skip
 def rewrap_recording_keys(asked: Asked, agency_id: UUID) -> Rewrapped:
     """Bring older recordings under the current key
@@ -277,6 +277,7 @@ class DestroyQuery(TenantQuery):
 @endpoint(
     blueprint, "DELETE", "/v1/agencies/<uuid:agency_id>/recording-keys/<uuid:recording_key_id>", roles=AGENCY,
     query=DestroyQuery, status=204, problems=("recording_key_in_use",),
+    read_at="/v1/agencies/<uuid:agency_id>/recording-keys",
 )  # fmt: skip
 def destroy_recording_key(asked: Asked, agency_id: UUID, recording_key_id: UUID, query: DestroyQuery) -> Response:
     """Destroy a key of recordings

@@ -21,6 +21,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from .catalogue import CATALOGUE
+from .curl import curl_of
 from .endpoint import public
 from .examples import resolve
 from .preconditions import is_known
@@ -151,25 +152,6 @@ def _example(schema: Document) -> str:
 
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def curl_of(method: str, path: str, operation: Document, example: Any) -> str:
-    """A line to paste into a shell; `$DIALTRACE` is the API's address, `$KEY` a key."""
-    shown = re.sub(r"\{(\w+)\}", lambda match: "$" + match[1].upper(), path)
-    verb = "" if method == "GET" else f"-X {method} "
-    parts = [f'curl {verb}"$DIALTRACE{shown}"']
-    if operation.get("security"):
-        parts.append('-H "Authorization: Bearer $KEY"')
-    if method == "POST":
-        parts.append('-H "Idempotency-Key: $(uuidgen)"')
-    if method == "PATCH":
-        parts.append("-H 'If-Match: \"v1\"'")
-    if example is not None:
-        body = json.dumps(example, ensure_ascii=False).replace("'", "'\\''")
-        parts += ["-H 'Content-Type: application/json'", f"-d '{body}'"]
-    if path.endswith("/recording"):
-        parts.append("-o call.wav")
-    return " \\\n  ".join(parts)
 
 
 def prose(text: str) -> Markup:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from ..addresses import Network
 from ..admission.service import AdmissionService
 from ..archive.reading import ArchiveReader
+from ..assessments.service import AssessmentService
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
 from ..billing.books import PriceBooks
@@ -14,6 +15,7 @@ from ..billing.service import BillingService
 from ..brands.service import BrandService
 from ..calls.nodes import NodeDirectory
 from ..calls.service import CallFlowService
+from ..carriers.service import CarrierService
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
@@ -32,6 +34,7 @@ from ..pool.pools import PoolService
 from ..pool.rounds import PoolRounds
 from ..pool.service import Pools
 from ..privacy.service import PrivacyService
+from ..prompts.service import PromptService
 from ..recording.service import RecordingService
 from ..sites.service import SiteService
 from ..sites.visits import VisitService
@@ -48,6 +51,7 @@ class ApiServices:
     tenancy: TenancyService
     admission: AdmissionService
     trunks: TrunkService
+    carriers: CarrierService
     numbers: NumberService
     sites: SiteService
     pools: PoolService
@@ -56,8 +60,10 @@ class ApiServices:
     visits: VisitService
     nodes: NodeDirectory
     flows: CallFlowService
+    prompts: PromptService
     cdr: CdrService
     attribution: AttributionService
+    assessments: AssessmentService
     live: LiveService
     messages: MessageService
     webhooks: WebhookService
@@ -85,6 +91,9 @@ class ApiServices:
     visits_per_min: int = 0
     #: Pages of other origins that may use the API with a key; never with a session.
     origins: frozenset[str] = frozenset()
+    #: How many requests a key, and all keys of an agency, may send in a minute; 0: any number.
+    requests_per_min: int = 0
+    agency_requests_per_min: int = 0
     clock: Clock = field(default_factory=SystemClock)
 
     @property

@@ -134,7 +134,8 @@ def _show(session: Session, this: UUID) -> SessionAnswer:
 
 
 @endpoint(
-    blueprint, "DELETE", "/v1/sessions/<uuid:session_id>", roles=EVERYBODY, permission=(), status=204,
+    blueprint, "DELETE", "/v1/sessions/<uuid:session_id>", roles=EVERYBODY, permission=(),
+    read_at="/v1/sessions", status=204,
     problems=("session_missing",),
 )  # fmt: skip
 def end_session(asked: Asked, session_id: UUID) -> Response:

@@ -18,6 +18,9 @@ from .paging import Listed, each, list_page
 from .preconditions import check_match, tag_of
 from .replies import Reply, created, found
 
+#: What the writes of a draft are held against.
+RULES = "/v1/sites/<uuid:site_id>/rules"
+
 blueprint = APIBlueprint("sites", __name__, tag="Sites")
 
 SiteName = Annotated[str, Field(min_length=1, max_length=120, examples=["Windows London"])]
@@ -234,7 +237,7 @@ def delete_site(asked: Asked, site_id: UUID) -> Response:
     return Response(status=204)
 
 
-@endpoint(blueprint, "GET", "/v1/sites/<uuid:site_id>/rules", roles=EVERYBODY, answer=RulesAnswer)
+@endpoint(blueprint, "GET", RULES, roles=EVERYBODY, answer=RulesAnswer)
 def get_site_rules(asked: Asked, site_id: UUID) -> Any:
     """Read a site's rules
 
@@ -245,7 +248,7 @@ def get_site_rules(asked: Asked, site_id: UUID) -> Any:
 
 @endpoint(
     blueprint, "PUT", "/v1/sites/<uuid:site_id>/rules/draft", roles=EVERYBODY, body=RulesIn, answer=RulesAnswer,
-    problems=("version_mismatch",),
+    read_at=RULES,
 )  # fmt: skip
 def draft_site_rules(asked: Asked, site_id: UUID, body: RulesIn) -> Any:
     """Draft a site's rules
@@ -261,7 +264,9 @@ def draft_site_rules(asked: Asked, site_id: UUID, body: RulesIn) -> Any:
     )
 
 
-@endpoint(blueprint, "DELETE", "/v1/sites/<uuid:site_id>/rules/draft", roles=EVERYBODY, answer=RulesAnswer)
+@endpoint(
+    blueprint, "DELETE", "/v1/sites/<uuid:site_id>/rules/draft", roles=EVERYBODY, answer=RulesAnswer, read_at=RULES
+)
 def discard_site_draft(asked: Asked, site_id: UUID) -> Any:
     """Discard a site's draft"""
     return _show_rules(asked.services.sites.discard_draft(asked.agency_id, site_id, client_id=asked.client_id))

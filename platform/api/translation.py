@@ -10,6 +10,8 @@ from typing import Any
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
 from ..archive.errors import ArchiveUnknown, MonthUnknown
+from ..assessments.errors import ValueRefused as AssessmentValueRefused
+from ..assessments.errors import VersionMismatch as AssessmentVersionMismatch
 from ..attribution.errors import CallNotThere, CodeUnknown, ModelRefused, NoCodeFree
 from ..attribution.errors import ValueRefused as AttributionValueRefused
 from ..attribution.errors import VisitUnknown as AttributedVisitUnknown
@@ -35,8 +37,19 @@ from ..calls.errors import (
     TargetNotFound,
     VersionConflict,
 )
+from ..carriers.errors import (
+    CarrierAway,
+    CarrierNameTaken,
+    CarrierRefuses,
+    CarrierUnknown,
+    ClientOfOrderUnknown,
+    OrderNotOpen,
+    OrderUnknown,
+)
+from ..carriers.errors import ValueRefused as CarrierValueRefused
+from ..carriers.errors import VersionMismatch as CarrierVersionMismatch
 from ..cdr.errors import CallUnknown
-from ..documents.errors import DocumentChanged, DocumentFaulty
+from ..documents.errors import DocumentFaulty
 from ..errors import DialtraceError
 from ..exports.errors import (
     ExportFileMissing,
@@ -78,6 +91,7 @@ from ..pool.errors import VersionMismatch as PoolVersionMismatch
 from ..privacy.errors import FileUnavailable, HoldUnknown, ReceiptUnknown, RequestUnknown
 from ..privacy.errors import OwnerUnknown as PrivacyOwnerUnknown
 from ..privacy.errors import ValueRefused as PrivacyValueRefused
+from ..prompts.errors import LabelFaulty, PromptInUse, PromptUnknown, SoundFaulty
 from ..recording.errors import (
     KeyDestroyed,
     KeyInUse,
@@ -133,7 +147,9 @@ def _refused(
     | TrunkValueRefused
     | PoolValueRefused
     | ExportValueRefused
-    | BillingValueRefused,
+    | BillingValueRefused
+    | AssessmentValueRefused
+    | CarrierValueRefused,
 ) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
@@ -154,7 +170,9 @@ def _mismatch_of_number(
     | ScheduleChanged
     | SiteVersionMismatch
     | PoolVersionMismatch
-    | BillingVersionMismatch,
+    | BillingVersionMismatch
+    | AssessmentVersionMismatch
+    | CarrierVersionMismatch,
 ) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
@@ -187,6 +205,18 @@ def _refused_attribution(error: AttributionValueRefused) -> Problem:
 def _code_unknown(_: CodeUnknown) -> Problem:
     fault = Fault(code="unknown_code", detail=" ".join((CodeUnknown.__doc__ or "").split()), pointer="#/code")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _prompt(member: str) -> Callable[[DialtraceError], Problem]:
+    """A sound or its label that cannot be kept."""
+
+    def told(error: DialtraceError) -> Problem:
+        fault = Fault(
+            code="invalid", detail=str(error) or " ".join((type(error).__doc__ or "").split()), pointer=member
+        )
+        return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+    return told
 
 
 def _changed_webhook(error: WebhookVersionMismatch) -> Problem:
@@ -267,6 +297,17 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     FlowFaulty: _faulty("/document"),
     TargetFaulty: _faulty(""),
     ValueRefused: _refused,
+    AssessmentValueRefused: _refused,
+    CarrierUnknown: _not_there("carrier"),
+    CarrierNameTaken: lambda _: Problem("carrier_name_taken"),
+    CarrierValueRefused: _refused,
+    CarrierVersionMismatch: _mismatch_of_number,
+    CarrierRefuses: lambda error: Problem("carrier_refuses", f"{error}."),
+    CarrierAway: lambda error: Problem("carrier_away", f"{error}.", headers={"Retry-After": "10"}),
+    OrderUnknown: _not_there("order"),
+    OrderNotOpen: lambda error: Problem("order_not_open", f"{error}."),
+    ClientOfOrderUnknown: _not_there("client, or it has no such flow"),
+    AssessmentVersionMismatch: _mismatch_of_number,
     VersionConflict: _mismatch,
     NumberUnknown: _not_there("number"),
     HolderUnknown: _not_there("client"),
@@ -288,6 +329,10 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     SiteFaulty: _faulty(""),
     SiteVersionMismatch: _mismatch_of_number,
     NoDraft: lambda _: Problem("no_draft"),
+    SoundFaulty: _prompt("#/audio"),
+    LabelFaulty: _prompt("#/label"),
+    PromptUnknown: _not_there("sound"),
+    PromptInUse: lambda _: Problem("prompt_in_use"),
     WebhookUnknown: _not_there("webhook"),
     DeliveryUnknown: _not_there("delivery"),
     WebhookOwnerUnknown: _not_there("client"),
@@ -302,7 +347,6 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
         "The request has 1 fault; see errors.",
         faults=[Fault(code="invalid", detail=error.reason, pointer=f"#{error.pointer}")],
     ),
-    DocumentChanged: lambda error: Problem("version_mismatch", f"{error.__doc__} Read it again."),
     BookUnknown: _not_there("price book"),
     EditionUnknown: _not_there("edition of the price book"),
     AccountUnknown: lambda _: Problem("not_found", "There is no billing account: open one first."),

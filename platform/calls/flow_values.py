@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 from ..outgoing.errors import UrlRefused
 from ..outgoing.model import LONGEST_URL, parse_url
-from ..prompts.model import LONGEST_TEXT
+from ..prompts.model import LONGEST_TEXT, is_content_name
 from .model import LEAST_RING_S, LONGEST_RING_S
 
 #: The causes that a flow may end with; plan.py gives each the switch's name for it.
@@ -110,13 +110,13 @@ class TonePrompt(Strict):
 
 
 def _no_said_name(name: str) -> str:
-    if name.startswith("say-"):
-        raise ValueError("must not begin with say-: so are the files called that texts are made into")
+    if name.startswith("say-") and not is_content_name(name):
+        raise ValueError("must not begin with say-, unless it is the whole name of a sound that was uploaded")
     return name
 
 
 class FilePrompt(Strict):
-    """An announcement that the operator has brought to the nodes, by its name."""
+    """An announcement by its name: one that the operator has brought to the nodes, or a sound that was uploaded."""
 
     kind: Literal["file"]
     name: Annotated[str, Field(strict=True, pattern=FILE_NAME), AfterValidator(_no_said_name)]

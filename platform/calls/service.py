@@ -22,7 +22,7 @@ from ..paging import Page
 from ..prompts.errors import CannotSay
 from ..prompts.service import NoPrompts, Renders
 from ..tenancy import store as tenants
-from ..tenancy.model import Client, check_name, check_time_zone
+from ..tenancy.model import Client, check_name, check_status, check_time_zone
 from . import store
 from .errors import ClientNotFound, Fault, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
 from .flows import parse_flow, stored_form, target_ids
@@ -208,7 +208,10 @@ class CallFlowService:
             assert client is not None, "it is held"
             _must_be_at(expected_version, client.version)
             values = _checked_client(connection, client, changes)
+            had = client.status
             client = tenants.update_client(connection, agency_id, client_id, values, self._clock.now())
+            if client.status != had:
+                tenants.refresh_directory(connection, agency_id)
             if (client.time_zone, client.backup_target_id) != (before.time_zone, before.backup_target_id):
                 publish_flows(connection, client_id, store.flow_links(connection, client_id))
             return client
@@ -246,7 +249,9 @@ def _checked_flow(*, name: str, document: object) -> dict[str, Any]:
 
 
 def _checked_client(connection: Connection, client: Client, changes: dict[str, Any]) -> dict[str, Any]:
-    values = {"name": client.name, "time_zone": client.time_zone, "backup_target_id": client.backup_target_id} | changes
+    kept = ("name", "time_zone", "backup_target_id", "status")
+    values = {name: getattr(client, name) for name in kept} | changes
+    check_status(values["status"])
     backup = values["backup_target_id"]
     if backup is not None and not store.hold_targets(connection, client.id, [backup]):
         fault = Fault("/backup_target_id", "unknown_target", f"there is no target {backup} of this client")

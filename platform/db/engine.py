@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -107,6 +108,19 @@ class Ready:
     values: tuple[object, ...]
 
 
+@dataclass
+class _Whole:
+    """The one transaction that all of a piece of work joins. ``opening``: whose it is at this moment."""
+
+    database: Database
+    connection: Connection
+    opening: str = _NO_TENANT
+
+
+#: What the current thread (or greenlet) does as a whole.
+_WHOLE: ContextVar[_Whole | None] = ContextVar("dialtrace_whole", default=None)
+
+
 class Database:
     """A bounded pool of connections in one role. Raises the errors of `db.errors`; constraint violations pass through
     as SQLAlchemy's IntegrityError for the room to name."""
@@ -137,6 +151,7 @@ class Database:
             },
         }
         self.engine = create_engine(driver_url(url), **options)
+        self._role = role
         # Connections of their own: changing the mode of one costs an exchange with the server each way. What is
         # prepared is planned once for each, whatever the values.
         alone = {**options, "connect_args": dict(options["connect_args"])}
@@ -164,6 +179,52 @@ class Database:
         need_no_floor()
         with self._transaction(f"SET LOCAL ROLE {SYSTEM_ROLE}; {_NO_TENANT}") as connection:
             yield connection
+
+    @contextmanager
+    def whole(self, *, turn: str | None = None) -> Iterator[None]:
+        """Everything that this thread does in transactions of this database until the end is one: kept together at the
+        end, or not at all. Each `tenant`, `directory` and `system` inside becomes a savepoint, so whoever catches an
+        error goes on as ever. ``turn``: of all that name the same, one at a time, until the end.
+
+        What goes by `look_up`, `ask` and `at_once` stands outside. Nobody should wait for another system meanwhile.
+        """
+        if self._joined is not None:
+            with self._step():
+                self._take_turn(turn)
+                yield
+            return
+        with self._transaction(_NO_TENANT) as connection:
+            token = _WHOLE.set(_Whole(self, connection))
+            try:
+                self._take_turn(turn)
+                yield
+            finally:
+                _WHOLE.reset(token)
+
+    @property
+    def _joined(self) -> _Whole | None:
+        found = _WHOLE.get()
+        return found if found is not None and found.database is self else None
+
+    def _take_turn(self, name: str | None) -> None:
+        whole = self._joined
+        if name is not None and whole is not None:
+            whole.connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+    @contextmanager
+    def _step(self) -> Iterator[Connection]:
+        """A savepoint of the whole; afterwards the transaction is whose it was before."""
+        whole = self._joined
+        assert whole is not None, "a step belongs to a whole"
+        before = whole.opening
+        try:
+            with whole.connection.begin_nested():
+                yield whole.connection
+        finally:
+            whole.opening = before
+        if before != _NO_TENANT:
+            # A savepoint that is kept keeps its settings too. Between two of the whole's nobody asks anything.
+            whole.connection.exec_driver_sql(f"SET LOCAL ROLE {self._role}; {before}")
 
     def look_up(self, statement: str, values: tuple[object, ...]) -> Sequence[Row[Any]]:
         """The rows of one statement that reads through a narrow function: no tenant, no transaction, so one exchange
@@ -267,6 +328,13 @@ class Database:
     @contextmanager
     def _transaction(self, opening: str) -> Iterator[Connection]:
         try:
+            whole = self._joined
+            if whole is not None:
+                with self._step() as joined:
+                    joined.exec_driver_sql(f"SET LOCAL ROLE {self._role}; {opening}")
+                    whole.opening = opening
+                    yield joined
+                return
             connection = self._open(opening)
             with connection:
                 yield connection

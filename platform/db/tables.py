@@ -226,9 +226,11 @@ prompts = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("duration_ms", Integer, nullable=False),
     stamp("created_at", default_now=True),
+    # Of one that an agency has uploaded: what people call it.
+    Column("label", Text),
     PrimaryKeyConstraint("agency_id", "name"),
     ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
-    CheckConstraint("kind IN ('say', 'file', 'told')", name="kind"),
+    CheckConstraint("kind IN ('say', 'file', 'told', 'upload')", name="kind"),
     # A node looks for a text by its name alone: every agency's is the same.
     Index("ix_prompts_name", "name"),
 )
@@ -747,6 +749,20 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("agency_id", "key_id", "key"),
 )
 
+#: Requests of the current minute, of a key or (``subject_id`` is the agency's id) of a whole agency.
+request_windows = Table(
+    "request_windows",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    stamp("began_at", nullable=False),
+    Column("taken", Integer, nullable=False),
+    # How many of them the last statement took.
+    Column("granted", Integer, nullable=False),
+    PrimaryKeyConstraint("agency_id", "subject_id"),
+    prefixes=["UNLOGGED"],
+)
+
 #: Who may not call: a list of the operator (for everybody), of an agency or of one client.
 blocks = Table(
     "blocks",
@@ -983,6 +999,69 @@ destinations = Table(
 )
 
 #: Who carries calls to telephone numbers. Every row is the operator's; no secret stands here.
+#: Who has telephone numbers for the platform: the operator's.
+carriers = Table(
+    "carriers",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("adapter", Text, nullable=False),
+    Column("file", Text),
+    Column("base_url", Text),
+    # Under the master keys, for this row only (secrets_box).
+    Column("sealed_token", LargeBinary),
+    Column("enabled", Boolean, nullable=False, server_default="true"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint("agency_id", "name"),
+    ForeignKeyConstraint(["agency_id"], ["agencies.agency_id"]),
+    CheckConstraint(f"agency_id = '{OPERATOR_AGENCY}'", name="operators"),
+    CheckConstraint("adapter IN ('inventory', 'http')", name="adapter"),
+)
+
+#: What was asked of carriers: a number of theirs, or one to be brought over from another carrier.
+number_orders = Table(
+    "number_orders",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("carrier_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("e164", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("number_kind", Text, nullable=False, server_default="static"),
+    Column("flow_id", Uuid),
+    Column("label", Text, nullable=False, server_default=""),
+    # Of a port: what the losing carrier must be told.
+    Column("details", JSONB, nullable=False, server_default="{}"),
+    Column("reference", Text),
+    Column("reason", Text),
+    Column("scheduled_for", Date),
+    Column("number_id", Uuid),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    ForeignKeyConstraint(
+        ["agency_id", "client_id", "flow_id"], ["flows.agency_id", "flows.client_id", "flows.id"]
+    ),
+    CheckConstraint("kind IN ('purchase', 'port_in')", name="kind"),
+    CheckConstraint(
+        "state IN ('draft', 'requested', 'submitted', 'accepted', 'scheduled', 'active', 'rejected', 'cancelled')",
+        name="state",
+    ),
+    CheckConstraint("number_kind IN ('static', 'dynamic')", name="number_kind"),
+    CheckConstraint("(state = 'active') = (number_id IS NOT NULL)", name="number"),
+    Index("ix_number_orders_updated_at", "updated_at", postgresql_where=text(
+        "state IN ('requested', 'submitted', 'accepted', 'scheduled')"
+    )),
+)  # fmt: skip
+
 trunks = Table(
     "trunks",
     metadata,
@@ -2144,6 +2223,31 @@ corrections = Table(
     Index("ix_corrections_agency_id_call_id", "agency_id", "call_id", "said_at"),
 )
 
+#: What people and their systems say of calls.
+call_assessments = Table(
+    "call_assessments",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    stamp("call_started_at", nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("note", Text),
+    Column("score", SmallInteger),
+    Column("value_amount", Numeric(16, 4)),
+    Column("value_currency", Text),
+    Column("sale_amount", Numeric(16, 4)),
+    Column("sale_currency", Text),
+    stamp("sold_at"),
+    Column("sale_reference", Text),
+    Column("version", Integer, nullable=False),
+    stamp("updated_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "call_id"),
+    CheckConstraint("score BETWEEN 0 AND 100", name="score"),
+    CheckConstraint("(value_amount IS NULL) = (value_currency IS NULL)", name="value"),
+    CheckConstraint("(sale_amount IS NULL) = (sale_currency IS NULL)", name="sale"),
+)
+
 promo_codes = Table(
     "promo_codes",
     metadata,
@@ -2367,6 +2471,10 @@ TENANT: dict[str, str | None] = {
     "webhook_secrets": "client_id",
     "webhook_deliveries": "client_id",
     "prompts": None,
+    "call_assessments": "client_id",
+    "number_orders": "client_id",
+    "carriers": None,
+    "request_windows": None,
     "idempotency_keys": None,
     "live_calls": "client_id",
     "live_counts": None,
@@ -2466,6 +2574,7 @@ SYSTEM_READS = frozenset(
         "export_schedules",
         "live_calls",
         "nodes",
+        "number_orders",
         "number_proofs",
         "pools",
         "prompts",

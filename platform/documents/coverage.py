@@ -54,7 +54,8 @@ LEFT_OUT: Mapping[str, str] = {
     "retention_bounds": _OPERATOR,
     "destinations": _OPERATOR,
     "trunks": _OPERATOR,
-    "prompts": "sounds of the operator, and texts that are rendered when a flow is applied",
+    "carriers": _OPERATOR,
+    "prompts": "sounds of the operator and of the agency, and texts that are rendered when a flow is applied",
     "flow_notices": _DERIVED,
     "package_use": _DERIVED,
     **dict.fromkeys(
@@ -63,13 +64,14 @@ LEFT_OUT: Mapping[str, str] = {
             "audit_log", "number_proofs", "consents", "exports", "export_objects", "visits", "tel_clicks", "exposures",
             "pool_hours", "attributions", "touches", "corrections", "impressions", "attribution_fits",
             "ledger_entries", "call_charges", "usage_records", "statements", "reratings", "rating_places",
+            "number_orders", "call_assessments",
         ),
         _RECORD,
     ),
     **dict.fromkeys(
         (
             "live_calls", "live_counts", "queue_entries", "queue_targets", "decisions", "rotations", "admissions",
-            "idempotency_keys", "promo_codes", "attribution_due",
+            "idempotency_keys", "promo_codes", "attribution_due", "request_windows",
         ),
         _PASSING,
     ),

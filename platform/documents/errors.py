@@ -16,7 +16,3 @@ class DocumentFaulty(DocumentError):
         super().__init__(f"{pointer}: {reason}")
         self.pointer = pointer
         self.reason = reason
-
-
-class DocumentChanged(DocumentError):
-    """The client was changed since its document was read."""

@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from ..db.engine import Database, tenant_settings
-from .errors import DocumentChanged, DocumentFaulty
+from .errors import DocumentFaulty
 from .kinds import KEYED, Found, Rooms, Work, create_empty_flow
 from .model import (
     FORMAT,
@@ -26,7 +26,6 @@ from .model import (
     Step,
     changed_members,
     check_shape,
-    digest_of,
     escaped,
     order_of,
     plain,
@@ -96,11 +95,9 @@ class TenantDocuments:
         *,
         dry_run: bool = False,
         remove: bool = False,
-        if_digest: str | None = None,
     ) -> Applied:
         """Makes the client what the document says, whole or not at all. What it does not name stays, unless ``remove``.
-        ``if_digest``: only if the client is still what a document with this digest says. Raises DocumentFaulty,
-        DocumentChanged, ClientUnknown, and what the rooms refuse."""
+        Raises DocumentFaulty, ClientUnknown, and what the rooms refuse."""
         check_shape(document)
         _check_members(document)
         applied: Applied | None = None
@@ -110,7 +107,7 @@ class TenantDocuments:
                 connection.exec_driver_sql(
                     "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"dialtrace.document.{client_id}",)
                 )
-                applied = self._carried_out(connection, agency_id, client_id, document, remove, if_digest)
+                applied = self._carried_out(connection, agency_id, client_id, document, remove)
                 if dry_run:
                     raise _UndoneError
         except _UndoneError:
@@ -132,7 +129,7 @@ class TenantDocuments:
         with self._database.tenant(target) as connection:
             rooms = bound(self._rooms, connection, target)
             made = rooms.tenancy.create_client(target, name, document["client"]["time_zone"]).id
-            self._carried_out(connection, target, made, document, False, None)
+            self._carried_out(connection, target, made, document, False)
         return made
 
     def _work(self, connection: Connection, agency_id: UUID, client_id: UUID) -> Work:
@@ -141,13 +138,10 @@ class TenantDocuments:
         return work
 
     def _carried_out(
-        self, connection: Connection, agency_id: UUID, client_id: UUID, document: Document, remove: bool,
-        if_digest: str | None,
-    ) -> Applied:  # fmt: skip
+        self, connection: Connection, agency_id: UUID, client_id: UUID, document: Document, remove: bool
+    ) -> Applied:
         work = self._work(connection, agency_id, client_id)
         now, found = _read(work)
-        if if_digest is not None and if_digest != digest_of(now):
-            raise DocumentChanged
         steps = plan(now, document, remove=remove, removable=[name for name, kind in KEYED.items() if kind.remove])
         _carry_out(work, document, found, steps, remove)
         return Applied(steps, _read(work)[0])

@@ -152,6 +152,32 @@ class NumberService:
             changes["status"] = check_status(status)
         return self._change(agency_id, number_id, client_id, version, changes, source or {})
 
+    def assign_number(
+        self,
+        agency_id: UUID | str,
+        number_id: UUID | str,
+        to_client_id: UUID | str,
+        *,
+        flow_id: UUID | str | None = None,
+        version: int | None = None,
+    ) -> Number:
+        """The number becomes another client's of the agency, under a new id: what it was to the one before stays with
+        that one's history. Raises NumberUnknown, NumberReleased, VersionMismatch, HolderUnknown, FlowUnknown."""
+        with self._database.whole():
+            before = self.get_number(agency_id, number_id)
+            if before.status == "released":
+                raise NumberReleased
+            self.release_number(agency_id, number_id, version=version)
+            return self.add_number(
+                agency_id,
+                to_client_id,
+                before.e164,
+                kind=before.kind,
+                flow_id=flow_id,
+                label=before.label,
+                inventory=Inventory(region=before.region),
+            )
+
     def release_number(
         self,
         agency_id: UUID | str,

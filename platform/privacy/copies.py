@@ -34,9 +34,10 @@ BATCH = 50
 #: What lies beside the files of an export or of a month, and names each with its digest.
 MANIFEST = "manifest.json"
 _WITH_MANIFEST = ("export", "partition")
-#: Columns that tell of a person, by name, whatever table or report they are copied from.
+#: Columns that tell of a person, by name, whatever table or report they are copied from. (Tags are words by which calls
+#: are sorted: a number in them is replaced, as it is in the database.)
 PERSONAL = frozenset(column for held in HOLDINGS.values() if held.kind == "people" for column in held.personal) - {
-    "key", "request", "answer", "url", "fault",
+    "key", "request", "answer", "url", "fault", "tags",
 } | {"variables", "trail"}  # fmt: skip
 #: Columns that say which call a row is of.
 CALL_COLUMNS = ("call_id", "id")

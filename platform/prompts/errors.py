@@ -37,6 +37,18 @@ class NameFaulty(PromptError):
     """A prompt's name has 1 to 64 of a-z, 0-9, - and _, begins with a letter or digit, and not with "say-"."""
 
 
+class LabelFaulty(PromptError):
+    """A sound's label has 1 to 100 printable characters."""
+
+
+class PromptUnknown(PromptError):
+    """There is no such sound."""
+
+
+class PromptInUse(PromptError):
+    """A flow plays the sound."""
+
+
 class CannotSay(PromptError):
     """Texts that could not be rendered: each with its reason."""
 

@@ -9,11 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from .errors import NameFaulty, TextFaulty
+from .errors import LabelFaulty, NameFaulty, TextFaulty
 
 __all__ = [
-    "APOLOGIES", "LANGUAGES", "LONGEST_S", "LONGEST_TEXT", "MOST_POSITIONS", "Prompt", "Say", "apology", "checked_name",
-    "content_names", "position", "prompt_name", "stand_ins", "standard_prompts", "waiting",
+    "APOLOGIES",
+    "LANGUAGES",
+    "LONGEST_S",
+    "LONGEST_TEXT",
+    "MOST_POSITIONS",
+    "Prompt",
+    "Say",
+    "apology",
+    "checked_label",
+    "checked_name",
+    "content_names",
+    "is_content_name",
+    "position",
+    "prompt_name",
+    "stand_ins",
+    "standard_prompts",
+    "upload_name",
+    "waiting",
 ]  # fmt: skip
 
 LANGUAGES = ("en", "ru")
@@ -57,8 +73,8 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is known of a kept prompt; its sound is read apart. ``kind`` is ``say``, ``file`` or, of a whisper for one
-    source, ``told``."""
+    """What is known of a kept prompt; its sound is read apart. ``kind`` is ``say``, ``file`` (the operator's),
+    ``upload`` (an agency's) or, of a whisper for one source, ``told``."""
 
     agency_id: UUID
     name: str
@@ -69,11 +85,30 @@ class Prompt:
     duration_ms: int
     size_bytes: int
     created_at: datetime
+    #: Of one that was uploaded: what people call it.
+    label: str | None = None
 
 
 def prompt_name(language: str, voice: str | None, text: str) -> str:
     """The name of a text's file, the same wherever and whenever it is asked for."""
     return "say-" + hashlib.sha256(f"{language}|{voice or ''}|{text}".encode()).hexdigest()[:32]
+
+
+def upload_name(wav: bytes) -> str:
+    """The name of an uploaded sound's file: its content's, so that nodes bring it as they bring texts, whoever's."""
+    return "say-" + hashlib.sha256(b"upload|" + wav).hexdigest()[:32]
+
+
+def is_content_name(name: str) -> bool:
+    """Whether the name is made from a content."""
+    return _CONTENT_NAME.fullmatch(name) is not None
+
+
+def checked_label(label: str) -> str:
+    """What people call a sound. Raises NameFaulty."""
+    if not label.strip() or len(label) > 100 or not label.isprintable():
+        raise LabelFaulty
+    return label.strip()
 
 
 def content_names(plan: str) -> list[str]:

@@ -15,9 +15,20 @@ import structlog
 from ..clock import Clock
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY
-from .errors import CannotSay, PromptError, SpeechMissing
-from .model import LONGEST_S, Prompt, Say, checked_name, standard_prompts
-from .store import count_told, digests, kept_names, list_prompts, put_prompts, sounds
+from ..paging import Page, cut
+from .errors import CannotSay, PromptError, PromptInUse, PromptUnknown, SpeechMissing
+from .model import LONGEST_S, Prompt, Say, checked_label, checked_name, standard_prompts, upload_name
+from .store import (
+    count_told,
+    delete_uploaded,
+    digests,
+    find_uploaded,
+    is_played,
+    kept_names,
+    list_prompts,
+    put_prompts,
+    sounds,
+)
 
 log = structlog.get_logger("prompts")
 
@@ -117,6 +128,47 @@ class PromptService:
             put_prompts(connection, [row], replace=True)
         return duration_ms
 
+    # --- An agency's own. ---
+
+    def upload(self, agency_id: UUID, label: str, data: bytes) -> Prompt:
+        """Keeps a sound of an agency's own for its flows. The same sound is kept once; its label is the newest one.
+        Raises SoundFaulty, LabelFaulty."""
+        label = checked_label(label)
+        wav, duration_ms = self._convert(data, longest_s=LONGEST_FILE_S)
+        name = upload_name(wav)
+        row = {**self._row(agency_id, name, "upload", wav, duration_ms), "label": label}
+        with self._database.tenant(agency_id) as connection:
+            put_prompts(connection, [row], replace=True)
+        return self.get_uploaded(agency_id, name)
+
+    def list_uploaded(self, agency_id: UUID, *, limit: int = 50, after: tuple[Any, ...] | None = None) -> Page[Prompt]:
+        """By name."""
+        with self._database.tenant(agency_id) as connection:
+            found = find_uploaded(connection, agency_id, limit=limit + 1, after=after[0] if after else None)
+        return cut(found, limit, "name")
+
+    def get_uploaded(self, agency_id: UUID, name: str) -> Prompt:
+        """Raises PromptUnknown."""
+        with self._database.tenant(agency_id) as connection:
+            found = find_uploaded(connection, agency_id, limit=1, name=name)
+        if not found:
+            raise PromptUnknown
+        return found[0]
+
+    def sound_of(self, agency_id: UUID, name: str) -> bytes:
+        """The WAV file as telephones get it. Raises PromptUnknown."""
+        self.get_uploaded(agency_id, name)
+        with self._database.tenant(agency_id) as connection:
+            return sounds(connection, [name], [agency_id])[name]
+
+    def delete_uploaded(self, agency_id: UUID, name: str) -> None:
+        """Raises PromptUnknown, PromptInUse."""
+        self.get_uploaded(agency_id, name)
+        with self._database.tenant(agency_id) as connection:
+            if is_played(connection, agency_id, name):
+                raise PromptInUse
+            delete_uploaded(connection, agency_id, name)
+
     def list_all(self) -> list[Prompt]:
         """Every agency's."""
         with self._database.system() as connection:
@@ -137,6 +189,7 @@ class PromptService:
             "wav": wav,
             "duration_ms": duration_ms,
             "created_at": self._clock.now(),
+            "label": None,
         }
 
 

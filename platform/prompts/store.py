@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, select, true
+from sqlalchemy import Connection, Text, and_, cast, delete, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 
-from ..db.tables import prompts
+from ..db.tables import flows, prompts
 from .model import Prompt
 
 _FACTS = [prompts.c[name] for name in Prompt.__slots__ if name != "size_bytes"]
@@ -40,7 +40,7 @@ def put_prompts(connection: Connection, rows: Sequence[Mapping[str, Any]], *, re
         return
     statement = insert(prompts).values([dict(row) for row in rows])
     if replace:
-        changed = {name: statement.excluded[name] for name in ("wav", "sha256", "duration_ms", "created_at")}
+        changed = {name: statement.excluded[name] for name in ("wav", "sha256", "duration_ms", "created_at", "label")}
         statement = statement.on_conflict_do_update(index_elements=["agency_id", "name"], set_=changed)
     else:
         statement = statement.on_conflict_do_update(
@@ -57,6 +57,31 @@ def list_prompts(connection: Connection, agency_id: UUID | None) -> list[Prompt]
     query = query.where(true() if agency_id is None else prompts.c.agency_id == agency_id)
     rows = connection.execute(query.order_by(prompts.c.agency_id, prompts.c.name))
     return [Prompt(**row) for row in rows.mappings()]
+
+
+def find_uploaded(
+    connection: Connection, agency_id: UUID, *, limit: int, after: str | None = None, name: str | None = None
+) -> list[Prompt]:
+    """The agency's uploads by name: from ``after`` on, or the one of this name."""
+    query = select(*_FACTS, func.length(prompts.c.wav).label("size_bytes"))
+    query = query.where(prompts.c.agency_id == agency_id, prompts.c.kind == "upload")
+    if after is not None:
+        query = query.where(prompts.c.name > after)
+    if name is not None:
+        query = query.where(prompts.c.name == name)
+    return [Prompt(**row) for row in connection.execute(query.order_by(prompts.c.name).limit(limit)).mappings()]
+
+
+def delete_uploaded(connection: Connection, agency_id: UUID, name: str) -> None:
+    connection.execute(delete(prompts).where(prompts.c.agency_id == agency_id, prompts.c.name == name))
+
+
+def is_played(connection: Connection, agency_id: UUID, name: str) -> bool:
+    """Whether a flow of the agency names the file."""
+    query = select(flows.c.id).where(
+        flows.c.agency_id == agency_id, cast(flows.c.document, Text).contains(name, autoescape=True)
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def sounds(connection: Connection, names: Iterable[str], agency_ids: Iterable[UUID] | None) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..admission.service import AdmissionService
 from ..api.app import ApiServices
 from ..archive.reading import ArchiveReader
+from ..assessments.service import AssessmentService
 from ..attribution.service import AttributionService
 from ..audit.service import AuditService
 from ..billing.books import PriceBooks
@@ -38,6 +39,7 @@ from ..trunks.service import TrunkService
 from ..webhooks.service import WebhookService
 from .brands import build_brands
 from .call_plane import build_prompts, build_target_hosts
+from .carriers import build_carriers
 from .databases import build_database
 from .outside import build_guard, build_rules
 from .sealing import build_box_if_any, build_secrets_box
@@ -51,11 +53,13 @@ def build_api_services(settings: Settings) -> ApiServices:
     sign_in = SignInService(
         database, clock, build_secrets_box(settings), hash_key=settings["DIALTRACE_SECRET_KEY"].encode()
     )
+    prompts = build_prompts(settings, database)
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock, build_secrets_box(settings)),
+        carriers=build_carriers(settings, database),
         numbers=NumberService(database, clock),
         sites=SiteService(database, clock),
         pools=PoolService(database, clock),
@@ -68,11 +72,11 @@ def build_api_services(settings: Settings) -> ApiServices:
             hash_key=settings["DIALTRACE_SECRET_KEY"].encode(),
         ),
         nodes=NodeDirectory(database),
-        flows=CallFlowService(
-            database, clock, prompts=build_prompts(settings, database), hosts=build_target_hosts(settings)
-        ),
+        flows=CallFlowService(database, clock, prompts=prompts, hosts=build_target_hosts(settings)),
+        prompts=prompts,
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),
+        assessments=AssessmentService(database, clock),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(
@@ -97,4 +101,6 @@ def build_api_services(settings: Settings) -> ApiServices:
         pages_url=settings["DIALTRACE_PAGES_URL"].rstrip("/"),
         region_header=settings["DIALTRACE_REGION_HEADER"],
         visits_per_min=settings["DIALTRACE_VISITS_PER_MINUTE"],
+        requests_per_min=settings["DIALTRACE_API_REQUESTS_PER_MINUTE"],
+        agency_requests_per_min=settings["DIALTRACE_API_AGENCY_REQUESTS_PER_MINUTE"],
     )

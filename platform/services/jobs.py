@@ -8,6 +8,7 @@ from ..attribution.teaching import LEARN, Teacher
 from ..billing.closing import CLOSE, ENFORCE, Closer
 from ..billing.rating import RATE, RERATE, Rater
 from ..calls.whisper_sounds import RENDER, WhisperSounds
+from ..carriers.service import FOLLOW, FOLLOW_ALL
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
@@ -19,6 +20,7 @@ from ..people.service import SEND_LINK
 from ..privacy.service import CARRY_OUT
 from .archive import build_archive
 from .call_plane import build_prompts
+from .carriers import build_carriers
 from .databases import build_database
 from .mail import build_link_sender
 from .persons import build_privacy_work
@@ -30,6 +32,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="carry-out-requests", cron="* * * * *", job=CARRY_OUT, lane=LONG),
     Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
     Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
+    Schedule(name="follow-orders", cron="*/5 * * * *", job=FOLLOW_ALL),
     Schedule(name="attribute-late-calls", cron="* * * * *", job=CATCH_UP),
     Schedule(name="rate-calls", cron="* * * * *", job=RATE),
     Schedule(name="close-months", cron="7 * * * *", job=CLOSE, lane=LONG),
@@ -48,7 +51,10 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
     # A month of calls is rated anew by one statement.
     patient = build_database(settings, pool_size=3, statement_timeout_ms=1_800_000)
     rater, closer = Rater(patient, SystemClock()), Closer(patient, SystemClock())
+    carriers = build_carriers(settings, database)
     return (
+        Kind(name=FOLLOW_ALL, handler=carriers.follow_all),
+        Kind(name=FOLLOW, handler=carriers.follow),
         Kind(name="jobs.tidy", handler=queue.tidy),
         Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
         Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),

@@ -24,6 +24,7 @@ from dialtrace.admission.service import AdmissionService
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.apiclient import ApiClient
 from dialtrace.archive.reading import ArchiveReader
+from dialtrace.assessments.service import AssessmentService
 from dialtrace.attribution.service import AttributionService
 from dialtrace.audit.service import AuditService
 from dialtrace.billing.books import PriceBooks
@@ -31,6 +32,7 @@ from dialtrace.billing.service import BillingService
 from dialtrace.brands.service import BrandService
 from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.service import CallFlowService
+from dialtrace.carriers.service import CarrierService
 from dialtrace.cdr.service import CdrService
 from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
@@ -45,6 +47,7 @@ from dialtrace.messages.service import MessageService
 from dialtrace.numbers.service import NumberService
 from dialtrace.objectstore.service import open_store
 from dialtrace.outgoing.model import Rules
+from dialtrace.outgoing.service import OutgoingClient
 from dialtrace.people import store as people_store
 from dialtrace.people.links import LinkService
 from dialtrace.people.proofs import Passwords
@@ -55,6 +58,9 @@ from dialtrace.pool.rounds import PoolRounds
 from dialtrace.pool.service import Pools
 from dialtrace.pool.visiting import VisitLeases
 from dialtrace.privacy.service import PrivacyService
+from dialtrace.prompts.service import PromptService
+from dialtrace.prompts.sound import telephone_wav
+from dialtrace.prompts.speech import open_speech
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
 from dialtrace.secrets_box.model import SecretsBox
@@ -81,6 +87,15 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         tenancy=TenancyService(database, clock),
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock, SecretsBox([b"k" * 32])),
+        carriers=CarrierService(
+            database,
+            clock,
+            box=SecretsBox([b"k" * 32]),
+            numbers=NumberService(database, clock),
+            jobs=JobQueue(database),
+            client=OutgoingClient(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
+            inventory_dir=tmp_path / "inventory",
+        ),
         numbers=NumberService(database, clock),
         sites=SiteService(database, clock),
         pools=PoolService(database, clock),
@@ -91,8 +106,10 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         ),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
+        prompts=PromptService(database, clock, speech=open_speech("none"), convert=telephone_wav),
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),
+        assessments=AssessmentService(database, clock),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

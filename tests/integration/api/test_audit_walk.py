@@ -32,7 +32,7 @@ BODIES: dict[str, Callable[[dict[str, str]], Any]] = {
 #: About a number that pools take.
 DYNAMIC = {
     "POST /v1/pools/<uuid:pool_id>/numbers/add", "POST /v1/pools/<uuid:pool_id>/numbers/remove",
-    "POST /v1/numbers/<uuid:number_id>/state",
+    "POST /v1/numbers/<uuid:number_id>/state", "POST /v1/numbers/<uuid:number_id>/assign",
 }  # fmt: skip
 #: What cannot succeed with the things at hand, and is proven elsewhere.
 ELSEWHERE = {
@@ -46,6 +46,8 @@ ELSEWHERE = {
     "DELETE /v1/sessions/<uuid:session_id>": "test_people",
     "POST /v1/clients/<uuid:client_id>/billing": "test_billing: the account is open already",
     "PUT /v1/clients/<uuid:client_id>/document": "test_documents: its client has an account that stays",
+    "DELETE /v1/prompts/<name>": "test_prompts: there is no sound of that name",
+    "POST /v1/number-orders/<uuid:order_id>/state": "test_carriers: the order was taken back before",
     "POST /v1/nodes/<name>/lost": "test_nodes: a node that was heard of is not lost",
 }
 

@@ -199,7 +199,9 @@ def test_given_a_client_that_was_changed_since_it_was_read_then_its_old_document
     tag, document = read.headers["ETag"], read.get_json()
     assert tenant.agency_key.get(PATH.format(client), If_None_Match=tag).status_code in {200, 304}
     document["limits"]["max_calls"] = 7
-    assert apply(tenant.agency_key, client, document, If_Match=tag).status_code == 200
+    applied = apply(tenant.agency_key, client, document, If_Match=tag)
+    assert applied.status_code == 200
+    assert applied.headers["ETag"] == tenant.agency_key.get(PATH.format(client)).headers["ETag"] != tag
 
     document["limits"]["max_calls"] = 8
     assert apply(tenant.agency_key, client, document, If_Match=tag).status_code == 412

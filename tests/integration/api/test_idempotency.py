@@ -108,21 +108,29 @@ def test_given_72_hours_when_a_key_is_sent_again_then_it_is_a_new_request(
     assert clients_of(tenant).count("Again") == 2
 
 
-def test_given_a_request_that_still_runs_when_repeated_then_409_and_later_the_outcome_is_unknown(
+class Slow(TenancyService):
+    """The first request stands in its use case until it may leave."""
+
+    def __init__(self, services: ApiServices, clock: SystemClock) -> None:
+        super().__init__(services.database, clock)
+        self.entered, self.leave, self.seen = threading.Event(), threading.Event(), 0
+
+    def create_client(self, *arguments: object, **named: object) -> Client:
+        made = super().create_client(*arguments, **named)  # type: ignore[arg-type]
+        self.seen += 1
+        if self.seen == 1:
+            self.entered.set()
+            assert self.leave.wait(20)
+        return made
+
+
+def test_given_a_request_that_still_runs_when_repeated_then_409_and_a_minute_later_its_key_is_free(
     services: ApiServices, tenant: Tenant
 ) -> None:
-    """The first request stands in its use case while the second comes."""
-    entered, leave = threading.Event(), threading.Event()
-
-    class Slow(TenancyService):
-        def create_client(self, *arguments: object, **named: object) -> Client:
-            entered.set()
-            assert leave.wait(10)
-            return super().create_client(*arguments, **named)  # type: ignore[arg-type]
-
+    """It was too slow: whoever repeats it is served, and what it had done itself is undone."""
     clock = ShiftedClock()
-    slow = replace(services, tenancy=Slow(services.database, clock), clock=clock)
-    key = Asker(create_app(slow), tenant.agency_key.token)
+    slow = Slow(services, clock)
+    key = Asker(create_app(replace(services, tenancy=slow, clock=clock)), tenant.agency_key.token)
     answers: list[int] = []
 
     def first() -> None:
@@ -131,18 +139,54 @@ def test_given_a_request_that_still_runs_when_repeated_then_409_and_later_the_ou
     thread = threading.Thread(target=first)
     thread.start()
     try:
-        assert entered.wait(10)
+        assert slow.entered.wait(20)
         second = key.post("/v1/clients", {"name": "Slow"}, Idempotency_Key=KEY)
         assert (second.status_code, second.get_json()["code"]) == (409, "idempotency_key_in_use")
         assert second.headers["Retry-After"] == "1"
         clock.ahead = timedelta(minutes=2)
-        third = key.post("/v1/clients", {"name": "Slow"}, Idempotency_Key=KEY)
-        assert (third.status_code, third.get_json()["code"]) == (409, "idempotency_outcome_unknown")
+        assert key.post("/v1/clients", {"name": "Slow"}, Idempotency_Key=KEY).status_code == 201
     finally:
-        leave.set()
-        thread.join(10)
-    assert answers == [201]
+        slow.leave.set()
+        thread.join(20)
+    assert answers == [409]
+    assert clients_of(tenant).count("Slow") == 1
     assert key.post("/v1/clients", {"name": "Slow"}, Idempotency_Key=KEY).headers["Idempotent-Replayed"] == "true"
+
+
+def test_given_a_request_that_is_no_whole_when_it_is_not_answered_in_time_then_its_outcome_is_unknown(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    """A lease is quick and stands outside of the request's transaction: nobody can say whether it was made."""
+    clock = ShiftedClock()
+    key = Asker(create_app(replace(services, clock=clock)), tenant.agency_key.token)
+    pool = tenant.agency_key.made("/v1/pools", {"client_id": tenant.client["id"], "name": "x"})["id"]
+    path = f"/v1/pools/{pool}/leases"
+    assert key.post(path, {}, Idempotency_Key=KEY).status_code == 201
+    with services.database.tenant(tenant.agency["id"]) as connection:
+        connection.exec_driver_sql("UPDATE idempotency_keys SET status = NULL, answer = NULL")
+    assert key.post(path, {}, Idempotency_Key=KEY).get_json()["code"] == "idempotency_key_in_use"
+    clock.ahead = timedelta(minutes=2)
+    assert key.post(path, {}, Idempotency_Key=KEY).get_json()["code"] == "idempotency_outcome_unknown"
+
+
+def test_given_a_process_that_dies_in_a_request_when_repeated_then_nothing_was_done_and_now_it_is(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    class Dying(TenancyService):
+        def create_client(self, *arguments: object, **named: object) -> Client:
+            super().create_client(*arguments, **named)  # type: ignore[arg-type]
+            # As the server sees a process that is killed: its connections are gone.
+            services.database.dispose()
+            raise SystemExit
+
+    dying = Asker(
+        create_app(replace(services, tenancy=Dying(services.database, SystemClock()))), tenant.agency_key.token
+    )
+    with pytest.raises(SystemExit):
+        dying.post("/v1/clients", {"name": "Died"}, Idempotency_Key=KEY)
+    assert "Died" not in clients_of(tenant)
+    assert tenant.agency_key.post("/v1/clients", {"name": "Died"}, Idempotency_Key=KEY).status_code == 201
+    assert clients_of(tenant).count("Died") == 1
 
 
 @pytest.mark.parametrize("failure", [DatabaseUnavailable, RuntimeError])

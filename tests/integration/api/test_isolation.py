@@ -21,6 +21,8 @@ from dialtrace.api import problems as problems_module
 from dialtrace.api.app import ApiServices
 from dialtrace.api.auth import Asked
 from dialtrace.api.endpoint import PUBLIC, Endpoint
+from dialtrace.api.prompts import EXAMPLE_AUDIO
+from dialtrace.carriers.model import CarrierValues
 from dialtrace.db.tables import TENANT
 from dialtrace.documents.model import KINDS
 from dialtrace.events.service import sequence
@@ -217,6 +219,21 @@ BODIES: dict[str, list[Body]] = {
             "until": "2026-12-01T00:00:00Z",
         },
     ],
+    "PATCH /v1/calls/<uuid:call_id>/assessment": [lambda _: {"note": "taken over"}],
+    "POST /v1/number-orders": [
+        lambda other: {"client_id": other["client"], "carrier_id": other["carrier"], "number": "+442079468889"}
+    ],
+    "POST /v1/number-orders/<uuid:order_id>/state": [lambda _: {"state": "rejected"}],
+    "POST /v1/numbers/<uuid:number_id>/assign": [lambda other: {"to_client_id": other["client"]}],
+    "POST /v1/carriers": [lambda _: {"name": "mine", "adapter": "inventory", "file": "x.csv"}],
+    "PATCH /v1/carriers/<uuid:carrier_id>": [lambda _: {"enabled": False}],
+    "POST /v1/bulk": [
+        lambda other: {
+            "agency_id": other["agency"],
+            "rows": [{"method": "PATCH", "path": "/v1/targets/" + other["target"], "body": {}, "if_match": "*"}],
+        }
+    ],
+    "POST /v1/prompts": [lambda other: {"agency_id": other["agency"], "label": "x", "audio": EXAMPLE_AUDIO}],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
 }
@@ -225,6 +242,7 @@ IDS = {
     "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
     "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk", "event_id": "event",
     "recording_key_id": "key",
+    "carrier_id": "carrier", "order_id": "order",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
     "book_id": "book", "rerating_id": "rerating",
@@ -258,6 +276,15 @@ ROWS = {
     "GET /v1/pools/<uuid:pool_id>/forecast": "one", "GET /v1/inventory": "list",
     "GET /v1/nodes": "list", "POST /v1/nodes/<name>/drain": "one", "POST /v1/nodes/<name>/undrain": "one",
     "POST /v1/nodes/<name>/lost": "one",
+    "GET /v1/keys/<uuid:key_id>": "one", "GET /v1/blocks/<uuid:block_id>": "one",
+    "GET /v1/calls/<uuid:call_id>/assessment": "one",
+    "GET /v1/available-numbers": "list", "GET /v1/number-orders": "list",
+    "GET /v1/number-orders/<uuid:order_id>": "one", "POST /v1/number-orders/<uuid:order_id>/submit": "one",
+    "POST /v1/number-orders/<uuid:order_id>/cancel": "one",
+    "GET /v1/carriers": "list", "GET /v1/carriers/<uuid:carrier_id>": "one",
+    "DELETE /v1/carriers/<uuid:carrier_id>": "one",
+    "GET /v1/prompts": "list", "GET /v1/prompts/<name>": "one", "GET /v1/prompts/<name>/audio": "one",
+    "DELETE /v1/prompts/<name>": "one",
     "DELETE /v1/keys/<uuid:key_id>": "one", "GET /v1/agencies/<uuid:agency_id>/limits": "one",
     "GET /v1/clients/<uuid:client_id>/limits": "one", "GET /v1/agencies/<uuid:agency_id>/destinations": "one",
     "GET /v1/blocks": "list", "DELETE /v1/blocks/<uuid:block_id>": "one",
@@ -313,6 +340,8 @@ ROWS = {
 NOBODYS = {
     "GET /v1/permissions", "GET /v1/session", "GET /v1/sessions", "POST /v1/session/password",
     "POST /v1/session/second-factor", "POST /v1/session/second-factor/confirm", "POST /v1/session/second-factor/remove",
+    # Each of its rows is answered as it would be alone: the answer is 200, the row's 404.
+    "POST /v1/bulk",
 }  # fmt: skip
 PUBLIC_ROWS = {
     "/v1/sessions",
@@ -402,6 +431,15 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     )["id"]
     site = victim.client_key.made("/v1/sites", {"name": "Victimname", "domains": ["victimname.example"]})
     victim.client_key.ask("PUT", f"/v1/sites/{site['id']}/rules/draft", {"rules": {}})
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory" / "victimname.csv").write_text(
+        "e164,country,region,kind\n+442079468801,GB,London,local\n+442079468889,GB,London,local\n"
+    )
+    carrier = services.carriers.create_carrier(CarrierValues("victimname", "inventory", "victimname.csv"))
+    order = services.carriers.order(
+        UUID(agency), UUID(client), "+442079467771", carrier_id=carrier.id, label="Victimname",
+        port={"losing_carrier": "Victimname"}, submit=False,
+    )  # fmt: skip
     pool = victim.agency_key.made("/v1/pools", {"client_id": client, "name": "Victimname"})["id"]
     book = victim.agency_key.made("/v1/price-books", {"side": "client", "name": "Victimname", "currency": "GBP"})["id"]
     victim.agency_key.made(f"/v1/price-books/{book}/editions", {"valid_from": "2026-01-01T00:00:00Z"})
@@ -421,6 +459,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     session = watcher.get("/v1/sessions").get_json()["data"][0]["id"]
     ids = {
         "user": str(user.id), "role": str(role.id), "session": session,
+        "carrier": str(carrier.id), "order": str(order.id),
         "site": site["id"], "pool": pool, "visit": str(visit.id),
         "export": export, "schedule": schedule, "book": book, "rerating": rerating,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
@@ -454,6 +493,9 @@ def requests_of(row: str, ids: Mapping[str, str]) -> Iterator[tuple[str, str, An
         "GET /v1/roles",
         "GET /v1/price-books",
         "GET /v1/billing/reratings",
+        "GET /v1/available-numbers",
+        "GET /v1/prompts",
+        "GET /v1/carriers",
         *NOBODYS,
     }:
         yield method, f"{path}?client_id={ids['client']}", None
@@ -482,7 +524,8 @@ def rows_of(engine: Engine, agency: str, client: str | None) -> Rows:
 
 def secrets_of(victim: Tenant, ids: Mapping[str, str], *, sibling: bool) -> list[str]:
     """What nobody else may read. A sibling knows the agency's id, name and roles: they are its own."""
-    shared = {"agency", "trunk", "role"} if sibling else set()
+    # A carrier is the operator's, and named to whoever may order of it.
+    shared = {"carrier", *(("agency", "trunk", "role") if sibling else ())}
     told = ["Victimname first" if sibling else "Victimname", "+442079467777", victim.number["number"]]
     return told + [value for name, value in ids.items() if name not in shared]
 

@@ -1,0 +1,144 @@
+"""SQL of carriers and orders. Carriers are the operator's; orders belong to a tenant, whose transaction it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from ..db.tables import OPERATOR_AGENCY, carriers, number_orders
+from .errors import CarrierNameTaken, ClientOfOrderUnknown
+from .model import WAITING, Carrier, Order
+
+_OPERATOR = UUID(OPERATOR_AGENCY)
+_OURS = carriers.c.agency_id == _OPERATOR
+_CARRIER = tuple(carriers.c[one.name] for one in fields(Carrier))
+_ORDER = tuple(number_orders.c[one.name] for one in fields(Order))
+
+
+def insert_carrier(connection: Connection, values: Mapping[str, Any]) -> Carrier:
+    """Raises CarrierNameTaken."""
+    try:
+        return _carrier(
+            connection.execute(insert(carriers).values(agency_id=_OPERATOR, **values).returning(*_CARRIER)).one()
+        )
+    except IntegrityError as error:
+        raise CarrierNameTaken from error
+
+
+def find_carrier(connection: Connection, carrier_id: UUID, *, lock: bool = False) -> Carrier | None:
+    query = select(*_CARRIER).where(_OURS, carriers.c.id == carrier_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return _carrier(row) if row else None
+
+
+def find_carriers(connection: Connection, *, limit: int, after: UUID | None) -> list[Carrier]:
+    """In the order in which they were made."""
+    query = select(*_CARRIER).where(_OURS).order_by(carriers.c.id).limit(limit)
+    if after is not None:
+        query = query.where(carriers.c.id > after)
+    return [_carrier(row) for row in connection.execute(query)]
+
+
+def offering_carriers(connection: Connection) -> list[Carrier]:
+    """Those that may be ordered of; any tenant's transaction may ask."""
+    return [_carrier(row) for row in connection.execute(text("SELECT * FROM dialtrace_carriers()"))]
+
+
+def change_carrier(connection: Connection, carrier_id: UUID, values: Mapping[str, Any]) -> Carrier:
+    """Raises CarrierNameTaken."""
+    statement = (
+        update(carriers).where(_OURS, carriers.c.id == carrier_id).values(**values, version=carriers.c.version + 1)
+    )
+    try:
+        return _carrier(connection.execute(statement.returning(*_CARRIER)).one())
+    except IntegrityError as error:
+        raise CarrierNameTaken from error
+
+
+def delete_carrier(connection: Connection, carrier_id: UUID) -> bool:
+    """Whether it was there."""
+    return connection.execute(delete(carriers).where(_OURS, carriers.c.id == carrier_id)).rowcount == 1
+
+
+def sealed_tokens(connection: Connection) -> list[tuple[UUID, bytes]]:
+    """What is sealed of each carrier that has a token."""
+    query = select(carriers.c.id, carriers.c.sealed_token).where(_OURS, carriers.c.sealed_token.is_not(None))
+    return [(row.id, bytes(row.sealed_token)) for row in connection.execute(query)]
+
+
+def put_sealed_token(connection: Connection, carrier_id: UUID, sealed: bytes) -> None:
+    """The same token, sealed anew: no new version."""
+    connection.execute(update(carriers).where(_OURS, carriers.c.id == carrier_id).values(sealed_token=sealed))
+
+
+def taken(connection: Connection, numbers: Sequence[str]) -> set[str]:
+    """Which of these somebody has; whose they are is not told."""
+    return set(
+        connection.execute(
+            text("SELECT dialtrace_taken(CAST(:numbers AS text[]))"), {"numbers": list(numbers)}
+        ).scalars()
+    )
+
+
+# --- Orders. ---
+
+
+def insert_order(connection: Connection, values: Mapping[str, Any]) -> Order:
+    """Raises ClientOfOrderUnknown."""
+    try:
+        return _order(connection.execute(insert(number_orders).values(**values).returning(*_ORDER)).one())
+    except IntegrityError as error:
+        raise ClientOfOrderUnknown from error
+
+
+def find_order(connection: Connection, agency_id: UUID, order_id: UUID, *, lock: bool = False) -> Order | None:
+    query = _orders_of(agency_id).where(number_orders.c.id == order_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return _order(row) if row else None
+
+
+def find_orders(
+    connection: Connection, agency_id: UUID, wanted: Mapping[str, Any], *, limit: int, after: UUID | None
+) -> list[Order]:
+    """In the order in which they were made. ``wanted``: column → value."""
+    query = _orders_of(agency_id).order_by(number_orders.c.id).limit(limit)
+    for column, value in wanted.items():
+        query = query.where(number_orders.c[column] == value)
+    if after is not None:
+        query = query.where(number_orders.c.id > after)
+    return [_order(row) for row in connection.execute(query)]
+
+
+def change_order(
+    connection: Connection, agency_id: UUID, order_id: UUID, values: Mapping[str, Any], now: datetime
+) -> Order:
+    """A new version of an order that was locked before."""
+    columns = number_orders.c
+    statement = update(number_orders).where(columns.agency_id == agency_id, columns.id == order_id)
+    changed = statement.values(**values, updated_at=now, version=columns.version + 1)
+    return _order(connection.execute(changed.returning(*_ORDER)).one())
+
+
+def waiting_orders(connection: Connection, *, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Agency and order of what is with a carrier and was not asked after since, of all tenants; a system read."""
+    columns = number_orders.c
+    query = select(columns.agency_id, columns.id).where(columns.state.in_(sorted(WAITING)), columns.updated_at < before)
+    return [(row.agency_id, row.id) for row in connection.execute(query.order_by(columns.updated_at).limit(limit))]
+
+
+def _orders_of(agency_id: UUID) -> Select[Any]:
+    return select(*_ORDER).where(number_orders.c.agency_id == agency_id)
+
+
+def _carrier(row: Row[Any]) -> Carrier:
+    return Carrier(**row._mapping)
+
+
+def _order(row: Row[Any]) -> Order:
+    return Order(**row._mapping)

@@ -136,6 +136,10 @@ RESOURCES = (
 )
 
 
+#: Answers without a body, most of the time.
+_OFTEN_EMPTY = frozenset({202, 204, 304})
+
+
 def create_app(services: ApiServices) -> APIFlask:
     """The application. Raises SecretKeyMissing."""
     if not services.secret_key:
@@ -232,6 +236,9 @@ def finish(response: Response) -> Response:
     headers.set(*answering.NOSNIFF)
     for name, value in answering.DEFAULTS:
         headers.setdefault(name, value)
+    if response.status_code in _OFTEN_EMPTY and not response.calculate_content_length():
+        # Nothing is of no type.
+        headers.pop("Content-Type", None)
     allow_origin(response)
     route = request.url_rule.rule if request.url_rule is not None else "unmatched"
     answering.count(request.method, route, response.status_code, time.perf_counter() - g.began_s)

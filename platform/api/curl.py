@@ -1,7 +1,7 @@
 """A line for a shell for each endpoint. The reference shows it; the test suite runs every one of them. Pure.
 
-`$DIALTRACE` is the API's address, `$KEY` a key, `$ETAG` the `ETag` of what was read, and `$FLOW_ID` and the like are
-ids of one's own.
+`$DIALTRACE` is the API's address, `$KEY` a key (its parts for OAuth: `$OAUTH_ID` and `$OAUTH_SECRET`), `$ETAG` the `ETag`
+of what was read, and `$FLOW_ID` and the like are ids of one's own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from .fields import EXAMPLE_ID
 
 Document = dict[str, Any]
+FORM = "application/x-www-form-urlencoded"
 #: Lists of ids whose members are not called after what they hold.
 _SINGULAR = {"targets": "TARGET_ID"}
 _MARK = re.compile(r"\$\{([A-Z_]+)\}")
@@ -30,7 +31,10 @@ def curl_of(method: str, path: str, operation: Document, example: Any) -> str:
         parts += ['-H "If-Match: $ETAG"'] if method == "PATCH" else []
     elif path.startswith("/t/{token}/"):
         parts.append('-H "Origin: $ORIGIN"')
-    if example is not None:
+    if FORM in operation.get("requestBody", {}).get("content", {}):
+        parts.append('-u "$OAUTH_ID:$OAUTH_SECRET"')
+        parts += [f"-d {name}={quote(value)}" for name, value in example.items()]
+    elif example is not None:
         parts += ["-H 'Content-Type: application/json'", f"-d {_quoted(example)}"]
     if path.endswith("/recording"):
         parts.append("-o call.wav")

@@ -31,6 +31,7 @@ from .gate import check_query, read_body
 from .idempotency import once
 from .paging import ListQuery
 from .preconditions import is_known
+from .problems import MEDIA_TYPE as PROBLEM_TYPE
 from .problems import validation_problem
 from .quotas import QUOTAS
 from .rooms import ApiServices
@@ -42,6 +43,11 @@ H = TypeVar("H", bound=Handler)
 
 #: Where create_app puts the services.
 EXTENSION = "dialtrace"
+#: Problems of whatever takes a body, and of everything.
+_BODY_PROBLEMS = ("malformed_request", "body_too_large", "unsupported_media_type", "validation_failed")
+_ALWAYS_PROBLEMS = ("internal_error", "temporarily_unavailable")
+#: Answers of an endpoint without a key that have no body.
+_BODILESS = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class TenantQuery(Body):
@@ -150,7 +156,7 @@ def _problems_of(made: Endpoint) -> list[str]:
     found += ["address_not_allowed", "address_too_long", "not_found", "validation_failed"]
     found.append("too_many_requests")
     if made.body is not None:
-        found += ["malformed_request", "body_too_large", "unsupported_media_type"]
+        found += _BODY_PROBLEMS
     if made.method == "POST":
         found += [code for code in CATALOGUE if code.startswith("idempotency_")]
     if made.method in {"PUT", "PATCH", "DELETE"}:
@@ -159,7 +165,7 @@ def _problems_of(made: Endpoint) -> list[str]:
         found.append("version_required")
     if made.is_list:
         found.append("cursor_invalid")
-    return [*dict.fromkeys([*found, *made.problems, "internal_error", "temporarily_unavailable"])]
+    return [*dict.fromkeys([*found, *made.problems, *_ALWAYS_PROBLEMS])]
 
 
 def _guarded(made: Endpoint, view: Handler) -> Handler:
@@ -290,19 +296,17 @@ def public(
     method: str = "GET",
     body: type[Body] | None = None,
     says: type[BaseModel] | None = None,
+    said_as: Collection[str] = ("application/json", "text/plain"),
     example: Any = None,
+    refusals: str = PROBLEM_TYPE,
 ) -> Callable[[H], H]:
     """Registers what needs no key; a ``body`` is as strict as any. Nothing behind it may be a tenant's, unless the
-    address itself proves that its holder was let in. ``says``: what its handler reads by itself, with an ``example``.
+    address itself proves that its holder was let in. ``says``: what its handler reads by itself, in the media types
+    ``said_as``, with an ``example``. ``refusals``: the media type of what it answers where it refuses.
     """
 
     def register(handler: H) -> H:
-        content = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
-        problems = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        responses: dict[int | str, Any] = {
-            status: {"description": text, "content": content if status < 400 else problems}
-            for status, text in answers.items()
-        }
+        responses = {status: _public_response(status, text, media_type, refusals) for status, text in answers.items()}
 
         @wraps(handler)
         def plain(**values: Any) -> Any:
@@ -311,19 +315,34 @@ def public(
         view: Handler = plain
         if body is not None:
             view = _read_first(blueprint.input(body, arg_name="body", example=_example_of(body))(view))
-        told = {"x-body": {"schema": says.model_json_schema(), "example": example}} if says is not None else {}
+        told: dict[str, Any] = {"x-problems": [*(_BODY_PROBLEMS if body is not None else ()), *_ALWAYS_PROBLEMS]}
+        if says is not None:
+            told["x-body"] = {one: {"schema": says.model_json_schema(), "example": example} for one in said_as}
         shown = blueprint.doc(
             summary=summary,
             tags=[str(blueprint.tag)],
             operation_id=handler.__name__,
             responses=responses,
-            extensions=told or None,
+            extensions=told,
         )(view)
         _declare(shown, PUBLIC)
         blueprint.route(path, methods=[method])(shown)
         return handler
 
     return register
+
+
+def _public_response(status: int, text: str, media_type: str, refusals: str) -> dict[str, Any]:
+    if status in _BODILESS:
+        return {"description": text}
+    if status < HTTPStatus.BAD_REQUEST:
+        return {"description": text, "content": _content_of(media_type)}
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {"description": text, "content": {refusals: problem} if refusals == PROBLEM_TYPE else _content_of(refusals)}
+
+
+def _content_of(media_type: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
 
 
 def _read_first(view: Handler) -> Handler:

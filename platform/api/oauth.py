@@ -5,18 +5,20 @@ speak that. Authlib keeps to the protocol; ours is who a client is and what a to
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import ClientCredentialsGrant, ClientMixin, InvalidScopeError
 from flask import Flask, Response, current_app
+from pydantic import BaseModel, Field
 
 from ..tenancy.errors import AddressRefused, InvalidKey
 from ..tenancy.model import Principal
 from ..tenancy.permissions import PERMISSIONS
 from .access_tokens import LIFE_S, write_access_token
 from .asking import asking_address
+from .curl import FORM
 from .endpoint import public, services
 
 blueprint = APIBlueprint("oauth", __name__, tag="Sessions")
@@ -92,11 +94,26 @@ def _new_token(
     return {"token_type": "Bearer", "access_token": token, "expires_in": LIFE_S, "scope": given}
 
 
+class TokenAsked(BaseModel):
+    """What the form holds. Client and secret may stand in `Authorization: Basic` instead."""
+
+    grant_type: Literal["client_credentials"]
+    client_id: Annotated[str | None, Field(default=None, description="The key's beginning: `dt_<agency>_<key id>`.")]
+    client_secret: Annotated[str | None, Field(default=None, description="The rest of the key.")]
+    scope: Annotated[
+        str | None, Field(default=None, description="Permissions with blanks between. Left out: all that the key has.")
+    ]
+
+
 @public(
     blueprint,
     "/v1/oauth/token",
     method="POST",
     summary="An access token for an API key (OAuth 2, client credentials)",
+    says=TokenAsked,
+    said_as=(FORM,),
+    example={"grant_type": "client_credentials", "scope": "calls.read"},
+    refusals="application/json",
     answers={
         200: "`access_token`, `token_type`, `expires_in`, `scope`, as RFC 6749 has it.",
         400: "`error`, as RFC 6749 has it.",

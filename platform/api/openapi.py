@@ -204,7 +204,7 @@ def _complete_operation(path: str, method: str, operation: Document) -> None:
     _describe_path_ids(parameters)
     _lift_descriptions(parameters)
     if said := operation.pop("x-body", None):
-        operation["requestBody"] = {"content": {"application/json": said, "text/plain": said}}
+        operation["requestBody"] = {"content": said}
     if method == "post" and operation.get("security"):
         parameters.append(_IDEMPOTENCY_KEY)
     if method in {"put", "delete"}:
@@ -275,9 +275,9 @@ def _add_problem(operation: Document, code: str) -> None:
     kind = CATALOGUE[code]
     response = operation["responses"].setdefault(str(kind.status), {})
     content = response.setdefault("content", {}).setdefault(
-        MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
+        MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/Problem"}}
     )
-    content["examples"][code] = {"summary": kind.title, "value": _example_problem(code)}
+    content.setdefault("examples", {})[code] = {"summary": kind.title, "value": _example_problem(code)}
     told = response.get("description")
     line = f"`{code}`: {kind.meaning}"
     response["description"] = f"{told}\n{line}" if told else line

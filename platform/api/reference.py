@@ -21,7 +21,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from .catalogue import CATALOGUE
-from .curl import curl_of
+from .curl import FORM, curl_of
 from .endpoint import public
 from .examples import resolve
 from .preconditions import is_known
@@ -76,7 +76,8 @@ def entries_of(document: Document) -> Iterator[Entry]:
     components = document["components"]["schemas"]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            contents = operation.get("requestBody", {}).get("content", {})
+            content = contents.get("application/json") or contents.get(FORM, {})
             example = content.get("example")
             yield Entry(
                 anchor=operation["operationId"],

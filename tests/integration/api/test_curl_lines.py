@@ -55,7 +55,6 @@ OTHERWISE = {
     "POST /v1/invitations/accept": (404, "a link comes by letter"),
     "POST /v1/password-resets/complete": (404, "a link comes by letter"),
     "GET /v1/brand/logo": (404, "the operator has no logo"),
-    "POST /v1/oauth/token": (400, "it takes a form: docs/howto/people-and-keys.md"),
     "POST /v1/agencies/{agency_id}/recording-store/test": (404, "the agency has no store of its own"),
 }
 #: The example sets what the operator alone may set.
@@ -147,6 +146,8 @@ class Ground:
             "TO_CLIENT_ID": victim.sibling["id"],
             "TOKEN": site["token"],
             "ORIGIN": "https://victimname.example",
+            "OAUTH_ID": "_".join(str(victim.agency_key.token).split("_", 3)[:3]),
+            "OAUTH_SECRET": str(victim.agency_key.token).split("_", 3)[3],
             "EVENT_TYPE": "call.ended",
             "BACKUP_TARGET_ID": ids["target"],
             "VISITOR_ID": ids["visit"],

@@ -1,7 +1,7 @@
 """A line for a shell for each endpoint. The reference shows it; the test suite runs every one of them. Pure.
 
-`$DIALTRACE` is the API's address, `$KEY` a key (its parts for OAuth: `$OAUTH_ID` and `$OAUTH_SECRET`), `$ETAG` the `ETag`
-of what was read, and `$FLOW_ID` and the like are ids of one's own.
+`$DIALTRACE` is the API's address, `$KEY` a key (for OAuth its parts, `$OAUTH_ID` and `$OAUTH_SECRET`), `$ETAG` the
+`ETag` of what was read, and `$FLOW_ID` and the like are ids of one's own.
 """
 
 from __future__ import annotations

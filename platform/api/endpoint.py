@@ -306,7 +306,9 @@ def public(
     """
 
     def register(handler: H) -> H:
-        responses = {status: _public_response(status, text, media_type, refusals) for status, text in answers.items()}
+        responses: dict[int | str, Any] = {
+            status: _public_response(status, text, media_type, refusals) for status, text in answers.items()
+        }
 
         @wraps(handler)
         def plain(**values: Any) -> Any:

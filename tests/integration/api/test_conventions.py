@@ -191,7 +191,7 @@ def test_given_the_document_when_read_then_every_operation_is_told_whole(
         if method == "post" and operation.get("security"):
             assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}
         if method == "patch" or "requestBody" in operation:
-            assert "example" in operation["requestBody"]["content"]["application/json"]
+            assert all("example" in content for content in operation["requestBody"]["content"].values()), path
 
 
 def test_given_the_document_when_read_then_every_schema_says_what_it_holds(openapi: dict[str, Any]) -> None:

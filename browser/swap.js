@@ -1,15 +1,15 @@
-/*! Dialtrace swap.js 1.1.0, Apache-2.0 */
+/*! Dialtrace swap.js 1.1.1, Apache-2.0 */
 // Shows each visitor a telephone number of their own. First party, no dependency, nothing stored before consent.
 // What it asks and is told: docs/swap-js.md. Whatever goes wrong, the page stays as it is.
 (function (w, d) {
   "use strict";
   var script = d.currentScript, asked = w.dialtrace || {};
   if (!script || asked.consent && asked.refresh) return; // here already
-  var api = (script.getAttribute("data-api") || script.src.split("/t/")[0]) + "/t/" + script.getAttribute("data-site") + "/";
-  var NAME = "_dt", VISIBLE_MS = 20000, HIDDEN_MS = 60000, HYDRATED_MS = 5000, ASK_MS = 5000;
+  var data = script.dataset, api = (data.api || script.src.split("/t/")[0]) + "/t/" + data.site + "/";
+  var NAME = "_dt", VISIBLE_MS = 20000, HIDDEN_MS = 60000, PATIENT_MS = 5000;
   var SKIPPED = "script,style,noscript,template,textarea,[contenteditable],[data-dialtrace=off]";
   var SEPARATORS = "[\\s().\\-\\u2010-\\u2015/]*";
-  var TEL = 'a[href^="tel:"]', ELEMENT = 1, TEXT = 3;
+  var TEL = 'a[href^="tel:"]', TEXT = 3;
   var LETTERS = "||abc|def|ghi|jkl|mno|pqrs|tuv|wxyz".split("|");
   var consent = word(asked.consent), known = {}, places = [], told = {}, until = 0, here = "", beatAt = 0, lost = false, codeOf, code;
   var seen = new WeakMap(), watched = new WeakSet(), began = Date.now(), waiting, asking, timer, last = "";
@@ -17,7 +17,7 @@
 
   function word(yes) { return yes === true ? "given" : yes === false ? "refused" : "not_asked"; }
   function attempt(f) { try { return f(); } catch (e) { /* the page goes on */ } }
-  function call(name, value) { if (typeof asked[name] == "function") attempt(function () { asked[name](value); }); }
+  function call(name, value) { attempt(function () { asked[name](value); }); } // or the page has none
 
   // --- What is kept in the browser: only where the answer says for how many days. ---
 
@@ -34,12 +34,12 @@
 
   function keep() {
     var days = told.keep_days;
-    if (days || d.cookie.indexOf(NAME + "=") >= 0) d.cookie = NAME + "=" + (days ? told.visitor + "." + told.visit : "") +
-      ";path=/;samesite=lax;max-age=" + days * 86400 + (told.domain.indexOf(".") > 0 ? ";domain=" + told.domain : "") +
+    if (days || /_dt=/.test(d.cookie)) d.cookie = NAME + "=" + (days ? told.visitor + "." + told.visit : "") +
+      ";path=/;samesite=lax;max-age=" + days * 86400 + (/\./.test(told.domain) ? ";domain=" + told.domain : "") +
       (location.protocol == "https:" ? ";secure" : "");
     attempt(function () {
       if (days) sessionStorage.setItem(NAME, JSON.stringify({ told: told, until: until, preview: preview }));
-      else if (sessionStorage.getItem(NAME)) sessionStorage.removeItem(NAME);
+      else sessionStorage.removeItem(NAME);
     });
   }
 
@@ -47,7 +47,7 @@
 
   function post(what, body) {
     var stop = w.AbortController && new AbortController();
-    setTimeout(function () { if (stop) stop.abort(); }, ASK_MS);
+    setTimeout(function () { if (stop) stop.abort(); }, PATIENT_MS);
     return fetch(api + what, { method: "POST", body: JSON.stringify(body), keepalive: true, signal: stop && stop.signal })
       .then(function (answer) { if (!answer.ok) throw answer.status; return answer.status == 200 && answer.json(); });
   }
@@ -83,8 +83,7 @@
 
   // A page that is loaded anew was not led to by whoever led to it first.
   function again() {
-    var entry = w.performance && performance.getEntriesByType && performance.getEntriesByType("navigation")[0];
-    return entry && entry.type != "navigate";
+    return attempt(function () { return performance.getEntriesByType("navigation")[0].type != "navigate"; });
   }
 
   function beat() {
@@ -123,7 +122,7 @@
       return digits.split("").map(function (digit) { return "[" + digit + (letters ? LETTERS[digit] : "") + "]"; }).join(SEPARATORS);
     }
     return {
-      number: number, country: split[0], digits: split[1].length,
+      country: split[0], digits: split[1].length,
       text: new RegExp("((?:(?:\\+|00|011|810)" + SEPARATORS + ")?" + spread(split[0]) + SEPARATORS + "(?:\\(?0\\)?" + SEPARATORS +
         ")?|\\(?[08]" + SEPARATORS + "|\\()?(" + spread(split[1], 1) + ")(?!\\d)([a-z]*)", "gi")
     };
@@ -131,7 +130,7 @@
 
   // What a place shows on this page: the first choice whose pages fit; nothing: the real number.
   function choice(place) {
-    var found = place.of.shows.filter(function (show) { return !show.pages || new RegExp(show.pages).test(location.pathname); })[0];
+    var found = place.of.shows.find(function (show) { return !show.pages || new RegExp(show.pages).test(location.pathname); });
     if (found && found.ask && here != location.href) ask();
     return found && found.number && !lost ? found : null;
   }
@@ -156,7 +155,7 @@
   function original(node, now) { var was = seen.get(node); return was && was.now == now ? was.was : now; }
 
   function width(node) {
-    var range = node.ownerDocument.createRange();
+    var range = d.createRange();
     range.selectNodeContents(node);
     return range.getBoundingClientRect().width;
   }
@@ -176,8 +175,8 @@
 
   // A framework that takes over a page that a server has made must find it as the server has made it.
   function isHydrating(box) {
-    if (!(w.__NEXT_DATA__ || w.__next_f || asked.hydrates) || Date.now() - began > HYDRATED_MS) return false;
-    if (Object.keys(box).join().indexOf("__reactFiber$") >= 0) return false;
+    if (!(w.__NEXT_DATA__ || w.__next_f || asked.hydrates) || Date.now() - began > PATIENT_MS) return false;
+    if (/__reactFiber\$/.test(Object.keys(box))) return false;
     if (!waiting) waiting = setTimeout(function () { waiting = 0; scan(d); }, 50);
     return true;
   }
@@ -204,7 +203,7 @@
   }
 
   function textsIn(box) {
-    var found = [], walker = box.ownerDocument.createTreeWalker(box, 4), node;
+    var found = [], walker = d.createTreeWalker(box, 4), node;
     while ((node = walker.nextNode())) if (node.parentElement && !node.parentElement.closest(SKIPPED)) found.push(node);
     return found;
   }
@@ -216,7 +215,7 @@
 
   function look(root) {
     if (root.nodeType == TEXT) root = root.parentElement;
-    if (!root || root.closest && root.closest(SKIPPED)) return;
+    if (!root || !root.querySelectorAll || root.closest && root.closest(SKIPPED)) return;
     places.forEach(function (place) {
       var where = place.of.selectors.join(","), inside = root.closest && where && root.closest(where);
       function links(box) {
@@ -263,7 +262,7 @@
     if (!watched.has(page)) {
       watched.add(page);
       page.addEventListener("click", clicked, true);
-      new MutationObserver(changed).observe(page, { childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["href"] });
+      new MutationObserver(changed).observe(page, { childList: true, subtree: true, characterData: true, attributeFilter: ["href"] });
     }
     var shown = places.filter(function (place) { return place.now; }).map(function (place) {
       return { place: place.of.name, real: place.of.numbers[0].replace(" ", ""), number: place.now.number.replace(" ", "") };
@@ -274,7 +273,7 @@
   function changed(records) {
     if (route != location.pathname) { route = location.pathname; return scan(d); }
     records.forEach(function (record) {
-      if (record.type == "childList") record.addedNodes.forEach(function (node) { if (node.nodeType == ELEMENT || node.nodeType == TEXT) look(node); });
+      if (record.type == "childList") record.addedNodes.forEach(look);
       else look(record.target);
     });
   }
@@ -295,7 +294,7 @@
   d.addEventListener("visibilitychange", function () {
     if (!d.hidden && Date.now() - beatAt > VISIBLE_MS) beat(); else beatLater();
   });
-  w.addEventListener("popstate", function () { route = location.pathname; scan(d); });
+  w.addEventListener("popstate", function () { scan(d); });
   w.addEventListener("pagehide", function () { tell("leave", {}); });
   w.addEventListener("pageshow", function (event) { if (event.persisted) ask(); });
   attempt(recall);

@@ -52,6 +52,9 @@ WORKER_COPY_AGE_SECONDS = Histogram(
 
 # --- pools ---
 POOL_LEASES = Counter("dialtrace_pool_leases_total", "Numbers given to visits, by the rung of the ladder.", ["rung"])
+POOL_GATHERED = Counter(
+    "dialtrace_pool_leases_gathered_total", "Of these, numbers that one statement gave to several visits at once."
+)
 POOL_RENEWALS = Counter("dialtrace_pool_renewals_total", "Signs of life that have prolonged an exposure.")
 
 POOL_LOSS = Gauge(

@@ -7,10 +7,12 @@ neighbour's rows. Works in plain threads, and in gevent processes after `green.p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -106,6 +108,38 @@ class Ready:
 
     prepared: Prepared
     values: tuple[object, ...]
+    #: What carries out many of this kind at once, by one parameter (`together`).
+    many: Prepared | None = None
+
+
+def together(ready: Sequence[Ready]) -> Ready | None:
+    """Several of one kind as one statement, whose parameter is their values: a JSON list of lists, bytes as PostgreSQL
+    writes them. None for none."""
+    if len(ready) < 2:
+        return ready[0] if ready else None
+    (many,) = {one.many for one in ready}
+    assert many is not None, f"{ready[0].prepared.name} is carried out one by one"
+    return Ready(many, (_encode([one.values for one in ready]),))
+
+
+def _written(value: Any) -> str:
+    """A value as JSON cannot have it, in the server's form."""
+    return "\\x" + value.hex() if isinstance(value, bytes) else value.isoformat()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_written).encode
+
+
+def as_array(values: Sequence[object]) -> str:
+    """A literal of an array, for a parameter of a prepared statement whose type says of what."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    text = value if isinstance(value, str) else value.isoformat() if isinstance(value, datetime) else str(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @dataclass

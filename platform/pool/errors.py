@@ -25,6 +25,10 @@ class PoolClosed(PoolError):
     """The pool is closed."""
 
 
+class NotTogether(PoolError):
+    """What several visits asked for could not be carried out in one transaction; nothing of it was."""
+
+
 class NumberNotFit(PoolError):
     """The number cannot be used so. The message says why."""
 

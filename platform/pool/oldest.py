@@ -36,6 +36,10 @@ class OldestFree:
         found = self._found.get(pool_id)
         return None if found is None or now_s - found.looked_s >= FRESH_S else found.free_from
 
+    def knows(self, pool_id: UUID) -> bool:
+        """Whether the last lease of it has found a number, in a pool that does not match regions."""
+        return pool_id in self._found
+
     def note(self, pool_id: UUID, free_from: datetime, now_s: float) -> None:
         """A lease that began to look at ``now_s`` has found its number there."""
         before = self._found.get(pool_id)

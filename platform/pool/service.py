@@ -12,12 +12,15 @@ from uuid import UUID
 from ..clock import Clock
 from ..db.engine import Database, Ready
 from ..ids import new_id
-from ..metrics import POOL_LEASES, POOL_RENEWALS
+from ..metrics import POOL_GATHERED, POOL_LEASES, POOL_RENEWALS
 from . import lease_store as store
-from .errors import NumberNotFit, PoolUnknown
+from .errors import NotTogether, NumberNotFit, PoolUnknown
+from .gathering import Gathering
 from .model import MOST_AT_ONCE, RUNGS, STATIC_TAIL_S, Leased, Renewed, VisitRef, distinct
 from .oldest import OldestFree
 
+#: Statements that new visits of one pool have on the way at a time, in one process.
+ON_THE_WAY = 1
 _LEASES = {rung: POOL_LEASES.labels(rung=rung) for rung in RUNGS}
 
 
@@ -30,12 +33,16 @@ class Tenant:
 
 
 class Pools:
-    """Leases in one database. Every method is one statement, a transaction of its own."""
+    """Leases in one database. Every method is one statement, a transaction of its own; new visits that wait for one
+    pool at the same moment are given their numbers by one."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._oldest = OldestFree()
+        self.gathering: Gathering[tuple[UUID, UUID], store.Wanted, Leased | None] = Gathering(
+            self._lease_gathered, on_the_way=ON_THE_WAY, most=store.MOST_TOGETHER
+        )
 
     def lease(self, tenant: Tenant | UUID, pool_id: UUID, visit: VisitRef, *, first: Ready | None = None) -> Leased:
         """The number that the visit is to see. The rungs of the ladder: its own or its visitor's number, the longest
@@ -60,8 +67,35 @@ class Pools:
     def _lease_new(
         self, agency_id: UUID, pool_id: UUID, values: tuple[object, ...], first: Ready | None
     ) -> Leased | None:
-        now_s = self._clock.monotonic_s()
-        found = store.lease_new(self._database, agency_id, values, self._oldest.of(pool_id, now_s), first=first)
+        """Together with whoever stands waiting for the same pool at this moment; alone where nobody does, or where
+        nothing is known of the pool: it may match regions, or be empty."""
+        wanted, key = store.Wanted(values, first), (agency_id, pool_id)
+        if not self._oldest.knows(pool_id):
+            return self._lease_alone(key, wanted)
+        try:
+            return self.gathering.ask(key, wanted)
+        except NotTogether:
+            # One of them has spoilt it for all; alone it spoils its own.
+            return self._lease_alone(key, wanted)
+
+    def _lease_gathered(self, key: tuple[UUID, UUID], wanted: Sequence[store.Wanted]) -> list[Leased | None]:
+        if len(wanted) == 1:
+            return [self._lease_alone(key, wanted[0])]
+        (agency_id, pool_id), now_s = key, self._clock.monotonic_s()
+        since = self._oldest.of(pool_id, now_s)
+        found = store.lease_together(self._database, agency_id, pool_id, wanted, since)
+        leased = [one for one in found if one is not None]
+        POOL_GATHERED.inc(len(leased))
+        if len(leased) < len(found):
+            self._oldest.forget(pool_id)
+        else:
+            self._oldest.note(pool_id, max(free_from for _, free_from in leased), now_s)
+        return [one and one[0] for one in found]
+
+    def _lease_alone(self, key: tuple[UUID, UUID], wanted: store.Wanted) -> Leased | None:
+        (agency_id, pool_id), now_s = key, self._clock.monotonic_s()
+        since = self._oldest.of(pool_id, now_s)
+        found = store.lease_new(self._database, agency_id, wanted.values, since, first=wanted.first)
         if found is None:
             self._oldest.forget(pool_id)
             return None

@@ -43,6 +43,15 @@ INSERT = Prepared(
     f" VALUES ({', '.join(f'${at}' for at in range(1, len(_COLUMNS) + 1))}) ON CONFLICT DO NOTHING",
 )
 
+#: Many of them; each a list of the columns' values in a list of JSON.
+INSERT_MANY = Prepared(
+    "dialtrace_visit_insert_many",
+    ("jsonb",),
+    f"INSERT INTO visits ({', '.join(_COLUMNS)}) SELECT "  # noqa: S608 (columns of this module)
+    + ", ".join(f"(v ->> {at})::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS))
+    + " FROM jsonb_array_elements($1) v ON CONFLICT DO NOTHING",
+)
+
 #: One more page. $8: the page has a source of its own, $9 to $13, which must be the visit's.
 CONTINUE = Prepared(
     "dialtrace_visit_continue",
@@ -64,7 +73,7 @@ def insertion(visit: Visit) -> Ready:
     """What writes a visit."""
     own = _read_own(visit)
     *said, click_ids, classified_by = _read_source(visit.source)
-    return Ready(INSERT, (*map(str, own[:_IDS]), *own[_IDS:], *said, _document(click_ids), classified_by))
+    return Ready(INSERT, (*map(str, own[:_IDS]), *own[_IDS:], *said, _document(click_ids), classified_by), INSERT_MANY)
 
 
 def insert_visit(database: Database, visit: Visit) -> None:

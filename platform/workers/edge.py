@@ -1,5 +1,6 @@
 """Keeps an edge's tables (`dialtrace work edge`): files that Kamailio reads when it starts, brought up to date from the
-database, and a word to Kamailio whenever they changed.
+database, and a word to Kamailio whenever they changed. The number map is two tables: `placements`, written whole, and
+`moved`, what has changed since: of a million numbers one that moves costs a small file instead of a large one.
 
 The files are the edge's memory: with the database, or this process, away Kamailio goes on with what it has, and starts
 anew with it. Must not know calls.
@@ -33,8 +34,13 @@ log = structlog.get_logger("edge")
 
 LOOK_EVERY_S = 1.0
 RPC_TIMEOUT_S = 5.0
-#: Up to so many numbers are told one by one; more, and Kamailio reads the whole map anew.
+#: Up to so many numbers are told one by one; more, and Kamailio reads the table anew.
 MOST_TOLD = 200
+#: Up to so many stand in the small table; more, and the map is written whole.
+MOST_MOVED = 5_000
+
+
+Nodes = tuple[str, ...]
 
 
 class EdgeSilent(DialtraceError):
@@ -57,8 +63,9 @@ class EdgeFolder:
         self.tables.mkdir(parents=True, exist_ok=True)
         self.write(self.tables / "version", [VERSION])
         self.write(self.tables / "limits", [text])
-        if not (self.tables / "placements").exists():
-            self.write(self.tables / "placements", placement_table({}))
+        for table in ("placements", "moved"):
+            if not (self.tables / table).exists():
+                self.write(self.tables / table, placement_table({}))
         if not self.nodes.exists():
             self.write(self.nodes, [""])
         define = {
@@ -134,7 +141,11 @@ class EdgeKeeper:
         self._mark: str | None = None
         self._addresses: dict[str, str] = {}
         self._ids = folder.ids()
-        self._lists: dict[str, list[str]] = {}
+        self._lists: dict[str, Nodes] = {}
+        #: What has changed since the map was written whole.
+        self._moved: dict[str, Nodes] = {}
+        #: A million numbers have a few orders of nodes: each is kept once.
+        self._orders: dict[Nodes, Nodes] = {}
         #: What Kamailio may not have heard of.
         self._untold = False
         self._stopping = Event()
@@ -159,41 +170,56 @@ class EdgeKeeper:
         moved = addresses != self._addresses
         told = {number: nodes for number, nodes in changed.items() if self._lists.get(number) != nodes}
         self._lists |= told
-        if moved or told:
+        self._moved |= told
+        whole = self._mark is None or len(self._moved) > MOST_MOVED
+        if moved or told or whole:
             self._addresses = addresses
-            self._store()
+            self._store(whole=whole)
         self._mark = mark
-        if moved or told or self._untold:
-            self._tell(told, everything=moved or self._untold or len(told) > MOST_TOLD)
+        if moved or told or whole or self._untold:
+            self._tell(told, whole=whole or self._untold, moved=moved or self._untold)
 
-    def _read(self) -> tuple[dict[str, str], str, dict[str, list[str]]]:
+    def _read(self) -> tuple[dict[str, str], str, dict[str, Nodes]]:
         with self._database.directory() as connection:
             nodes = connection.exec_driver_sql("SELECT name, sip_address FROM nodes ORDER BY name").all()
             rows = connection.exec_driver_sql(
                 "SELECT mark::text, e164, nodes FROM dialtrace_placements_changed(CAST(%s AS xid8))", (self._mark,)
             ).all()
-        changed = {digits_of(e164): list(names) for _, e164, names in rows if e164 is not None}
+        changed = {digits_of(e164): self._order(tuple(names)) for _, e164, names in rows if e164 is not None}
         return {row.name: row.sip_address for row in nodes}, rows[0][0], changed
 
-    def _store(self) -> None:
+    def _order(self, names: Nodes) -> Nodes:
+        return self._orders.setdefault(names, names)
+
+    def _store(self, *, whole: bool) -> None:
+        """The large table before the small one: what stands in both is the same in both, or newer in the small one."""
         ids = with_ids(self._ids, self._addresses)
         if ids != self._ids:
             self._folder.keep_ids(ids)
             self._ids = ids
         self._folder.write(self._folder.nodes, [node_list(ids, self._addresses)])
-        lists = {number: sets_of(nodes, ids) for number, nodes in self._lists.items()}
-        lists |= any_lists(ids, list(self._addresses))
-        self._folder.write(self._folder.tables / "placements", placement_table(lists))
+        if whole:
+            self._folder.write(self._folder.tables / "placements", placement_table(self._sets(self._lists)))
+            self._moved = {}
+        lists = self._sets(self._moved) | any_lists(ids, list(self._addresses))
+        self._folder.write(self._folder.tables / "moved", placement_table(lists))
         EDGE_NUMBERS.set(len(self._lists))
 
-    def _tell(self, told: Mapping[str, list[str]], *, everything: bool) -> None:
+    def _sets(self, lists: Mapping[str, Nodes]) -> dict[str, str]:
+        written = {nodes: sets_of(nodes, self._ids) for nodes in self._orders}
+        return {number: written[nodes] for number, nodes in lists.items()}
+
+    def _tell(self, told: Mapping[str, Nodes], *, whole: bool, moved: bool) -> None:
         try:
-            if everything:
+            if moved:
                 self._kamailio.ask("dispatcher.reload")
+            if whole:
                 self._kamailio.ask("htable.reload", "placements")
+            if whole or moved or len(told) > MOST_TOLD:
+                self._kamailio.ask("htable.reload", "moved")
             else:
                 for number, nodes in told.items():
-                    self._kamailio.ask("htable.sets", "placements", number, sets_of(nodes, self._ids))
+                    self._kamailio.ask("htable.sets", "moved", number, sets_of(nodes, self._ids))
         except EdgeSilent as fault:
             self._untold = True
             EDGE_PASSES_FAILED.labels("kamailio").inc()

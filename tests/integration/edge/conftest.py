@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import time
 
+import psutil
 import pytest
 
 from dialtrace.workers.edge import EdgeFolder, EdgeSilent, Kamailio
@@ -15,7 +16,8 @@ from ..node.switch import Worker
 class Edge:
     """One running Kamailio."""
 
-    def __init__(self, folder, **prepared):
+    def __init__(self, folder, *, memory_mb=64, **prepared):
+        self.memory_mb = memory_mb
         self.folder = EdgeFolder(folder)
         self.address = (HOST, free_port())
         settings = {"calls_per_s": 1000, "limits": {}} | prepared
@@ -25,11 +27,10 @@ class Edge:
 
     def start(self):
         self._log = (self.folder.folder / "kamailio.log").open("ab")
-        command = ["kamailio", "-DD", "-E", "-m", "64", "-M", "32", "-f", str(self.folder.folder / "kamailio.cfg")]
-        self.process = subprocess.Popen(
-            [*command, "-w", str(self.folder.folder)], stdout=self._log, stderr=subprocess.STDOUT
-        )
-        until(lambda: self._answers(), 20)
+        folder = str(self.folder.folder)
+        command = ["kamailio", "-DD", "-E", "-m", str(self.memory_mb), "-M", "32", "-f", f"{folder}/kamailio.cfg"]
+        self.process = subprocess.Popen([*command, "-w", folder], stdout=self._log, stderr=subprocess.STDOUT)
+        until(self._answers, 20 + self.memory_mb / 4)
 
     def _answers(self):
         assert self.process.poll() is None, (self.folder.folder / "kamailio.log").read_text()
@@ -53,8 +54,21 @@ class Edge:
 
     def placed(self):
         """The map that it holds."""
-        rows = self.rpc.ask("htable.dump", "placements") or []
+        rows = [row for table in ("placements", "moved") for row in self.rpc.ask("htable.dump", table) or []]
         return {slot["name"]: slot["value"] for row in rows for slot in row["slot"]}
+
+    def count(self, table):
+        """How many entries a table has."""
+        return next(int(one["all"]) for one in self.rpc.ask("htable.stats") if one["name"] == table)
+
+    def sets_of(self, number, table="placements"):
+        """What a table has of one number."""
+        return self.rpc.ask("htable.get", table, number)["item"]["value"]
+
+    def resident_mb(self):
+        """Of all its processes, what is shared counted once."""
+        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        return sum(one.memory_full_info().pss for one in family) / 2**20
 
 
 def until(condition, within_s=10.0):

@@ -8,13 +8,13 @@ import rjsmin
 from dialtrace.api.scripts import newest, releases
 
 SOURCE = Path(__file__).parents[3] / "browser" / "swap.js"
-MOST_BYTES = 4096
+MOST_BYTES = 4000
 
 
-def test_given_the_newest_release_then_it_has_at_most_4_kb_gzipped():
+def test_given_the_newest_release_then_it_has_less_than_4_kb_gzipped():
     size = len(newest().gzipped)
     print(f"swap.js {newest().version}: {len(newest().content)} bytes, {size} gzipped")
-    assert size <= MOST_BYTES
+    assert size < MOST_BYTES
     assert gzip.decompress(newest().gzipped) == newest().content
 
 
@@ -28,6 +28,7 @@ def test_given_the_source_then_the_newest_release_was_made_of_it():
 OUT = {
     "1.0.0": "sha384-5TUYM0hoiYoPP1ZpQXjcYhh2QwKSMIVPHTTrsd/6EaP58nxjoZ71oiTNtvFLYmxq",
     "1.1.0": "sha384-PzOXuuHsFUWtaWO/0dEzHay0jV8cuuuzIg+dpqAfMQoEp3FRn3fjcIgA5KRnLiwJ",
+    "1.1.1": "sha384-1UrChqWmsH737K5h99DFZSoANikVroOpu+UDRGfXSfWAJrQeb22UzjHB0RvWkGqy",
 }
 
 

@@ -24,7 +24,9 @@ def test_given_leases_one_after_another_then_each_begins_where_the_last_one_foun
 
 def test_given_nothing_was_found_or_another_pool_then_it_begins_at_the_beginning():
     found, pool = OldestFree(), uuid4()
+    assert not found.knows(pool)
     found.note(pool, NOON, 0.0)
+    assert found.knows(pool)
     assert found.of(uuid4(), 0.1) is None
     found.forget(pool)
     found.forget(pool)

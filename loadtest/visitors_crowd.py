@@ -41,7 +41,7 @@ class Crowd:
     """All that visit."""
 
     plan: CrowdPlan
-    pages: Pages
+    sites: list[Pages]
     telephone: ProofTelephone
     chance: random.Random
     began_s: float = field(default_factory=time.monotonic)
@@ -58,22 +58,23 @@ class Crowd:
         chance, plan = random.Random(f"{self.plan.seed}-{index}"), self.plan
         query, referrer, source, campaign = ARRIVALS[chance.randrange(len(ARRIVALS))]
         device, address = ("mobile" if chance.random() < 0.6 else "desktop"), address_of(index)
-        began_s = time.monotonic()
+        site, began_s = chance.randrange(len(self.sites)), time.monotonic()
+        pages = self.sites[site]
         try:
-            seen = self.pages.open(query, referrer, device, address=address)
+            seen = pages.open(query, referrer, device, address=address)
         except PageRefused as fault:
             tell(kind="refused", why=str(fault))
             return
         tell(
-            kind="visit", visit=seen.visit_id, number=seen.number, source=source, campaign=campaign,
+            kind="visit", visit=seen.visit_id, site=site, number=seen.number, source=source, campaign=campaign,
             at_s=time.monotonic() - self.began_s, took_ms=(time.monotonic() - began_s) * 1000,
         )  # fmt: skip
         opened_s = time.monotonic()
         stay_s, calling = chance.expovariate(1 / plan.stay_s), Group()
         call_at_s = self._when_he_calls(chance, stay_s) if seen.number is not None else None
         if call_at_s is not None:
-            calling.start(gevent.Greenlet(self._calls, seen, index, device, address, chance, call_at_s, stay_s))
-        self._stay(seen, device, address, stay_s)
+            calling.start(gevent.Greenlet(self._calls, pages, seen, index, device, address, chance, call_at_s, stay_s))
+        self._stay(pages, seen, device, address, stay_s)
         tell(kind="left", visit=seen.visit_id, stayed_s=time.monotonic() - opened_s)
         calling.join()
 
@@ -84,24 +85,32 @@ class Crowd:
         late_s = chance.lognormvariate(math.log(self.plan.late_s), 0.8)
         return stay_s + late_s if chance.random() < 1 / 3 else chance.uniform(0.2, 1.0) * stay_s
 
-    def _stay(self, seen: Seen, device: str, address: str, stay_s: float) -> None:
+    def _stay(self, pages: Pages, seen: Seen, device: str, address: str, stay_s: float) -> None:
         until_s = time.monotonic() + stay_s
         try:
             while (left_s := until_s - time.monotonic()) > 0:
                 gevent.sleep(min(left_s, BEAT_EVERY_S))
                 if time.monotonic() < until_s:
-                    self.pages.beat(seen, device, address=address)
-            self.pages.leave(seen, device, address=address)
+                    pages.beat(seen, device, address=address)
+            pages.leave(seen, device, address=address)
         except PageRefused as fault:
             tell(kind="refused", why=str(fault))
 
     def _calls(
-        self, seen: Seen, index: int, device: str, address: str, chance: random.Random, at_s: float, stay_s: float
+        self,
+        pages: Pages,
+        seen: Seen,
+        index: int,
+        device: str,
+        address: str,
+        chance: random.Random,
+        at_s: float,
+        stay_s: float,
     ) -> None:
         gevent.sleep(at_s)
         if device == "mobile" and at_s < stay_s and chance.random() < 0.7:
             try:
-                self.pages.click(seen, device, address=address)
+                pages.click(seen, device, address=address)
             except PageRefused as fault:
                 tell(kind="refused", why=str(fault))
             gevent.sleep(chance.uniform(0.5, 3.0))
@@ -133,8 +142,8 @@ def main() -> None:
     plan = CrowdPlan.read(sys.stdin.read())
     telephone = ProofTelephone("127.0.0.1", plan.sip_port, caller="", answers=False)
     try:
-        pages = Pages(plan.api_url, plan.token, plan.host)
-        Crowd(plan, pages, telephone, random.Random(plan.seed)).run()
+        sites = [Pages(plan.api_url, token, plan.host) for token in plan.tokens]
+        Crowd(plan, sites, telephone, random.Random(plan.seed)).run()
     finally:
         telephone.close()
 

@@ -17,11 +17,12 @@ STEP_S = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class CrowdPlan:
-    """Visitors by a rate curve: ``rate`` a second at its height. ``stay_s``: on average, exponential; ``late_s``: by
-    how much, about, who calls late does."""
+    """Visitors by a rate curve: ``rate`` a second at its height. Each comes to one of the sites (``tokens``) by chance,
+    each site with a pool of its own. ``stay_s``: on average, exponential; ``late_s``: by how much, about, who calls
+    late does."""
 
     api_url: str
-    token: str
+    tokens: tuple[str, ...]
     host: str
     edge: tuple[str, int]
     sip_port: int
@@ -40,7 +41,7 @@ class CrowdPlan:
     @classmethod
     def read(cls, text: str) -> CrowdPlan:
         document = json.loads(text)
-        return cls(**{**document, "edge": tuple(document["edge"])})
+        return cls(**{**document, "edge": tuple(document["edge"]), "tokens": tuple(document["tokens"])})
 
 
 def rate_at(plan: CrowdPlan, at_s: float) -> float:
@@ -49,13 +50,13 @@ def rate_at(plan: CrowdPlan, at_s: float) -> float:
 
 
 def load_at(plan: CrowdPlan, tail_s: float) -> list[tuple[float, float]]:
-    """Rate and load (erlang) in each step: a visit holds its number while it stays and for the tail after. The load
-    follows the rate by as long (M(t)/G/∞)."""
+    """Rate and load (erlang) of one pool in each step: a visit holds its number while it stays and for the tail after.
+    The load follows the rate by as long (M(t)/G/∞)."""
     found, staying, tails = [], 0.0, []
     steps = int(plan.seconds / STEP_S)
     kept = max(1, round(tail_s / STEP_S))
     for step in range(steps):
-        rate = rate_at(plan, (step + 0.5) * STEP_S)
+        rate = rate_at(plan, (step + 0.5) * STEP_S) / len(plan.tokens)
         gone = 1.0 - math.exp(-STEP_S / plan.stay_s)
         # Of those who come within the step some leave within it.
         stayed = rate * plan.stay_s * gone
@@ -67,24 +68,26 @@ def load_at(plan: CrowdPlan, tail_s: float) -> list[tuple[float, float]]:
 
 
 def forecast(plan: CrowdPlan, tail_s: float, numbers: int) -> float:
-    """The share of visits that will find no number of their own."""
+    """The share of visits that will find no number of their own, with so many in each pool."""
     steps = load_at(plan, tail_s)
     return sum(rate * erlang_b(load, numbers) for rate, load in steps) / sum(rate for rate, _ in steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """One visitor: seconds from the beginning, and how long he looks at the page."""
+    """One visitor: seconds from the beginning, how long he looks at the page, and which of the sites it is of."""
 
     at_s: float
     stay_s: float
+    site: int = 0
 
 
 def lost_in_ideal(stays: Sequence[Stay], tail_s: float, numbers: int) -> float:
-    """The share of just these visitors who find no number in a pool that gives, keeps and takes back at once."""
-    held: list[float] = []
+    """The share of just these visitors who find no number in pools that give, keep and take back at once."""
+    pools: dict[int, list[float]] = {}
     lost = 0
     for one in sorted(stays, key=lambda each: each.at_s):
+        held = pools.setdefault(one.site, [])
         while held and held[0] <= one.at_s:
             heapq.heappop(held)
         if len(held) < numbers:
@@ -96,7 +99,8 @@ def lost_in_ideal(stays: Sequence[Stay], tail_s: float, numbers: int) -> float:
 
 def drawn(plan: CrowdPlan, chance: random.Random) -> list[Stay]:
     """Visitors as the plan sends them."""
-    return [Stay(at, chance.expovariate(1 / plan.stay_s)) for at in arrivals(plan, chance)]
+    sites = len(plan.tokens)
+    return [Stay(at, chance.expovariate(1 / plan.stay_s), chance.randrange(sites)) for at in arrivals(plan, chance)]
 
 
 def arrivals(plan: CrowdPlan, chance: random.Random) -> Iterator[float]:
@@ -111,7 +115,7 @@ def arrivals(plan: CrowdPlan, chance: random.Random) -> Iterator[float]:
 
 
 def numbers_for(plan: CrowdPlan, tail_s: float, loss: float) -> int:
-    """The smallest pool that loses no more."""
+    """The smallest size of each pool with which they lose no more."""
     numbers = 1
     while forecast(plan, tail_s, numbers) > loss:
         numbers += 1

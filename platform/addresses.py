@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
+#: Reads one; whoever asks once asks again within the same request.
+read_ip = lru_cache(maxsize=1024)(ip_address)
 
 
 def believed_address(peer: str | None, forwarded: Sequence[str], proxies: Sequence[Network]) -> str | None:
@@ -18,14 +21,14 @@ def believed_address(peer: str | None, forwarded: Sequence[str], proxies: Sequen
         peer = way.pop()
     try:
         # Without a zone (`fe80::1%eth0`): it means something on the machine that said it only.
-        return str(ip_address(peer.partition("%")[0])) if peer is not None else None
+        return str(read_ip(peer.partition("%")[0])) if peer is not None else None
     except ValueError:
         return None
 
 
 def _is_ours(address: str, proxies: Sequence[Network]) -> bool:
     try:
-        found = ip_address(address)
+        found = read_ip(address)
     except ValueError:
         return False
     return any(found in network for network in proxies)

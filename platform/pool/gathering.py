@@ -40,7 +40,9 @@ class Gathering(Generic[K, Q, A]):
         """Waits for the answer. Raises what `carry_out` raises; StatementTooSlow."""
         mine: _Asked[Q, A] = _Asked(question)
         with self._lock:
-            line = self._lines.setdefault(key, _Line())
+            line = self._lines.get(key)
+            if line is None:
+                line = self._lines[key] = _Line()
             if line.on_the_way < self._on_the_way:
                 line.on_the_way += 1
                 mine.leads = [mine]

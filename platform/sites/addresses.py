@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 LONGEST_ADDRESS = 4000
@@ -33,8 +34,10 @@ class Address:
 NO_ADDRESS = Address("", "", "", {})
 
 
+@lru_cache(maxsize=1024)
 def read_address(text: str | None) -> Address:
-    """``text`` as a browser gives it. Parameters of a fragment that looks like a route (`#/a?b=c`) count too."""
+    """``text`` as a browser gives it. Parameters of a fragment that looks like a route (`#/a?b=c`) count too. Kept for
+    a while: a few pages refer most visitors, and what one request says is read more than once."""
     if not text or len(text) > LONGEST_ADDRESS or not text.isprintable():
         return NO_ADDRESS
     try:

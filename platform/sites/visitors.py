@@ -7,7 +7,9 @@ import hmac
 import re
 from functools import cache, lru_cache
 from importlib.resources import files
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from ..addresses import read_ip
 
 _TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk(?!.*Mobile)|Android(?!.*Mobile)", re.IGNORECASE)
 _MOBILE = re.compile(r"Mobi|iPhone|iPod|Android|Windows Phone|BlackBerry|Opera Mini", re.IGNORECASE)
@@ -59,7 +61,7 @@ def kept_of_address(address: str | None, policy: str, key: bytes) -> tuple[str |
     if address is None or policy == "none":
         return None, None
     try:
-        read = ip_address(address)
+        read = read_ip(address)
     except ValueError:
         return None, None
     if isinstance(read, IPv6Address) and read.ipv4_mapped is not None:

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -58,12 +57,12 @@ class Arrival:
     touch_points: int = 0
     is_preview: bool = False
 
-    @cached_property
+    @property
     def here(self) -> Address:
         """The page, read."""
         return read_address(self.page)
 
-    @cached_property
+    @property
     def came_from(self) -> Address:
         """Who referred, read."""
         return read_address(self.referrer)
@@ -284,13 +283,14 @@ class VisitService:
         policy = live.settings.address
         key = self._key_of(site.agency_id) if policy == "hashed" else b""
         address, address_hash = kept_of_address(arrival.address, policy, key)
+        began = moment_of(visit_id)
         return Visit(
             agency_id=site.agency_id,
             id=visit_id,
             client_id=site.client_id,
             site_id=site.id,
             visitor_id=arrival.visitor_id or uuid4(),
-            started_at=moment_of(visit_id),
+            started_at=began,
             landing_page=written(arrival.kept_landing),
             referrer=written(arrival.kept_referrer) or None,
             source=source,
@@ -298,7 +298,7 @@ class VisitService:
             device=device_of(arrival.user_agent, arrival.touch_points),
             region=region_of(arrival.region, arrival.time_zone),
             consent=arrival.consent,
-            last_seen_at=moment_of(visit_id),
+            last_seen_at=began,
             address=address,
             address_hash=address_hash,
             is_preview=arrival.is_preview,

@@ -19,7 +19,7 @@ from dialtrace.loadtest.visitors_plan import (
 from dialtrace.pool.sizing import erlang_b
 
 PLAN = CrowdPlan(
-    api_url="http://127.0.0.1:1", token="t", host="shop.example", edge=("127.0.0.1", 5060), sip_port=5099, seed=1,
+    api_url="http://127.0.0.1:1", tokens=("t",), host="shop.example", edge=("127.0.0.1", 5060), sip_port=5099, seed=1,
     first_visitor=0, seconds=600.0, rate=10.0,
 )  # fmt: skip
 
@@ -58,3 +58,10 @@ def test_given_crowds_on_paper_then_they_lose_what_is_forecast():
     numbers = numbers_for(plan, 6.0, 0.01)
     lost = fmean(lost_in_ideal(drawn(plan, chance), 6.0, numbers) for _ in range(60))
     assert lost == pytest.approx(forecast(plan, 6.0, numbers), abs=0.0035)
+
+
+def test_given_several_pools_then_each_has_its_share_of_the_load_and_its_own_numbers():
+    apart = replace(PLAN, tokens=("a", "b"))
+    assert [load for _, load in load_at(apart, 2.0)] == pytest.approx([load / 2 for _, load in load_at(PLAN, 2.0)])
+    came = [Stay(0.0, 5.0, 0), Stay(1.0, 5.0, 1), Stay(2.0, 1.0, 0)]
+    assert lost_in_ideal(came, 2.0, 1) == pytest.approx(1 / 3)

@@ -161,7 +161,8 @@ def measure(pace: Pace) -> int:
     print(f"  growth from {pace.sizes[0]} to {pace.sizes[-1]} numbers: {ratio['growth']} (goal: at most {FLAT})")
     print(
         f"  99 of 100 leases took at most {figures['lease_p99_ms']} ms by our code, {CLIENTS} at a time, and "
-        f"{figures['http_lease_p99_ms']} ms over HTTP, {PAGES} at a time; Redis's pop and push: {figures.get('redis_p99_ms', 'no Redis')}"
+        f"{figures['http_lease_p99_ms']} ms over HTTP, {PAGES} at a time; "
+        f"Redis's pop and push: {figures.get('redis_p99_ms', 'no Redis')}"
     )
     print(json.dumps({"bench": "pool", "figures": figures, "ratio": ratio}))
     return 0

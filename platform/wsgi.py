@@ -16,4 +16,6 @@ def create_app() -> APIFlask:
     settings = load_settings()
     configure_logs(level=settings["DIALTRACE_LOG_LEVEL"], form=settings["DIALTRACE_LOG_FORMAT"], process="api")
     bound_psycopg()
-    return create_api(build_api_services(settings))
+    services = build_api_services(settings)
+    services.visits.make_ready()
+    return create_api(services)

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, null, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ..db.engine import Database, Prepared, Ready
+from ..db.engine import Database
+from ..db.prepared import Prepared, Ready
 from ..db.tables import idempotency_keys, recordings
 
 _SCOPE = ("agency_id", "key_id", "key")

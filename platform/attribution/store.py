@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ..db.engine import Prepared
+from ..db.prepared import Prepared
 from ..db.tables import (
     agencies,
     attribution_due,

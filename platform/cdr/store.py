@@ -26,7 +26,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from ..db.engine import Prepared
+from ..db.prepared import Prepared
 from ..db.tables import calls, clients, events, flows, legs, numbers, recordings, targets
 from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of

@@ -7,28 +7,24 @@ neighbour's rows. Works in plain threads, and in gevent processes after `green.p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy.exc
-from sqlalchemy import URL, Connection, CursorResult, Engine, Row, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, make_url
 
 from .errors import translate
 from .floor import actor_setting, need_no_floor, within
+from .prepared import KNOWN, Prepared, Ready
 
 #: The roles that migrations make (roles.py).
 APP_ROLE = "dialtrace_app"
 SYSTEM_ROLE = "dialtrace_system"
 
-#: Where a connection keeps the names of statements that it knows.
-_KNOWN = "dialtrace_prepared"
 _NO_TENANT = "SET LOCAL dialtrace.agency = ''; SET LOCAL dialtrace.client = ''"
 
 
@@ -69,77 +65,6 @@ def turn_to(connection: Connection, agency_id: UUID | str) -> None:
     """From here on the transaction is this agency's: its rows are seen, rows of no other can be written. For the few
     who carry things of many agencies in one transaction (`Database.directory` opens it); raises ValueError."""
     connection.exec_driver_sql(tenant_settings(agency_id, None))
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One statement with parameters ``$1``, ``$2``…, that the server plans once for each connection instead of each
-    time. With row-level security and monthly partitions, planning an upsert costs the server more than carrying it out
-    for a few rows. A pool between us and the server must keep a session to one client."""
-
-    name: str
-    types: tuple[str, ...]
-    statement: str
-
-    def run(self, connection: Connection, *values: object) -> CursorResult[Any]:
-        """Carries it out; in the caller's transaction, under the caller's tenant."""
-        known: set[str] = connection.info.setdefault(_KNOWN, set())
-        if self.name not in known:
-            # Not undone by a rollback; a connection that is made anew has an `info` of its own.
-            connection.exec_driver_sql(self.preparing)
-            known.add(self.name)
-        return connection.exec_driver_sql(self.executing, values)
-
-    @property
-    def preparing(self) -> str:
-        """Makes it known to a connection."""
-        return f"PREPARE {self.name} ({', '.join(self.types)}) AS {self.statement}"
-
-    @cached_property
-    def executing(self) -> str:
-        """Carries it out, once it is known."""
-        return f"EXECUTE {self.name} ({', '.join(['%s'] * len(self.types))})"
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A prepared statement and its values: one room can hand it to another that is to carry it out together with its
-    own. Only for what may be carried out twice."""
-
-    prepared: Prepared
-    values: tuple[object, ...]
-    #: What carries out many of this kind at once, by one parameter (`together`).
-    many: Prepared | None = None
-
-
-def together(ready: Sequence[Ready]) -> Ready | None:
-    """Several of one kind as one statement, whose parameter is their values: a JSON list of lists, bytes as PostgreSQL
-    writes them. None for none."""
-    if len(ready) < 2:
-        return ready[0] if ready else None
-    (many,) = {one.many for one in ready}
-    assert many is not None, f"{ready[0].prepared.name} is carried out one by one"
-    return Ready(many, (_encode([one.values for one in ready]),))
-
-
-def _written(value: Any) -> str:
-    """A value as JSON cannot have it, in the server's form."""
-    return "\\x" + value.hex() if isinstance(value, bytes) else value.isoformat()
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_written).encode
-
-
-def as_array(values: Sequence[object]) -> str:
-    """A literal of an array, for a parameter of a prepared statement whose type says of what."""
-    return "{" + ",".join(map(_element, values)) + "}"
-
-
-def _element(value: object) -> str:
-    if value is None:
-        return "NULL"
-    text = value if isinstance(value, str) else value.isoformat() if isinstance(value, datetime) else str(value)
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @dataclass
@@ -324,9 +249,9 @@ class Database:
             connection = self._alone.raw_connection()
             with connection.cursor() as cursor:
                 for one in prepared:
-                    if one.name not in connection.info.setdefault(_KNOWN, set()):
+                    if one.name not in connection.info.setdefault(KNOWN, set()):
                         cursor.execute(one.preparing)
-                        connection.info[_KNOWN].add(one.name)
+                        connection.info[KNOWN].add(one.name)
                 cursor.execute(statement, values)
                 rows: list[tuple[Any, ...]] = [] if cursor.description is None else cursor.fetchall()
             return rows

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..clock import Clock
-from ..db.engine import Database, Ready
+from ..db.engine import Database
+from ..db.prepared import Ready
 from ..ids import new_id
 from ..metrics import POOL_GATHERED, POOL_LEASES, POOL_RENEWALS
 from . import lease_store as store
+from . import together_store
 from .errors import NotTogether, NumberNotFit, PoolUnknown
 from .gathering import Gathering
 from .model import MOST_AT_ONCE, RUNGS, STATIC_TAIL_S, Leased, Renewed, VisitRef, distinct
@@ -40,8 +42,8 @@ class Pools:
         self._database = database
         self._clock = clock
         self._oldest = OldestFree()
-        self.gathering: Gathering[tuple[UUID, UUID], store.Wanted, Leased | None] = Gathering(
-            self._lease_gathered, on_the_way=ON_THE_WAY, most=store.MOST_TOGETHER
+        self.gathering: Gathering[tuple[UUID, UUID], together_store.Wanted, Leased | None] = Gathering(
+            self._lease_gathered, on_the_way=ON_THE_WAY, most=together_store.MOST_TOGETHER
         )
 
     def lease(self, tenant: Tenant | UUID, pool_id: UUID, visit: VisitRef, *, first: Ready | None = None) -> Leased:
@@ -69,7 +71,7 @@ class Pools:
     ) -> Leased | None:
         """Together with whoever stands waiting for the same pool at this moment; alone where nobody does, or where
         nothing is known of the pool: it may match regions, or be empty."""
-        wanted, key = store.Wanted(values, first), (agency_id, pool_id)
+        wanted, key = together_store.Wanted(values, first), (agency_id, pool_id)
         if not self._oldest.knows(pool_id):
             return self._lease_alone(key, wanted)
         try:
@@ -78,12 +80,12 @@ class Pools:
             # One of them has spoilt it for all; alone it spoils its own.
             return self._lease_alone(key, wanted)
 
-    def _lease_gathered(self, key: tuple[UUID, UUID], wanted: Sequence[store.Wanted]) -> list[Leased | None]:
+    def _lease_gathered(self, key: tuple[UUID, UUID], wanted: Sequence[together_store.Wanted]) -> list[Leased | None]:
         if len(wanted) == 1:
             return [self._lease_alone(key, wanted[0])]
         (agency_id, pool_id), now_s = key, self._clock.monotonic_s()
         since = self._oldest.of(pool_id, now_s)
-        found = store.lease_together(self._database, agency_id, pool_id, wanted, since)
+        found = together_store.lease_together(self._database, agency_id, pool_id, wanted, since)
         leased = [one for one in found if one is not None]
         POOL_GATHERED.inc(len(leased))
         if len(leased) < len(found):
@@ -92,7 +94,7 @@ class Pools:
             self._oldest.note(pool_id, max(free_from for _, free_from in leased), now_s)
         return [one and one[0] for one in found]
 
-    def _lease_alone(self, key: tuple[UUID, UUID], wanted: store.Wanted) -> Leased | None:
+    def _lease_alone(self, key: tuple[UUID, UUID], wanted: together_store.Wanted) -> Leased | None:
         (agency_id, pool_id), now_s = key, self._clock.monotonic_s()
         since = self._oldest.of(pool_id, now_s)
         found = store.lease_new(self._database, agency_id, wanted.values, since, first=wanted.first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from ..db.engine import Ready
+from ..db.prepared import Ready
 from ..sites.leases import Lease
 from ..sites.model import Visit
 from .errors import NumberNotFit, PoolUnknown

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select, text, tuple_, update
 
-from ..db.engine import Prepared
+from ..db.prepared import Prepared
 from ..db.tables import recordings
 from .life import OPEN, sources_of
 from .model import Due, Recording

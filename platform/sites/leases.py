@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..db.engine import Ready
+from ..db.prepared import Ready
 from .model import DEFAULT_HOLD_S, Visit
 from .rules import Show
 

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, text, tuple_, update
 
-from ..db.engine import Database, Prepared, Ready
+from ..db.engine import Database
+from ..db.prepared import Prepared, Ready
 from ..db.tables import numbers, tel_clicks, visits
 from .classify import Source
 from .model import TelClick, Visit, moment_of

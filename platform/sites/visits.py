@@ -16,7 +16,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from ..clock import Clock
-from ..db.engine import Database, Ready
+from ..db.engine import Database
+from ..db.prepared import Ready
 from ..ids import new_id
 from ..metrics import VISIT_PAGES, VISIT_TEL_CLICKS
 from ..paging import Page, cut

@@ -243,6 +243,7 @@ LIBRARIES = {
         "privacy/requests",
         "privacy/retention",
         "pool/pools",
+        "pool/together_store",
         "pool/rounds",
         "pool/rounds_store",
         "pool/placing_store",

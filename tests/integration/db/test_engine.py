@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import text
 
-from dialtrace.db.engine import Database, Prepared, Ready
+from dialtrace.db.engine import Database
 from dialtrace.db.errors import DatabaseUnavailable, NoFreeConnection, StatementTooSlow, TransactionConflict
+from dialtrace.db.prepared import Prepared, Ready
 
 AGENCY = "018f0000-0000-7000-8000-0000000000a1"
 

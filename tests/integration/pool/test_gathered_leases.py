@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from dialtrace.db.engine import Prepared, Ready
+from dialtrace.db.prepared import Prepared, Ready
 from dialtrace.ids import new_id
 from dialtrace.metrics import POOL_GATHERED
-from dialtrace.pool.lease_store import LEASE_TOGETHER, MOST_TOGETHER
 from dialtrace.pool.service import Pools
+from dialtrace.pool.together_store import LEASE_TOGETHER, MOST_TOGETHER
 
 PATIENCE_S = 60.0
 #: Something of a visit's own that is written with its lease, by one or by many; 0 spoils it.

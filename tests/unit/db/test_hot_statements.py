@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dialtrace.db.engine
-from dialtrace.db.engine import Prepared
+from dialtrace.db.prepared import Prepared
 from dialtrace.db.tables import TENANT
 from dialtrace.pool.lease_store import HOT
 
@@ -38,7 +38,7 @@ def faults_of(statement):
 
 def prepared_statements():
     for file in sorted(SOURCE.rglob("*.py")):
-        if "Prepared(" in file.read_text(encoding="utf-8") and file.name != "engine.py":
+        if "Prepared(" in file.read_text(encoding="utf-8") and file.name != "prepared.py":
             name = ".".join(("dialtrace", *file.relative_to(SOURCE).with_suffix("").parts))
             for value in vars(importlib.import_module(name)).values():
                 if isinstance(value, Prepared):

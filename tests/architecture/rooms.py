@@ -86,6 +86,7 @@ OFFERED = {
     "db": {
         "distribution",
         "engine",
+        "prepared",
         "floor",
         "tables",
         "columns",

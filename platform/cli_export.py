@@ -52,6 +52,12 @@ def export_command(begin: Begin, api_client: MakeClient) -> click.Command:
         made = _await(api, api.post("/v1/exports", body | query)["id"], query, timeout)
         (file,) = made["files"]
         api.fetch(file["href"] + (f"?agency_id={agency}" if agency else ""), output, sha256=file["sha256"])
+        if made["archived_until"]:
+            click.echo(
+                f"calls that began before {made['archived_until']} may have gone to the archive and are not in the file:"
+                " dialtrace partitions read",
+                err=True,
+            )
         click.echo(f"{output}: {file['rows']} rows, {file['size_bytes']} bytes, SHA-256 {file['sha256']}")
 
     return export

@@ -10,14 +10,13 @@ from apiflask import APIBlueprint
 from pydantic import Field
 
 from ..billing.service import Margin
-from ..cdr.errors import CallUnknown
 from ..cdr.model import Call, CallDetail, CallFilters, Leg, Outcome
 from ..recording.model import Recording
+from .archived import ArchivedUntil, archived_until, telling_the_archive
 from .attribution_parts import AttributionShort, show_short
 from .auth import EVERYBODY, Asked
 from .call_parts import AttestationAnswer, CostAnswer, MediaAnswer, show_attestation, show_cost, show_media
 from .endpoint import endpoint
-from .errors import Problem
 from .fields import Answer, Body, Id, Moment, MomentIn, PhoneFilter
 from .owners import OwnedQuery
 from .paging import Listed, list_page
@@ -257,6 +256,8 @@ class CallDetailAnswer(CallAnswer):
 class CallList(Listed[CallAnswer]):
     """A page of calls."""
 
+    archived_until: ArchivedUntil
+
 
 #: Members of an answer that are no fields of the record.
 _MADE_HERE = {"attribution", "recording", "consent", "tags", "variables", "attestation", "cost"}
@@ -331,7 +332,8 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
     """List calls
 
     The latest first. A call is there once it has ended. Calls to numbers that nobody has belong to the operator. Test
-    calls are left out unless `test` asks for them.
+    calls are left out unless `test` asks for them. Calls of months that have gone to the archive are not in the list;
+    `archived_until` says so.
     """
     filters = query.to_filters()
     services = asked.services
@@ -348,7 +350,7 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
             for call in calls
         ]
 
-    return list_page(
+    listed, status, headers = list_page(
         asked,
         query,
         lambda limit, after: services.cdr.list_calls(
@@ -356,6 +358,11 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
         ),
         show,
     )
+    gone = archived_until(asked, filters.started_from, filters.started_until)
+    page = CallList(
+        data=listed.data, next_cursor=listed.next_cursor, has_more=listed.has_more, archived_until=gone
+    )
+    return page, status, headers
 
 
 @endpoint(blueprint, "GET", "/v1/calls/<uuid:call_id>", roles=EVERYBODY, answer=CallDetailAnswer)
@@ -364,13 +371,7 @@ def get_call(asked: Asked, call_id: UUID) -> CallDetailAnswer:
 
     Legs are in the order of their start. A leg whose file comes late is added, and `revision` counts up.
     """
-    try:
+    with telling_the_archive(asked):
         detail = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
-    except CallUnknown as unknown:
-        gone = asked.services.archive.gone_until(asked.agency_id)
-        if gone is None:
-            raise
-        words = f"There is no such call. Calls that began before {gone} have gone to the archive: GET /v1/archive."
-        raise Problem("not_found", words) from unknown
     found = asked.services.attribution.current(asked.agency_id, [call_id])
     return show_detail(detail, found.get(call_id), margins_for(asked, [call_id]).get(call_id))

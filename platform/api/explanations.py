@@ -10,6 +10,7 @@ from flask import request
 from pydantic import Field
 
 from ..cdr.explain import LANGUAGES
+from .archived import telling_the_archive
 from .auth import EVERYBODY, Asked
 from .endpoint import TenantQuery, endpoint
 from .fields import Answer, Id, Moment
@@ -76,5 +77,6 @@ def explain_call(asked: Asked, call_id: UUID, query: ExplainQuery) -> Explanatio
     with its causes, consent, recordings, events, and who hung up.
     """
     language = query.language or request.accept_languages.best_match(LANGUAGES) or "en"
-    found = asked.services.cdr.explain_call(asked.agency_id, asked.client_id, call_id, language=language)
+    with telling_the_archive(asked):
+        found = asked.services.cdr.explain_call(asked.agency_id, asked.client_id, call_id, language=language)
     return ExplanationAnswer.model_validate(found)

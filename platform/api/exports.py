@@ -12,9 +12,12 @@ from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from ..audit.service import NewEntry
 from ..cdr.model import Outcome
+from ..clock import moment_text
 from ..exports.columns import COLUMNS
 from ..exports.formats import MEDIA_TYPES
 from ..exports.model import Export, ExportFile, NewExport
+from ..exports.service import MOST_STREAMED_SPAN
+from .archived import HEADER, ArchivedUntil, archived_until
 from .auditing import actor_of
 from .auth import AGENCY, EVERYBODY, Asked, need_permissions
 from .calls import CallFilterQuery
@@ -128,6 +131,7 @@ class ExportAnswer(Answer):
 class ExportDetailAnswer(ExportAnswer):
     """An export with its files."""
 
+    archived_until: ArchivedUntil
     files: list[ExportFileAnswer]
 
 
@@ -166,9 +170,10 @@ def show(export: Export) -> ExportAnswer:
     return ExportAnswer(**members_of(export))
 
 
-def show_detail(export: Export, files: list[ExportFile]) -> ExportDetailAnswer:
+def show_detail(export: Export, files: list[ExportFile], gone: datetime | None) -> ExportDetailAnswer:
     return ExportDetailAnswer(
         **members_of(export),
+        archived_until=gone,
         files=[
             ExportFileAnswer(
                 name=file.name, client_id=file.client_id, rows=file.row_count, size_bytes=file.size_bytes,
@@ -197,14 +202,20 @@ def stream_calls(asked: Asked, query: CallExportQuery) -> Response:
     """Fetch calls as a file, at once
 
     At most 31 days and 100,000 calls; for more, `POST /v1/exports`. With a client, its time zone and its columns are
-    used; without, UTC and all columns. `started_from` is 31 days before the end unless it is given.
+    used; without, UTC and all columns. `started_from` is 31 days before the end unless it is given. Where calls of the
+    span may have gone to the archive, the header `Dialtrace-Archived-Until` says that they are those that began before.
     """
+    filters = query.to_filters()
     chunks = asked.services.exports.stream_calls(
-        asked.agency_id, asked.client_id, query.to_filters(), query.format, bom=query.bom
+        asked.agency_id, asked.client_id, filters, query.format, bom=query.bom
     )
+    ends = filters.started_until or asked.services.clock.now()
+    gone = archived_until(asked, filters.started_from or ends - MOST_STREAMED_SPAN, ends)
     note(asked, "export.streamed", None, asked.client_id, content="calls", format=query.format)
     response = Response(chunks, mimetype=None, content_type=MEDIA_TYPES[query.format])
     response.headers["Content-Disposition"] = f'attachment; filename="calls.{query.format}"'
+    if gone is not None:
+        response.headers[HEADER] = moment_text(gone)
     return response
 
 
@@ -241,8 +252,16 @@ def list_exports(asked: Asked, query: OwnedQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/v1/exports/<uuid:export_id>", roles=EVERYBODY, answer=ExportDetailAnswer)
 def get_export(asked: Asked, export_id: UUID) -> ExportDetailAnswer:
-    """Read an export with its files"""
-    return show_detail(*asked.services.exports.get_export(asked.agency_id, asked.client_id, export_id))
+    """Read an export with its files
+
+    Calls of months that had gone to the archive when it was made are not in it; `archived_until` says so, here and in
+    its `manifest.json`.
+    """
+    export, files = asked.services.exports.get_export(asked.agency_id, asked.client_id, export_id)
+    gone = None
+    if export.content == "calls":
+        gone = archived_until(asked, export.from_at, export.until_at, by=export.finished_at)
+    return show_detail(export, files, gone)
 
 
 @endpoint(

@@ -16,6 +16,7 @@ from ..recording.model import Recording
 from ..recording.peaks import as_numbers
 from ..recording.service import MEDIA_TYPES, Audio, Shape
 from .asking import asking_address
+from .archived import telling_the_archive
 from .auditing import actor_of
 from .auth import EVERYBODY, Asked, need_listening
 from .endpoint import TenantQuery, endpoint, public, services
@@ -119,7 +120,8 @@ def _open(asked: Asked, call_id: UUID, segment: int | None) -> Audio:
     try:
         return asked.services.recordings.open_recording(asked.agency_id, asked.client_id, call_id, segment)
     except RecordingUnknown as error:
-        asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
+        with telling_the_archive(asked):
+            asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
         reason = "not_recorded" if segment is None else "no_such_segment"
         detail = "This call was not recorded." if segment is None else f"This call has no segment {segment}."
         raise Problem("recording_absent", detail, members={"reason": reason}) from error

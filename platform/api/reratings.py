@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from pydantic import ConfigDict, Field, StrictBool
 
 from ..billing.model import Rerating
+from .archived import telling_the_archive
 from .auth import AGENCY, EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment, MomentIn
@@ -131,6 +132,7 @@ def get_call_charges(asked: Asked, call_id: UUID) -> ChargesAnswer:
 
     A client's key sees what the client pays; an agency's also what the agency does.
     """
-    call = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id).call
+    with telling_the_archive(asked):
+        call = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id).call
     rows = asked.services.billing.charges(asked.agency_id, asked.client_id, call.id)
     return ChargesAnswer(charges=[ChargeAnswer.model_validate(dict(row)) for row in rows])

@@ -8,6 +8,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from pydantic import Field
 
+from .archived import telling_the_archive
 from .auth import EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import Answer, Id, Moment
@@ -48,7 +49,8 @@ def list_revisions(asked: Asked, call_id: UUID) -> RevisionList:
     A record that is there is revised by what comes late, such as a leg's file from a node that was away; never without
     a trace. Each revision tells what it changed. What a person's erasure took out is not told any more.
     """
-    call, found = asked.services.cdr.list_revisions(asked.agency_id, asked.client_id, call_id)
+    with telling_the_archive(asked):
+        call, found = asked.services.cdr.list_revisions(asked.agency_id, asked.client_id, call_id)
     return RevisionList.model_validate(
         {"call_id": call.id, "revision": call.revision, "created_at": call.created_at, "data": found}
     )

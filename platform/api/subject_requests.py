@@ -15,6 +15,7 @@ from ..privacy.model import (
     Receipt,
     SubjectRequest,
 )
+from .archived import telling_the_archive
 from .auth import EVERYBODY, Asked
 from .endpoint import endpoint, public, services
 from .errors import Problem
@@ -244,7 +245,8 @@ def get_consent(asked: Asked, call_id: UUID) -> ConsentAnswer:
     """
     found = asked.services.privacy.get_consent(asked.agency_id, asked.client_id, call_id)
     if found is None:
-        asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
+        with telling_the_archive(asked):
+            asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id)
         raise Problem("not_found", "Nothing was noted of this call's consent: its record is older than that.")
     return _show_consent(found)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from ..db.engine import Database
 from ..objectstore.model import CHUNK_BYTES, ObjectStore
 from . import store
 from .errors import ArchiveBroken, ArchiveUnknown
-from .model import ArchivedTable, month_text, next_month
+from .model import ArchivedTable, month_text
 from .parquet import read_rows
 
 #: What only the database uses: the key by which a caller is counted once he is forgotten, the mark of a file's facts.
@@ -38,10 +38,18 @@ class ArchiveReader:
         with self._database.tenant(agency_id) as connection:
             return store.find_archived(connection, agency_id)
 
-    def gone_until(self, agency_id: UUID) -> date | None:
-        """The first day after the last month of the agency's calls that has gone; None: all its calls are here."""
-        months = [one.month for one in self.list_tables(agency_id) if one.table == "calls"]
-        return next_month(max(months)) if months else None
+    def archived_until(
+        self,
+        agency_id: UUID,
+        *,
+        from_at: datetime | None = None,
+        until_at: datetime | None = None,
+        by: datetime | None = None,
+    ) -> datetime | None:
+        """Calls of a span (None: open) that began before this moment may have gone to the archive, ``by`` a moment or by
+        now: the end of the last month of the agency that has. None: all that the span holds is here."""
+        with self._database.tenant(agency_id) as connection:
+            return store.find_archived_until(connection, from_at, until_at, by)
 
     def read(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -186,6 +186,15 @@ def find_archived(connection: Connection, agency_id: UUID) -> list[ArchivedTable
         )
         for row in connection.execute(_ARCHIVED, {"agency": str(agency_id)})
     ]  # fmt: skip
+
+
+def find_archived_until(
+    connection: Connection, from_at: datetime | None, until_at: datetime | None, by: datetime | None
+) -> datetime | None:
+    """The end of the last month of the tenant's calls that had gone by a moment and lies in a span; None is open."""
+    query = select(func.dialtrace_archived_until(from_at, until_at, by, type_=DateTime(timezone=True)))
+    found: datetime | None = connection.execute(query).scalar_one()
+    return found
 
 
 def unlist_file(connection: Connection, agency_id: UUID, object_id: UUID) -> None:

@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,8 @@ class ExportMaker:
         zones = {part.client_id: part.zone.key for part in parts}
         with self._database.tenant(export.agency_id) as connection:
             files = store.find_files(connection, export.agency_id, export.id)
-        text = json.dumps(manifest(export, files, zones), indent=1).encode()
+            gone = store.find_archived_until(connection, export) if export.content == "calls" else None
+        text = json.dumps(manifest(export, files, zones, gone), indent=1).encode()
         with tempfile.NamedTemporaryFile(prefix="dialtrace-export-") as file:
             file.write(text)
             file.flush()
@@ -157,8 +158,11 @@ class ExportMaker:
             store.finish(connection, export, row_count=sum(file.row_count for file in files))
 
 
-def manifest(export: Export, files: Sequence[ExportFile], zones: Mapping[UUID | None, str]) -> dict[str, Any]:
-    """What an export consists of; where it is, all of it is there."""
+def manifest(
+    export: Export, files: Sequence[ExportFile], zones: Mapping[UUID | None, str], gone: datetime | None = None
+) -> dict[str, Any]:
+    """What an export consists of; where it is, all of it is there. ``gone``: calls of its span that began before may
+    have gone to the archive."""
     return {
         "export_id": str(export.id),
         "agency_id": str(export.agency_id),
@@ -168,6 +172,7 @@ def manifest(export: Export, files: Sequence[ExportFile], zones: Mapping[UUID | 
         "from": export.from_at.astimezone(UTC).isoformat(),
         "until": export.until_at.astimezone(UTC).isoformat(),
         "late_since": export.late_since.astimezone(UTC).isoformat() if export.late_since else None,
+        "archived_until": gone.astimezone(UTC).isoformat() if gone else None,
         "files": [
             {
                 "name": file.name,

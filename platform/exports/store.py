@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, delete, func, literal, select, tuple_, update
+from sqlalchemy import Connection, DateTime, RowMapping, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ..db.tables import clients, export_columns, export_objects, export_schedules, exports
@@ -111,6 +111,15 @@ def find_files(connection: Connection, agency_id: UUID, export_id: UUID) -> list
         )
         for row in rows
     ]
+
+
+def find_archived_until(connection: Connection, export: Export) -> datetime | None:
+    """Calls of its span that began before may have gone to the archive; None: all that it holds is here."""
+    query = select(
+        func.dialtrace_archived_until(export.from_at, export.until_at, None, type_=DateTime(timezone=True))
+    )
+    found: datetime | None = connection.execute(query).scalar_one()
+    return found
 
 
 # --- Clients and their columns. ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,10 @@ from sqlalchemy import Engine, text
 
 from dialtrace.api.app import ApiServices
 from dialtrace.archive.service import ArchiveService
+from dialtrace.exports.making import ExportMaker
+from dialtrace.exports.places import ExportPlaces
+from dialtrace.jobs.model import Done, Job
+from dialtrace.objectstore.folder import FolderStore
 
 from .conftest import Tenant
 
@@ -58,6 +63,40 @@ def test_given_a_call_that_has_gone_when_asked_for_then_the_answer_says_where_it
     assert "before 2021-06-01 have gone to the archive: GET /v1/archive" in answer.get_json()["detail"]
 
 
+def test_given_a_span_that_reaches_into_a_month_that_has_gone_then_lists_and_exports_say_so(
+    gone: list[UUID], tenant: Tenant
+) -> None:
+    june = "2021-06-01T00:00:00.000Z"
+    for key in (tenant.agency_key, tenant.client_key):
+        listed = key.get("/v1/calls").get_json()
+        assert (listed["data"], listed["archived_until"]) == ([], june)
+        assert key.get(f"/v1/calls?started_from={june}").get_json()["archived_until"] is None
+        streamed = key.get("/v1/calls/export?started_from=2021-05-20T00:00:00Z&started_until=2021-06-10T00:00:00Z")
+        assert streamed.headers["Dialtrace-Archived-Until"] == june
+        assert "Dialtrace-Archived-Until" not in key.get("/v1/calls/export").headers
+        for what in ("", "/revisions", "/explanation", "/recording", "/consent", "/charges"):
+            answer = key.get(f"/v1/calls/{gone[0]}{what}")
+            assert answer.status_code == 404, what
+            assert "before 2021-06-01 have gone to the archive" in answer.get_json()["detail"], what
+
+
+def test_given_an_export_of_a_month_that_has_gone_then_it_says_so(
+    gone: list[UUID], tenant: Tenant, services: ApiServices, tmp_path: Path
+) -> None:
+    store = FolderStore(tmp_path / "exports")
+    maker = ExportMaker(services.database, ExportPlaces(store))
+    span = {"content": "calls", "format": "csv", "client_id": tenant.client["id"], "until": "2021-07-01T00:00:00Z"}
+    told = []
+    for since in ("2021-05-01T00:00:00Z", "2021-06-01T00:00:00Z"):
+        made = tenant.agency_key.post("/v1/exports", span | {"from": since}).get_json()
+        job = Job(1, "exports.make", 1, {"agency_id": made["agency_id"], "export_id": made["id"]})
+        assert maker.make(job) == Done()
+        with store.open(f"exports/{made['agency_id']}/{made['id']}/manifest.json") as stream:
+            in_manifest = json.loads(stream.read())["archived_until"]
+        told.append((tenant.agency_key.get(f"/v1/exports/{made['id']}").get_json()["archived_until"], in_manifest))
+    assert told == [("2021-06-01T00:00:00.000Z", "2021-06-01T00:00:00+00:00"), (None, None)]
+
+
 def test_given_another_agency_when_it_asks_for_what_has_gone_then_there_is_nothing(
     gone: list[UUID], make_tenant: Callable[[str], Tenant]
 ) -> None:
@@ -65,6 +104,7 @@ def test_given_another_agency_when_it_asks_for_what_has_gone_then_there_is_nothi
     assert stranger.get("/v1/archive").get_json()["data"] == []
     assert stranger.get("/v1/archive/2021-05/calls").status_code == 404
     assert "archive" not in stranger.get(f"/v1/calls/{gone[0]}").get_json()["detail"]
+    assert stranger.get("/v1/calls").get_json()["archived_until"] is None
 
 
 def test_given_nothing_of_that_kind_then_it_is_said(gone: list[UUID], tenant: Tenant) -> None:

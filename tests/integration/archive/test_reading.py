@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -25,13 +26,20 @@ def test_given_a_month_that_has_gone_when_read_then_its_rows_are_what_they_were(
     calls = archive.add(count=3)
     archive.add(AGENCIES[1])
     assert reader.list_tables(AGENCIES[0]) == []
-    assert reader.gone_until(AGENCIES[0]) is None
+    assert reader.archived_until(AGENCIES[0]) is None
 
     archive.service().retire(MONTH)
 
     tables = reader.list_tables(AGENCIES[0])
     assert [(one.table, one.part, one.row_count) for one in tables] == [("calls", 1, 3), ("legs", 1, 3)]
-    assert str(reader.gone_until(AGENCIES[0])) == "2021-04-01"
+    april = datetime(2021, 4, 1, tzinfo=UTC)
+    assert reader.archived_until(AGENCIES[0]) == april
+    assert reader.archived_until(AGENCIES[0], from_at=april) is None
+    assert reader.archived_until(AGENCIES[0], from_at=april - timedelta(seconds=1)) == april
+    march = datetime(2021, 3, 1, tzinfo=UTC)
+    assert reader.archived_until(AGENCIES[0], until_at=march) is None
+    assert reader.archived_until(AGENCIES[0], until_at=march + timedelta(seconds=1)) == april
+    assert reader.archived_until(AGENCIES[0], by=april) is None, "it went long after"
     rows = list(reader.read(AGENCIES[0], MONTH, "calls"))
     assert sorted(row["id"] for row in rows) == sorted(map(str, calls))
     (row,) = reader.read(AGENCIES[0], MONTH, "calls", call_id=calls[0])

@@ -35,6 +35,7 @@ from dialtrace.demo.stage import DemoOptions, await_calm, check_begun, running_p
 from dialtrace.errors import DialtraceError
 from dialtrace.launch import free_port
 from dialtrace.loadtest.agree_log import Agreement, Dialog, compare, read_dialogs, spread_of
+from dialtrace.loadtest.bench_watch import watching
 from dialtrace.logs import configure_logs
 from dialtrace.nodesfile import NodeSettings
 
@@ -246,7 +247,17 @@ def read_records(operator: ApiClient, own: ApiClient, played: Played) -> list[di
         time.sleep(1.0)
 
 
-def play(freeswitch: Path | None, *, calls: int, rate: float) -> tuple[Agreement, Played, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Machine:
+    """What the machine did meanwhile (bench_watch): shares of the time."""
+
+    disturbed: float
+    woken_late: float
+
+
+def play(
+    freeswitch: Path | None, *, calls: int, rate: float
+) -> tuple[Agreement, Played, list[dict[str, Any]], Machine]:
     """Everything from start to end. Raises DialtraceError."""
     options = DemoOptions(calls=calls, rate=rate, nodes=1, seed=1, freeswitch=freeswitch)
     with tempfile.TemporaryDirectory(prefix="dialtrace-agree-") as name, running_platform(options) as demo:
@@ -258,19 +269,30 @@ def play(freeswitch: Path | None, *, calls: int, rate: float) -> tuple[Agreement
             own = provision(operator, demo.plan.api_url, uris)
             time.sleep(2.0)  # for the workers to hear of the numbers
             await_calm()
-            played = telephones.place(demo.plan.nodes[0], calls, rate)
+            with watching(ordinary=True) as watch:
+                began_s = time.monotonic()
+                played = telephones.place(demo.plan.nodes[0], calls, rate)
+                machine = Machine(watch.disturbed(began_s), watch.woken_late(began_s, TOLERANCE_MS / 1000))
+                epoch_s = time.time() - time.monotonic()
+                stalls = [(since + epoch_s, until + epoch_s) for since, until in watch.stalls()]
             if not played.callers:
                 raise CannotPlay("SIPp placed no call")
         records = read_records(operator, own, played)
-    return compare(records, played.callers, played.targets), played, records
+    return compare(records, played.callers, played.targets, stalls), played, records, machine
 
 
-def report(found: Agreement, played: Played, *, tolerance_ms: float, within: float) -> tuple[dict[str, Any], bool]:
+def report(
+    found: Agreement, played: Played, machine: Machine, *, tolerance_ms: float, within: float
+) -> tuple[dict[str, Any], bool]:
     """The table, and whether records and SIPp agree."""
     faults = [*found.faults, *played.unlucky]
     if len(played.callers) != played.asked:
         faults.append(f"{played.asked} calls were asked for, SIPp placed {len(played.callers)}")
     print(f"{found.calls} calls, {found.legs} legs; {found.codes} codes compared, {len(found.faults)} differ")
+    print(
+        f"the machine was disturbed for {machine.disturbed:.1%} of the time, {found.left_out} moments are left out;"
+        f" an ordinary process was woken more than {TOLERANCE_MS:g} ms late in {machine.woken_late:.1%}"
+    )
     print(f"{'moment':24} {'count':>6} {'median':>8} {'p95':>8} {'max':>8}   within ms")
     figures: dict[str, Any] = {}
     for what, values in found.apart_ms.items():
@@ -285,6 +307,8 @@ def report(found: Agreement, played: Played, *, tolerance_ms: float, within: flo
     for fault in faults[:30]:
         print("  " + fault)
     figures |= {"calls": found.calls, "legs": found.legs, "codes": found.codes, "faults": len(faults)}
+    figures |= {"disturbed": round(machine.disturbed, 3), "woken_late": round(machine.woken_late, 3)}
+    figures["left_out"] = found.left_out
     return figures, not faults
 
 
@@ -307,13 +331,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logs(level="warning")
     switch = chosen_switch(asked.freeswitch)
     try:
-        found, played, records = play(switch, calls=asked.calls, rate=asked.rate)
+        found, played, records, machine = play(switch, calls=asked.calls, rate=asked.rate)
     except DialtraceError as fault:
         print(f"could not be played: {fault}", file=sys.stderr)
         return 2
     outcomes = Counter(record["outcome"] for record in records)
     print(f"on {'FreeSWITCH' if switch else 'the embedded node'}: {dict(outcomes.most_common())}")
-    figures, agreed = report(found, played, tolerance_ms=asked.tolerance, within=asked.within)
+    figures, agreed = report(found, played, machine, tolerance_ms=asked.tolerance, within=asked.within)
     kind = "freeswitch" if switch else "embedded"
     print(json.dumps({"bench": "agree", "switch": kind, "figures": figures, "ratio": {}}))
     return 0 if agreed else 1

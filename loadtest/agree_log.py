@@ -6,6 +6,7 @@ line. A dialog's moments are read from it as its telephone saw them; records are
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,8 +66,12 @@ def read_dialogs(lines: Iterable[str], *, calls: bool) -> dict[str, Dialog]:
 
 @dataclass
 class Agreement:
-    """What was compared: differences of codes, and by field how far the moments are apart, in ms with their sign."""
+    """What was compared: differences of codes, and by field how far the moments are apart, in ms with their sign.
+    ``stalls``: from when to when the machine stood still (seconds since 1970, in order); what was stamped then says
+    nothing of who stamped it, and is left out."""
 
+    stalls: Sequence[tuple[float, float]] = ()
+    left_out: int = 0
     calls: int = 0
     legs: int = 0
     codes: int = 0
@@ -78,19 +83,32 @@ class Agreement:
         if told != seen:
             self.faults.append(f"{call_id}: {what}: the record says {told}, SIPp saw {seen}")
 
-    def near(self, what: str, call_id: str, told: str | None, seen_s: float | None) -> None:
-        """Both must be there, or neither."""
+    def near(self, what: str, call_id: str, told: str | None, seen_s: float | None) -> bool:
+        """Both must be there, or neither; False: one is not, or the machine stood still between the two stamps."""
         if told is None or seen_s is None:
             self.same(f"{what} is there", call_id, told is not None, seen_s is not None)
-            return
-        self.apart_ms[what].append((datetime.fromisoformat(told).timestamp() - seen_s) * 1000)
+            return False
+        told_s = _seconds(told)
+        if self._stood_still(min(told_s, seen_s), max(told_s, seen_s)):
+            self.left_out += 1
+            return False
+        self.apart_ms[what].append((told_s - seen_s) * 1000)
+        return True
+
+    def _stood_still(self, from_s: float, until_s: float) -> bool:
+        """Whether a stall lies between two moments, both included."""
+        after = bisect_right(self.stalls, (until_s, float("inf")))
+        return after > 0 and self.stalls[after - 1][1] >= from_s
 
 
 def compare(
-    records: Sequence[Mapping[str, Any]], callers: Mapping[str, Dialog], targets: Mapping[str, Dialog]
+    records: Sequence[Mapping[str, Any]],
+    callers: Mapping[str, Dialog],
+    targets: Mapping[str, Dialog],
+    stalls: Sequence[tuple[float, float]] = (),
 ) -> Agreement:
     """Every call and every leg, from both sides: what SIPp saw has a record, what has a record SIPp saw."""
-    found = Agreement()
+    found = Agreement(stalls=stalls)
     by_call_id = {record["sip_call_id"]: record for record in records}
     found.same("calls without a record", "-", sorted(set(callers) - set(by_call_id))[:5], [])
     found.same("records without a call", "-", sorted(set(by_call_id) - set(callers))[:5], [])
@@ -112,17 +130,17 @@ def _compare_call(found: Agreement, record: Mapping[str, Any], seen: Dialog, leg
     side = "caller" if seen.ended_here else "target" if by_target else None
     if side and (seen.answered_s or side == "caller"):
         found.same("who hung up", seen.call_id, record["hangup_side"], side)
-    found.near("start", seen.call_id, record["started_at"], seen.began_s)
+    began = found.near("start", seen.call_id, record["started_at"], seen.began_s)
     if record["ringing_at"] and seen.ringing_s:
         found.near("ringing", seen.call_id, record["ringing_at"], seen.ringing_s)
-    found.near("answer", seen.call_id, record["answered_at"], seen.answered_s)
+    answered = found.near("answer", seen.call_id, record["answered_at"], seen.answered_s)
     # The switch's own BYE goes out as it stamps; a caller's BYE is seen when the call's thread looks for it next.
     end, billed = ("caller's end", "billed, caller's end") if seen.ended_here else ("end", "billed time")
-    found.near(end, seen.call_id, record["ended_at"], seen.ended_s)
-    if record["answered_at"] and record["started_at"] and seen.answered_s and seen.began_s:
+    ended = found.near(end, seen.call_id, record["ended_at"], seen.ended_s)
+    if began and answered and seen.answered_s and seen.began_s:
         told_s = _seconds(record["answered_at"]) - _seconds(record["started_at"])
         found.apart_ms["set-up (INVITE to 200)"].append((told_s - (seen.answered_s - seen.began_s)) * 1000)
-    if record["billed_ms"] is not None and seen.answered_s and seen.ended_s:
+    if answered and ended and record["billed_ms"] is not None and seen.answered_s and seen.ended_s:
         found.apart_ms[billed].append(record["billed_ms"] - (seen.ended_s - seen.answered_s) * 1000)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -68,10 +69,10 @@ class StageFailed(DialtraceError):
 
 @dataclass(frozen=True)
 class Template:
-    """A captured call's two files, and what is to be another's in each copy."""
+    """A captured call's two files, cut at what is to be another's in each copy."""
 
-    call_text: str
-    leg_text: str
+    call_parts: Sequence[str]
+    leg_parts: Sequence[str]
     call_id: str
     leg_id: str
     started_us: int
@@ -81,17 +82,17 @@ class Template:
         """File name → contents of the ``number``-th call, legs first as the switch does; ``called``: another number's
         id."""
         call, leg = str(new_id()), str(uuid.uuid4())
-        changes = {
+        instead = {
             self.call_id: call,
             self.leg_id: leg,
             str(self.started_us): str(self.started_us + number * 1_000),
             self.caller: f"+7495{number:07d}",
             str(NUMBER): str(called or NUMBER),
         }
-        bodies = {f"{leg}.cdr.json": self.leg_text, f"a_{call}.cdr.json": self.call_text}
-        for told, instead in changes.items():
-            bodies = {name: body.replace(told, instead) for name, body in bodies.items()}
-        return bodies
+        return {
+            f"{leg}.cdr.json": "".join(instead.get(part, part) for part in self.leg_parts),
+            f"a_{call}.cdr.json": "".join(instead.get(part, part) for part in self.call_parts),
+        }
 
 
 def read_template() -> Template:
@@ -103,9 +104,9 @@ def read_template() -> Template:
     for told, instead in _UNRECORDED:
         call_text = call_text.replace(told, instead)
     call, leg = (json.loads(body)["variables"] for body in (call_text, bodies[False]))
-    return Template(
-        call_text, bodies[False], call["uuid"], leg["uuid"], int(call["dialtrace_started"]), call["dialtrace_caller"]
-    )
+    call_id, leg_id, started, caller = call["uuid"], leg["uuid"], call["dialtrace_started"], call["dialtrace_caller"]
+    others = re.compile("(" + "|".join(map(re.escape, (call_id, leg_id, started, caller, str(NUMBER)))) + ")")
+    return Template(others.split(call_text), others.split(bodies[False]), call_id, leg_id, int(started), caller)
 
 
 @dataclass

@@ -111,3 +111,15 @@ def test_given_a_dialog_that_never_ended_when_comparing_then_the_end_is_missing(
     found = compare([record(legs=[])], {"a@caller": Dialog("a@caller", BEGAN, None, BEGAN + 0.5, None, 200)}, {})
 
     assert any("end is there" in fault for fault in found.faults)
+
+
+def test_given_a_machine_that_stood_still_between_two_stamps_then_they_are_left_out_and_codes_are_not():
+    told = record(started_at=moment(0.3))
+    stalls = [(BEGAN - 5.0, BEGAN - 4.0), (BEGAN + 0.115, BEGAN + 0.25), (BEGAN + 9.0, BEGAN + 9.5)]
+    calm = compare([told], read_dialogs(ANSWERED, calls=True), read_dialogs(LEG, calls=False))
+    found = compare([told], read_dialogs(ANSWERED, calls=True), read_dialogs(LEG, calls=False), stalls)
+    assert calm.apart_ms["start"] == [pytest.approx(300, abs=0.1)]
+    assert {"start", "set-up (INVITE to 200)"}.isdisjoint(found.apart_ms)
+    assert found.apart_ms["leg's end"] == calm.apart_ms["leg's end"]
+    # The call's start and ringing, the leg's ringing.
+    assert (found.left_out, found.codes, found.faults) == (3, calm.codes, [])

@@ -40,6 +40,21 @@ def test_given_nobody_counted_then_nothing_is_called_disturbed():
     assert Watch().disturbed(0.0) == 0
 
 
+def test_given_a_core_that_stood_still_then_it_is_told_from_when_to_when_and_others_time_is_joined():
+    watch = Watch()
+    watch.read(io.StringIO("1.0 0.0 0.0001\n2.5 0.4 0.0001\n3.0 0.002 0.0004\n"))
+    watch.read(io.StringIO("2.2 0.0 0.0001\n2.3 0.0 0.3\n"))
+    assert watch.stalls() == [(pytest.approx(2.1), pytest.approx(2.6))]
+
+
+def test_given_an_ordinary_process_then_how_often_it_waited_is_told_apart_from_the_machine():
+    watch = Watch()
+    watch.read_ordinary(io.StringIO("1.0 0.5 0.0001\n2.0 0.0 0.0001\n3.0 0.03 0.0001\n"))
+    assert watch.woken_late(0.0, 0.02) == pytest.approx(2 / 3)
+    assert watch.woken_late(1.5, 0.02) == pytest.approx(1 / 2)
+    assert (watch.stalls(), watch.disturbed(0.0)) == ([], 0)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="real-time priority is root's")
 def test_given_a_watch_on_this_machine_then_its_cores_are_counted_on_and_a_share_comes_out():
     with watching() as watch:

@@ -36,6 +36,8 @@ CURVE_KEPT_S = 300.0
 _MOST_CURVES = 5_000
 #: Calls of one statement.
 BATCH = 200
+#: What is read of a call that nothing is known of.
+NOTHING_AROUND: Mapping[str, Any] = {"exposures": None, "earlier": None, "corrections": None, "code": None}
 
 Curves = Mapping[uuid.UUID | None, tuple[uuid.UUID, Curve]]
 
@@ -147,10 +149,22 @@ class Attributor:
 def _read_around(
     connection: Connection, agency_id: uuid.UUID, calls: Sequence[CallToMatch]
 ) -> dict[uuid.UUID, Mapping[str, Any]]:
+    """Of a call to a number that no page ever showed, with no code and of which nothing was said, there is nothing to
+    look for but the number's own source, which is one for all its calls."""
+    if not calls:
+        return {}
+    numbers = store.read_numbers(connection, agency_id, [call.number_id for call in calls])
+    corrected = store.find_corrected(connection, agency_id, [call.call_id for call in calls])
     around: dict[uuid.UUID, Mapping[str, Any]] = {}
-    for start in range(0, len(calls), BATCH):
-        batch = [call.as_row() for call in calls[start : start + BATCH]]
-        around |= store.read_around(connection, agency_id, batch)
+    rich: list[dict[str, Any]] = []
+    for call in calls:
+        number, is_shown = numbers[call.number_id]
+        if is_shown or call.code is not None or call.call_id in corrected:
+            rich.append(call.as_row())
+        else:
+            around[call.call_id] = {**NOTHING_AROUND, "number": number}
+    for start in range(0, len(rich), BATCH):
+        around |= store.read_around(connection, agency_id, rich[start : start + BATCH])
     return around
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,15 +80,32 @@ SELECT to_json(one) FROM (
     WHERE w.code IS NOT NULL AND p.agency_id = $1 AND p.client_id = w.client_id AND p.code = w.code
       AND w.started_at BETWEEN p.given_at AND p.expires_at) one
 """  # noqa: S608
+_NUMBER = f"""
+SELECT to_json(one) FROM (SELECT n.kind, {", ".join(f"n.{name}" for name in SOURCE_FIELDS)} FROM numbers n
+                          WHERE n.agency_id = $1 AND n.id = w.number_id) one
+"""  # noqa: S608
 _READ = Prepared(
     "dialtrace_read_for_attribution",
     ("uuid", "json"),
     f"""SELECT w.call_id, ({_EXPOSURES}) AS exposures, ({_EARLIER}) AS earlier, ({_CORRECTIONS}) AS corrections,
-        ({_CODE}) AS code,
-        (SELECT to_json(one) FROM (SELECT n.kind, {", ".join(f"n.{name}" for name in SOURCE_FIELDS)} FROM numbers n
-                                   WHERE n.agency_id = $1 AND n.id = w.number_id) one) AS number
+        ({_CODE}) AS code, ({_NUMBER}) AS number
     FROM json_to_recordset($2) AS w
         (call_id uuid, client_id uuid, started_at timestamptz, number_id uuid, caller text, code text)""",  # noqa: S608
+)
+
+# Subqueries, not joins: a plan that is made while the tables are small, and kept, must not read them whole later.
+_READ_NUMBERS = Prepared(
+    "dialtrace_read_numbers_for_attribution",
+    ("uuid", "json"),
+    f"""SELECT w.number_id, ({_NUMBER}) AS number, coalesce((SELECT true FROM exposures e
+            WHERE e.agency_id = $1 AND e.number_id = w.number_id LIMIT 1), false) AS is_shown
+    FROM json_to_recordset($2) AS w (number_id uuid)""",  # noqa: S608
+)
+_FIND_CORRECTED = Prepared(
+    "dialtrace_find_corrected",
+    ("uuid", "json"),
+    """SELECT w.call_id FROM json_to_recordset($2) AS w (call_id uuid)
+    WHERE (SELECT true FROM corrections x WHERE x.agency_id = $1 AND x.call_id = w.call_id LIMIT 1)""",
 )
 
 _COLUMNS = tuple(column.name for column in attributions.c if column.name not in {"revision", "made_at"})
@@ -134,6 +151,21 @@ def _document(rows: Sequence[Row]) -> str:
 def bound_reading(connection: Connection, timeout_ms: int) -> None:
     """Statements of this transaction take no longer."""
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(timeout_ms)}")
+
+
+def read_numbers(
+    connection: Connection, agency_id: uuid.UUID, numbers: Iterable[uuid.UUID | None]
+) -> dict[uuid.UUID | None, tuple[Row | None, bool]]:
+    """Number → its kind and source (None: nobody has it), and whether any page ever showed it."""
+    document = msgspec.json.encode([{"number_id": number} for number in set(numbers)]).decode()
+    found = _READ_NUMBERS.run(connection, agency_id, document)
+    return {row.number_id: (row.number, row.is_shown) for row in found}
+
+
+def find_corrected(connection: Connection, agency_id: uuid.UUID, calls: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the calls of which somebody has said something."""
+    document = msgspec.json.encode([{"call_id": call} for call in calls]).decode()
+    return set(_FIND_CORRECTED.run(connection, agency_id, document).scalars())
 
 
 def read_around(connection: Connection, agency_id: uuid.UUID, wanted: Sequence[Row]) -> dict[uuid.UUID, Row]:

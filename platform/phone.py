@@ -22,6 +22,8 @@ WITHHELD = frozenset(
 LONGEST_INPUT = 300
 
 _URI = re.compile(r"\s*(?:(?P<tel>tel)|sips?):(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+#: What nearly all carriers send.
+_PLAIN = re.compile(r"\+?[0-9]+", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 # Separators beside Unicode's spaces, dashes and invisible marks; "8~10" is how +7 writes its second dial tone.
 _SEPARATORS = frozenset("()[]./~\t")
@@ -36,6 +38,8 @@ def is_withheld(raw: str | None) -> bool:
     """Whether a caller's number was held back (or never sent), as opposed to written oddly."""
     if raw is None:
         return True
+    if _PLAIN.fullmatch(raw):
+        return False
     user, _, host = _without_scheme(raw).partition("@")
     return user.strip().strip('"').casefold() in WITHHELD or host.casefold() == "anonymous.invalid"
 
@@ -70,6 +74,8 @@ def _without_scheme(raw: str) -> str:
 
 def _digits(raw: str) -> str | None:
     """ASCII digits, with a plus before them where one was written; None if anything else is in the text."""
+    if _PLAIN.fullmatch(raw):
+        return raw
     user = _without_scheme(raw).partition("@")[0].partition(";")[0]
     kept = []
     for character in unicodedata.normalize("NFKC", user):
@@ -102,7 +108,11 @@ def _possible(digits: str, region: str | None) -> str | None:
         return None
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return None
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    if number.italian_leading_zero or number.extension:
+        e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    else:
+        # The same, at a tenth of the cost: every call has one.
+        e164 = f"+{number.country_code}{number.national_number}"
     return e164 if is_e164(e164) else None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..clock import from_microseconds
 from .text import clean_text
 
+_WORD_CHARACTERS = 64
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _UUID_CHARACTERS = 36
 _OURS = "dialtrace_"
@@ -78,6 +79,12 @@ def _finite(value: float | str) -> int | float | None:
     return int(number) if number.is_integer() else number
 
 
+@lru_cache(maxsize=4096)
+def _word_of(text: str) -> str | None:
+    """Causes, dispositions, codecs: the same few in every file."""
+    return text if _WORD.fullmatch(text) else None
+
+
 def as_list(value: object) -> list[str]:
     """`ARRAY::a|:b` → [a, b]; a value by itself → [value]; nothing → []."""
     if isinstance(value, list):
@@ -109,7 +116,7 @@ class Fields:
     def word(self, name: str) -> str | None:
         """A word of the switch or of ours (a cause, a disposition): letters, digits, `_`, `-`, `.`, `:` only."""
         value = self.variables.get(name)
-        return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+        return _word_of(value) if isinstance(value, str) and len(value) <= _WORD_CHARACTERS else None
 
     def uuid(self, name: str) -> uuid.UUID | None:
         return as_uuid(self.variables.get(name))
@@ -130,7 +137,7 @@ class Fields:
     @cached_property
     def own_names(self) -> Sequence[str]:
         """Names of the variables that are ours, of hundreds."""
-        return [name for name in self.variables if name[:10] == _OURS]
+        return [name for name in self.variables if name.startswith(_OURS)]
 
     @cached_property
     def applications(self) -> set[str]:

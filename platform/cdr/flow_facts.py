@@ -31,6 +31,7 @@ _RESULT = re.compile(r"[A-Za-z0-9_:.*#+-]{1,64}")
 _SAYING = frozenset(("push", "multiset"))
 _QUEUE = "dialtrace_q_"
 _WORD = re.compile(r"[\w.:-]{1,64}")
+_FLOWS_OWN = "dialtrace_v_"
 _VARIABLE = re.compile(r"dialtrace_v_([a-z][a-z0-9_]{0,31})")
 _RULE = re.compile(r"([a-z][a-z0-9_]{0,31})[:=](-?[0-9]{1,4})")
 
@@ -75,9 +76,11 @@ def _said(fields: Fields) -> dict[str, datetime]:
     """What was added to the trail → when: by `push`, or with the other variables that open a plan."""
     ran = as_mapping(fields.cdr.get("app_log")).get("applications")
     found = {}
-    for entry in map(as_mapping, ran if isinstance(ran, list) else []):
+    for entry in ran if isinstance(ran, list) else []:
+        if not isinstance(entry, dict) or entry.get("app_name") not in _SAYING:
+            continue
         data = entry.get("app_data")
-        if entry.get("app_name") not in _SAYING or not isinstance(data, str) or "dialtrace_trail=" not in data:
+        if not isinstance(data, str) or "dialtrace_trail=" not in data:
             continue
         moment = as_stamp(entry.get("app_stamp"))
         if moment is None:
@@ -144,7 +147,8 @@ def _variables(fields: Fields) -> dict[str, str]:
     named = sorted(
         (match[1], value)
         for name in fields.own_names
-        if (match := _VARIABLE.fullmatch(name)) and isinstance(value := fields.variables[name], str) and value
+        if name.startswith(_FLOWS_OWN)
+        and (match := _VARIABLE.fullmatch(name)) and isinstance(value := fields.variables[name], str) and value
     )
     return {name: clean_text(value, limit=MAX_VARIABLE_CHARACTERS) for name, value in named[:MAX_VARIABLES]}
 

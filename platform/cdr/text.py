@@ -19,5 +19,6 @@ def _visible(match: re.Match[str]) -> str:
 
 def clean_text(value: str, *, limit: int = MAX_TEXT_CHARACTERS) -> str:
     """``value`` with control characters, lone surrogates and direction overrides made visible, cut at ``limit``."""
-    cleaned = _UNFIT.sub(_visible, value)
+    # Nearly all is plain: told without looking at each sign.
+    cleaned = value if value.isascii() and value.isprintable() else _UNFIT.sub(_visible, value)
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"

@@ -56,7 +56,8 @@ _SHOW = (
 )
 #: Recordings are another measurement's subject.
 _UNRECORDED = (('"dialtrace_record":"yes"', '"dialtrace_record":"no"'), ('"dialtrace_recordings"', '"unrecorded"'))
-COPIED = ("calls", "legs", "recordings", "events")
+#: Every table that a call without a visit leaves rows in.
+COPIED = ("calls", "legs", "recordings", "events", "caller_patterns")
 UPLOADS_AT_A_TIME = 8
 BUCKET = "bench"
 START_TIMEOUT_S = 60.0

@@ -79,9 +79,7 @@ class Watch:
         found = []
         for samples in self._samples:
             quickest_s = min((took for _, _, took in samples), default=0.0)
-            found += [
-                (when - late, when + took) for when, late, took in samples if late + took - quickest_s > STALL_S
-            ]
+            found += [(when - late, when + took) for when, late, took in samples if late + took - quickest_s > STALL_S]
         return _joined(found)
 
     def woken_late(self, since_s: float, by_s: float) -> float:

@@ -54,7 +54,7 @@ def export_command(begin: Begin, api_client: MakeClient) -> click.Command:
         api.fetch(file["href"] + (f"?agency_id={agency}" if agency else ""), output, sha256=file["sha256"])
         if made["archived_until"]:
             click.echo(
-                f"calls that began before {made['archived_until']} may have gone to the archive and are not in the file:"
+                f"calls that began before {made['archived_until']} may have gone to the archive and are not in it:"
                 " dialtrace partitions read",
                 err=True,
             )

@@ -45,5 +45,7 @@ def telling_the_archive(asked: Asked) -> Iterator[None]:
         gone = archived_until(asked, None, None)
         if gone is None:
             raise
-        words = f"There is no such call. Calls that began before {gone.date()} have gone to the archive: GET /v1/archive."
+        words = (
+            f"There is no such call. Calls that began before {gone.date()} have gone to the archive: GET /v1/archive."
+        )
         raise Problem("not_found", words) from unknown

@@ -359,9 +359,7 @@ def list_calls(asked: Asked, query: CallQuery) -> Any:
         show,
     )
     gone = archived_until(asked, filters.started_from, filters.started_until)
-    page = CallList(
-        data=listed.data, next_cursor=listed.next_cursor, has_more=listed.has_more, archived_until=gone
-    )
+    page = CallList(data=listed.data, next_cursor=listed.next_cursor, has_more=listed.has_more, archived_until=gone)
     return page, status, headers
 
 

@@ -206,9 +206,7 @@ def stream_calls(asked: Asked, query: CallExportQuery) -> Response:
     span may have gone to the archive, the header `Dialtrace-Archived-Until` says that they are those that began before.
     """
     filters = query.to_filters()
-    chunks = asked.services.exports.stream_calls(
-        asked.agency_id, asked.client_id, filters, query.format, bom=query.bom
-    )
+    chunks = asked.services.exports.stream_calls(asked.agency_id, asked.client_id, filters, query.format, bom=query.bom)
     ends = filters.started_until or asked.services.clock.now()
     gone = archived_until(asked, filters.started_from or ends - MOST_STREAMED_SPAN, ends)
     note(asked, "export.streamed", None, asked.client_id, content="calls", format=query.format)

@@ -15,8 +15,8 @@ from ..recording.errors import RecordingUnknown
 from ..recording.model import Recording
 from ..recording.peaks import as_numbers
 from ..recording.service import MEDIA_TYPES, Audio, Shape
-from .asking import asking_address
 from .archived import telling_the_archive
+from .asking import asking_address
 from .auditing import actor_of
 from .auth import EVERYBODY, Asked, need_listening
 from .endpoint import TenantQuery, endpoint, public, services

@@ -20,7 +20,6 @@ from .text import clean_text
 _WORD_CHARACTERS = 64
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _UUID_CHARACTERS = 36
-_OURS = "dialtrace_"
 _NUMBER_CHARACTERS = 32
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 #: Most stamps of a file are of what never happened.
@@ -119,13 +118,16 @@ class Fields:
         return _word_of(value) if isinstance(value, str) and len(value) <= _WORD_CHARACTERS else None
 
     def uuid(self, name: str) -> uuid.UUID | None:
-        return as_uuid(self.variables.get(name))
+        value = self.variables.get(name)
+        return as_uuid(value) if value else None
 
     def stamp(self, name: str) -> datetime | None:
-        return as_stamp(self.variables.get(name))
+        value = self.variables.get(name)
+        return _stamp_of(value) if type(value) is str else as_stamp(value)
 
     def number(self, name: str) -> int | float | None:
-        return as_number(self.variables.get(name))
+        value = self.variables.get(name)
+        return as_number(value) if value is not None else None
 
     def integer(self, name: str) -> int | None:
         value = self.number(name)
@@ -135,9 +137,12 @@ class Fields:
         return as_list(self.variables.get(name))
 
     @cached_property
-    def own_names(self) -> Sequence[str]:
-        """Names of the variables that are ours, of hundreds."""
-        return [name for name in self.variables if name.startswith(_OURS)]
+    def _names(self) -> str:
+        return "\n".join(self.variables)
+
+    def named(self, prefix: str) -> Sequence[str]:
+        """Names of variables that begin so, of hundreds; most files have none."""
+        return [name for name in self.variables if name.startswith(prefix)] if prefix in self._names else []
 
     @cached_property
     def applications(self) -> set[str]:

@@ -100,7 +100,7 @@ def queue_ms(
     A plan that holds a caller in a queue says so (`dialtrace_q_<step>`). The wait ends when the call goes on to another
     step, is connected, or ends, whichever is first.
     """
-    queues = {name.removeprefix(_QUEUE) for name in fields.own_names if name.startswith(_QUEUE)}
+    queues = {name.removeprefix(_QUEUE) for name in fields.named(_QUEUE)}
     waits: list[tuple[datetime, datetime | None]] = []
     begun: datetime | None = None
     for step in trail:
@@ -146,9 +146,8 @@ def _tags(fields: Fields) -> list[str]:
 def _variables(fields: Fields) -> dict[str, str]:
     named = sorted(
         (match[1], value)
-        for name in fields.own_names
-        if name.startswith(_FLOWS_OWN)
-        and (match := _VARIABLE.fullmatch(name)) and isinstance(value := fields.variables[name], str) and value
+        for name in fields.named(_FLOWS_OWN)
+        if (match := _VARIABLE.fullmatch(name)) and isinstance(value := fields.variables[name], str) and value
     )
     return {name: clean_text(value, limit=MAX_VARIABLE_CHARACTERS) for name, value in named[:MAX_VARIABLES]}
 

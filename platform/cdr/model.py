@@ -140,7 +140,8 @@ class LegFacts:
 
 Facts = CallFacts | LegFacts
 
-_ENCODER = msgspec.json.Encoder(order="deterministic")
+#: In the order of names at every depth.
+_ENCODER = msgspec.json.Encoder(order="sorted", enc_hook=dict)
 
 
 def as_columns(facts: Facts) -> dict[str, Any]:
@@ -149,14 +150,19 @@ def as_columns(facts: Facts) -> dict[str, Any]:
     return values | {"facts": dict(facts.facts)}
 
 
+def as_json(facts: Facts) -> bytes:
+    """:func:`as_columns` as a JSON object: the same facts are the same bytes, whatever the file's spelling."""
+    return _ENCODER.encode(facts)
+
+
 def digest_of(facts: Facts) -> bytes:
     """SHA-256 of what the file says: the same facts again have the same digest, whatever the file's spelling."""
-    return digest_of_columns(as_columns(facts))
+    return digest_of_json(as_json(facts))
 
 
-def digest_of_columns(columns: Mapping[str, Any]) -> bytes:
-    """:func:`digest_of` of what :func:`as_columns` has given."""
-    return hashlib.sha256(_ENCODER.encode(columns)).digest()
+def digest_of_json(encoded: bytes) -> bytes:
+    """:func:`digest_of` of what :func:`as_json` has given."""
+    return hashlib.sha256(encoded).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

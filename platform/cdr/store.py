@@ -32,7 +32,18 @@ from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
 from .errors import CdrRefused
 from .explain import EventFacts, NumberFacts, Surroundings
-from .model import Call, CallDetail, CallFacts, CallFilters, Leg, LegFacts, as_columns, digest_of_columns
+from .model import (
+    Call,
+    CallDetail,
+    CallFacts,
+    CallFilters,
+    Facts,
+    Leg,
+    LegFacts,
+    as_columns,
+    as_json,
+    digest_of_json,
+)
 
 _CALL_COLUMNS = tuple(
     name
@@ -50,11 +61,6 @@ _VALUE_FAULTS = ("22", "23", "54")
 
 def _document(rows: Sequence[Mapping[str, Any]]) -> str:
     return msgspec.json.encode(rows).decode()
-
-
-def _hex(value: bytes) -> str:
-    """As PostgreSQL reads bytes out of JSON."""
-    return "\\x" + value.hex()
 
 
 def refusal(error: sqlalchemy.exc.SQLAlchemyError) -> CdrRefused | None:
@@ -107,14 +113,18 @@ def _upsert(table: str, columns: Sequence[str], key: str, *, revise: bool) -> st
         else "DO NOTHING"
     )
     listed = ", ".join(names) + extra
+    # Where all of them are new, which is nearly always, that is all that needs to be said.
     return (
-        f"INSERT INTO {table} ({listed}) SELECT {listed} FROM json_populate_recordset(NULL::{table}, $1) "  # noqa: S608
-        f"ON CONFLICT ({key}) {conflict} RETURNING id, revision"
+        f"WITH done AS (INSERT INTO {table} ({listed}) SELECT {listed}"  # noqa: S608
+        f" FROM json_populate_recordset(NULL::{table}, $1)"
+        f" ON CONFLICT ({key}) {conflict} RETURNING id, revision)"
+        " SELECT count(*) AS changed, CASE WHEN count(*) < $2 OR max(revision) > 1 THEN json_object_agg(id, revision) END"
+        " AS revisions FROM done"
     )
 
 
 def _prepared(name: str, statement: str) -> Prepared:
-    return Prepared(f"dialtrace_{name}", ("json",), statement)
+    return Prepared(f"dialtrace_{name}", ("json", "integer"), statement)
 
 
 _UPSERT_CALLS = _prepared("upsert_calls", _upsert("calls", _CALL_COLUMNS, "agency_id, id, started_at", revise=True))
@@ -122,15 +132,27 @@ _ADD_CALLS = _prepared("add_calls", _upsert("calls", _CALL_COLUMNS, "agency_id, 
 _UPSERT_LEGS = _prepared("upsert_legs", _upsert("legs", _LEG_COLUMNS, "agency_id, id, call_started_at", revise=True))
 
 
-def _with_digest(row: dict[str, Any]) -> dict[str, Any]:
-    row["digest"] = _hex(digest_of_columns(row))
-    return row
+def _row(facts: Facts, more: bytes = b"") -> bytes:
+    """A row's JSON, made once for its digest and for the table. ``more``: members that the digest is not of."""
+    told = as_json(facts)
+    return b'%b,"digest":"\\\\x%b"%b}' % (told[:-1], digest_of_json(told).hex().encode(), more)
+
+
+def _put(
+    connection: Connection, upsert: Prepared, facts: Sequence[Facts], rows: Sequence[bytes]
+) -> dict[uuid.UUID, int]:
+    """Id → revision of those that are new or differ."""
+    if not rows:
+        return {}
+    done = upsert.run(connection, f"[{b','.join(rows).decode()}]", len(rows)).one()
+    if done.revisions is not None:
+        return {uuid.UUID(fact_id): revision for fact_id, revision in done.revisions.items()}
+    return dict.fromkeys((fact.id for fact in facts), 1) if done.changed else {}
 
 
 def upsert_legs(connection: Connection, facts: Sequence[LegFacts]) -> set[uuid.UUID]:
     """Stores legs; returns those that are new or differ from what was there."""
-    rows = [_with_digest(as_columns(leg)) for leg in facts]
-    return {row.id for row in _UPSERT_LEGS.run(connection, _document(rows))} if rows else set()
+    return set(_put(connection, _UPSERT_LEGS, facts, [_row(leg) for leg in facts]))
 
 
 def upsert_calls(
@@ -140,19 +162,23 @@ def upsert_calls(
 
     ``revise`` False only adds: what is there already stays, whatever it says.
     """
-    rows = []
-    for call in facts:
-        row = _with_digest(as_columns(call))
-        leg = call.connected_leg_id
-        row["target_id"] = targets.get(leg) if leg else None
-        if leg:
-            row["facts"]["connected_leg"] = str(leg)
-        # What is no column is passed by where the document is unfolded.
-        rows.append(row)
-    if not rows:
-        return {}
-    found = (_UPSERT_CALLS if revise else _ADD_CALLS).run(connection, _document(rows))
-    return {row.id: row.revision for row in found}
+    # What is no column is passed by where the document is unfolded.
+    rows = [_call_row(call, targets) for call in facts]
+    return _put(connection, _UPSERT_CALLS if revise else _ADD_CALLS, facts, rows)
+
+
+#: Where `facts` begins: in no text can it stand so, for there a quotation mark has a backslash before it.
+_FACTS = b'"facts":{'
+
+
+def _call_row(call: CallFacts, targets: Mapping[uuid.UUID, uuid.UUID]) -> bytes:
+    leg = call.connected_leg_id
+    if leg is None:
+        return _row(call)
+    target = targets.get(leg)
+    row = _row(call, b',"target_id":"%b"' % str(target).encode() if target else b"")
+    connected = b'%b"connected_leg":"%b"' % (_FACTS, str(leg).encode())
+    return row.replace(_FACTS, connected + b"," if call.facts else connected, 1)
 
 
 # Not a join: a plan that is made while the tables are small, and kept, must not read them whole later.

@@ -34,7 +34,7 @@ def append(connection: Connection, agency_id: UUID | str, events: Sequence[NewEv
     type and revision) changes nothing. Returns how many were new."""
     if not events:
         return 0
-    return len(store.insert_events(connection, UUID(str(agency_id)), events))
+    return store.insert_events(connection, UUID(str(agency_id)), events)
 
 
 def append_next(connection: Connection, agency_id: UUID | str, events: Sequence[NewEvent]) -> None:

@@ -23,7 +23,7 @@ INSERT INTO events (agency_id, id, client_id, type, call_id, revision, occurred_
 SELECT %(agency)s::uuid, id, client_id, type, call_id, revision, occurred_at, data
 FROM jsonb_to_recordset(%(rows)s::jsonb)
     AS new (id uuid, client_id uuid, type text, call_id uuid, revision integer, occurred_at timestamptz, data jsonb)
-ON CONFLICT DO NOTHING RETURNING id
+ON CONFLICT DO NOTHING
 """
 
 
@@ -41,10 +41,10 @@ ON CONFLICT DO NOTHING RETURNING id
 """
 
 
-def insert_events(connection: Connection, agency_id: UUID, new: Sequence[NewEvent]) -> list[UUID]:
-    """Returns the ids of those that were not there yet."""
+def insert_events(connection: Connection, agency_id: UUID, new: Sequence[NewEvent]) -> int:
+    """Returns how many were not there yet."""
     values = {"agency": agency_id, "rows": _document([_row(event) for event in new])}
-    return list(connection.exec_driver_sql(_INSERT, values).scalars())
+    return connection.exec_driver_sql(_INSERT, values).rowcount
 
 
 def insert_next(connection: Connection, agency_id: UUID, new: Sequence[NewEvent]) -> list[NewEvent]:

@@ -115,9 +115,7 @@ def find_files(connection: Connection, agency_id: UUID, export_id: UUID) -> list
 
 def find_archived_until(connection: Connection, export: Export) -> datetime | None:
     """Calls of its span that began before may have gone to the archive; None: all that it holds is here."""
-    query = select(
-        func.dialtrace_archived_until(export.from_at, export.until_at, None, type_=DateTime(timezone=True))
-    )
+    query = select(func.dialtrace_archived_until(export.from_at, export.until_at, None, type_=DateTime(timezone=True)))
     found: datetime | None = connection.execute(query).scalar_one()
     return found
 

@@ -100,6 +100,8 @@ class NodeAgent:
             journal=lambda: Journal(node.journal_path),
             clock=clock,
             begin=_beside,
+            # Not `sleep(0)`: for that the hub waits its least time, a millisecond, also when nobody has anything to do.
+            give_way=gevent.idle,
         )
         self.homecoming = Homecoming(node=node.name, spool=self.spool, service=recordings, clock=clock)
         self.sweep = Sweep(

@@ -8,7 +8,6 @@ not know gevent, sockets or the object store.
 from __future__ import annotations
 
 import json
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -47,8 +46,7 @@ _REMEMBERED_CALLS = 50_000
 #: With so many facts a batch goes to the database; the legs of one more call (at most 200) always fit.
 FULL = MAX_BATCH - 202
 
-#: Files read between two moments at which others have their turn: some milliseconds' work. A turn costs the hub's least
-#: wait of a millisecond, so that one every few files made reading several times as long.
+#: Files read between two moments at which others have their turn: some milliseconds' work.
 _READ_AT_ONCE = 50
 
 #: File name → the file and its facts.
@@ -65,6 +63,10 @@ def at_once(work: Callable[[], int]) -> Callable[[], int]:
     """Nothing goes on beside the work."""
     done = work()
     return lambda: done
+
+
+def nobody_waits() -> None:
+    """There is nobody to give way to."""
 
 
 class _OneAhead:
@@ -89,7 +91,8 @@ class _OneAhead:
 
 class Ingest:
     """The CDR files of one node. ``journal`` opens the node's journal; it is asked for when it is needed, so that a
-    journal that cannot be opened stops no record. ``begin``: how a batch is stored while the next is read."""
+    journal that cannot be opened stops no record. ``begin``: how a batch is stored while the next is read;
+    ``give_way``: lets others have their turn meanwhile."""
 
     def __init__(
         self,
@@ -101,11 +104,15 @@ class Ingest:
         clock: Clock,
         step: Callable[[str], None] = no_step,
         begin: Begin = at_once,
+        give_way: Callable[[], object] = nobody_waits,
     ) -> None:
         self._node = node
         self._spool = spool
         self._service = service
         self._begin = begin
+        self._give_way = give_way
+        #: What the pass has found in the folder, by name.
+        self._listed: dict[str, CdrFile] = {}
         #: Names of the files that this pass has read into a batch.
         self._taken: set[str] = set()
         self._make_journal = journal
@@ -115,6 +122,7 @@ class Ingest:
         self._left_over = True
         self._legs_seen: OrderedDict[str, None] = OrderedDict()
         self._to_forget: set[str] = set()
+        self._calls_stored, self._legs_stored = (CDR_FILES_STORED.labels(node, kind) for kind in ("call", "leg"))
         begin_at_nothing(node)
         CDR_FILES_SET_ASIDE.labels(node).set(spool.count_set_aside())
 
@@ -129,6 +137,7 @@ class Ingest:
         CDR_OLDEST_SECONDS.labels(self._node).set(_age_s(oldest_s, self._clock))
         self._left_over = True
         self._taken.clear()
+        self._listed = {file.name: file for file in files}
         left = len(files) < count
         batch: Batch = {}
         stored = _OneAhead(self._begin)
@@ -136,7 +145,7 @@ class Ingest:
             for number, file in enumerate(files):
                 if number > 0 and number % _READ_AT_ONCE == 0:
                     # The database's answer to the batch before is taken up as soon as it is there.
-                    time.sleep(0)
+                    self._give_way()
                 left |= not (file.name in self._taken or self._take(file, batch))
                 if len(batch) > FULL:
                     stored.go(partial(self._store, batch))
@@ -148,6 +157,7 @@ class Ingest:
                 stored.go(partial(self._store, batch))
         finally:
             stored.wait()
+            self._listed.clear()
         self._left_over = left
         return stored.done
 
@@ -178,7 +188,7 @@ class Ingest:
         name = f"{leg_id}.cdr.json"
         if name in self._taken or leg_id in self._legs_seen:
             return True
-        file = self._spool.find(name)
+        file = self._listed.get(name) or self._spool.find(name)
         facts = self._read(file) if file else None
         if file is None or facts is None:
             return False
@@ -230,8 +240,7 @@ class Ingest:
         except FileNotFoundError:
             # Somebody took it away by hand; its record is kept.
             log.warning("a stored CDR file is gone", node=self._node, file=file.name)
-        kind = "call" if isinstance(facts, CallFacts) else "leg"
-        CDR_FILES_STORED.labels(self._node, kind).inc()
+        (self._calls_stored if isinstance(facts, CallFacts) else self._legs_stored).inc()
         if isinstance(facts, CallFacts) and facts.ended_at is not None and result.changed:
             CDR_DELAY_SECONDS.observe(max(0.0, (self._clock.now() - facts.ended_at).total_seconds()))
         if isinstance(facts, CallFacts) and result.changed and result.revision == 1 and not facts.is_test:

@@ -74,7 +74,7 @@ def test_given_a_span_that_reaches_into_a_month_that_has_gone_then_lists_and_exp
         streamed = key.get("/v1/calls/export?started_from=2021-05-20T00:00:00Z&started_until=2021-06-10T00:00:00Z")
         assert streamed.headers["Dialtrace-Archived-Until"] == june
         assert "Dialtrace-Archived-Until" not in key.get("/v1/calls/export").headers
-        for what in ("", "/revisions", "/explanation", "/recording", "/consent", "/charges"):
+        for what in ("", "/revisions", "/explain", "/recording", "/consent", "/charges"):
             answer = key.get(f"/v1/calls/{gone[0]}{what}")
             assert answer.status_code == 404, what
             assert "before 2021-06-01 have gone to the archive" in answer.get_json()["detail"], what

@@ -1,5 +1,5 @@
-"""Says of calls that are asked for when some of them may have gone to the archive: no answer is silent about what it does
-not hold.
+"""Says of calls that are asked for when some of them may have gone to the archive: no answer is silent about what it
+does not hold.
 """
 
 from __future__ import annotations
@@ -45,7 +45,5 @@ def telling_the_archive(asked: Asked) -> Iterator[None]:
         gone = archived_until(asked, None, None)
         if gone is None:
             raise
-        words = (
-            f"There is no such call. Calls that began before {gone.date()} have gone to the archive: GET /v1/archive."
-        )
-        raise Problem("not_found", words) from unknown
+        words = f"Calls that began before {gone.date()} have gone to the archive: GET /v1/archive."
+        raise Problem("not_found", f"There is no such call. {words}") from unknown

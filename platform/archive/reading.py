@@ -46,8 +46,8 @@ class ArchiveReader:
         until_at: datetime | None = None,
         by: datetime | None = None,
     ) -> datetime | None:
-        """Calls of a span (None: open) that began before this moment may have gone to the archive, ``by`` a moment or by
-        now: the end of the last month of the agency that has. None: all that the span holds is here."""
+        """Calls of a span (None: open) that began before this moment may have gone to the archive, ``by`` a moment or
+        by now: the end of the last month of the agency that has. None: all that the span holds is here."""
         with self._database.tenant(agency_id) as connection:
             return store.find_archived_until(connection, from_at, until_at, by)
 

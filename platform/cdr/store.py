@@ -118,8 +118,8 @@ def _upsert(table: str, columns: Sequence[str], key: str, *, revise: bool) -> st
         f"WITH done AS (INSERT INTO {table} ({listed}) SELECT {listed}"  # noqa: S608
         f" FROM json_populate_recordset(NULL::{table}, $1)"
         f" ON CONFLICT ({key}) {conflict} RETURNING id, revision)"
-        " SELECT count(*) AS changed, CASE WHEN count(*) < $2 OR max(revision) > 1 THEN json_object_agg(id, revision) END"
-        " AS revisions FROM done"
+        " SELECT count(*) AS changed, CASE WHEN count(*) < $2 OR max(revision) > 1"
+        " THEN json_object_agg(id, revision) END AS revisions FROM done"
     )
 
 

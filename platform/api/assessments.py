@@ -12,6 +12,7 @@ from flask import request
 from pydantic import AfterValidator, ConfigDict, Field
 
 from ..assessments.model import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, Assessment, Money
+from .archived import telling_the_archive
 from .auth import EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import Answer, Body, Id, Moment, MomentIn, Version, absent
@@ -169,6 +170,7 @@ def change_assessment(asked: Asked, call_id: UUID, body: AssessmentChange) -> Re
 
 def _current(asked: Asked, call_id: UUID) -> tuple[Assessment, datetime]:
     """What is said of a call that the asker may see, and when it began."""
-    call = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id).call
+    with telling_the_archive(asked):
+        call = asked.services.cdr.get_call(asked.agency_id, asked.client_id, call_id).call
     found = asked.services.assessments.find(asked.agency_id, asked.client_id, [call_id])
     return found.get(call_id, Assessment(call_id, call.client_id)), call.started_at

@@ -7,13 +7,13 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0039"
-down_revision = "0038"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    text = files("dialtrace.migrations").joinpath("sql", "0039_tell_what_is_archived.sql").read_text(encoding="utf-8")
+    text = files("dialtrace.migrations").joinpath("sql", "0043_tell_what_is_archived.sql").read_text(encoding="utf-8")
     # No parameter is bound, so no character needs escaping.
     op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

@@ -56,7 +56,7 @@ setup(
         ],
         "dialtrace.browser": ["swap.js", "releases/*.js"],
         "dialtrace.capacity": ["figures.json"],
-        "dialtrace.loadtest": ["scenarios/*.xml", "*.md"],
+        "dialtrace.loadtest": ["scenarios/*.xml", "profiles/*.toml", "*.md"],
         "dialtrace.monitoring": ["*.yml", "*.md", "rules/*.yml", "dashboards/*.json"],
     },
     install_requires=[

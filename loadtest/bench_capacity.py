@@ -28,10 +28,10 @@ from sqlalchemy import text
 from dialtrace.awake import awake
 from dialtrace.capacity.model import CONTROL, KINDS_OF_NODE, Cost
 from dialtrace.db.engine import Database
+from dialtrace.loadruns.standstill import MOST_DISTURBED, Watch, watching
 from dialtrace.loadtest.bench_end import ended
 from dialtrace.loadtest.bench_setup import switch_binary
 from dialtrace.loadtest.bench_setup_stage import Stage, StageFailed, running_stage
-from dialtrace.loadtest.bench_watch import MOST_DISTURBED, Watch, watching
 from dialtrace.logs import configure_logs
 
 KINDS = (*KINDS_OF_NODE, *CONTROL)

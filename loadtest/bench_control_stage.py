@@ -93,6 +93,17 @@ class Stage:
             with self._as("stock", port, [process], hold_s=hold_s):
                 yield
 
+    @contextmanager
+    def monitor(self, port: int) -> Iterator[None]:
+        """A monitor of a node whose event socket is at that port."""
+        write_nodes(self.folder / "nodes.json", [self._node(port)])
+        more = {"DIALTRACE_NODES_FILE": str(self.folder / "nodes.json")}
+        with (
+            self._process("monitor", [*PROGRAM, "work", "nodes"], more) as process,
+            self._as("monitor", port, [process]),
+        ):
+            yield
+
     def events_rate(self, contestant: str, calls: int) -> float:
         """Events a second: a monitor's with every call's row in its journal, or a stock client's that only counts."""
         port = next(self.ports)

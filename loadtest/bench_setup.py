@@ -29,11 +29,11 @@ import psutil
 
 from dialtrace.awake import awake
 from dialtrace.errors import DialtraceError
+from dialtrace.loadruns.search import RateSearch
+from dialtrace.loadruns.standstill import MOST_DISTURBED, Watch, watching
 from dialtrace.loadtest.bench_end import ended
-from dialtrace.loadtest.bench_setup_search import RateSearch
 from dialtrace.loadtest.bench_setup_stage import Stage, running_stage
 from dialtrace.loadtest.bench_setup_trace import Trial, joined, percentile, shares
-from dialtrace.loadtest.bench_watch import MOST_DISTURBED, Watch, watching
 from dialtrace.logs import configure_logs
 
 CONTESTANTS = {

@@ -29,10 +29,9 @@ from dialtrace.db.engine import Database
 from dialtrace.demo.sipp import Sipp
 from dialtrace.demo.sound import CALLER_TONE_HZ, ulaw_tone
 from dialtrace.errors import DialtraceError
-from dialtrace.esl.errors import EslError
-from dialtrace.esl.inbound import InboundClient
 from dialtrace.freeswitch_launch import configuration_folder
 from dialtrace.launch import PROGRAM, is_listening, make_spool, plan_platform, running_database
+from dialtrace.loadruns.searching import ask_switch
 from dialtrace.loadtest.bench_setup_plain import plan_actions, with_contestants, write_overlay
 from dialtrace.loadtest.bench_setup_trace import TracedCall, Trial, is_lost, read_trace, trial_of
 from dialtrace.nodesfile import NodeSettings
@@ -187,21 +186,6 @@ def _read(trace: Path) -> list[TracedCall]:
         return []
     with trace.open(encoding="utf-8", errors="replace") as lines:
         return read_trace(lines)
-
-
-def ask_switch(node: NodeSettings, *question: str) -> str:
-    """One question over the event socket; empty if the switch does not answer in time."""
-    host, port = node.event_socket_address
-    client = InboundClient(
-        host, port, node.event_socket_password, on_event=lambda _: None, on_disconnect=lambda _: None
-    )
-    try:
-        client.connect()
-        return client.api(*question)
-    except EslError:
-        return ""
-    finally:
-        client.close()
 
 
 def free_ports(ports: Iterable[int] = PORTS) -> Iterator[int]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from dialtrace.loadruns.figures import percentile
+
 #: A caller that took this much longer than it should to send its INVITEs did not keep its rate.
 KEPT_RATE = 1.10
 #: What a caller may be late in any case: SIPp's own timer ticks every 10 ms, and the machine is shared.
@@ -120,13 +122,6 @@ def joined(trials: Sequence[Trial]) -> Trial:
         sending_s=sum(trial.sending_s for trial in trials),
         refused=sum((Counter(trial.refused) for trial in trials), Counter()),
     )
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """By the nearest rank, so that it is a value that occurred; NaN of nothing."""
-    if not ordered:
-        return math.nan
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def shares(ordered: Sequence[float]) -> list[tuple[str, float]]:

@@ -24,6 +24,9 @@ def main() -> None:
         from .db.green import patch_psycopg
 
         patch_psycopg()
+        from .workers.greenlets import count_greenlets
+
+        count_greenlets()
     from .cli import cli
 
     cli(prog_name="dialtrace")

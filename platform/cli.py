@@ -21,6 +21,7 @@ from .cli_events import events_group
 from .cli_export import export_command
 from .cli_jobs import jobs_group
 from .cli_keys import key_group
+from .cli_loadtest import loadtest_group
 from .cli_node import node_group
 from .cli_numbers import add_source_command
 from .cli_options import metrics_option
@@ -90,6 +91,7 @@ def need_database(settings: Settings) -> str:
 
 cli.add_command(demo)
 cli.add_command(capacity_command)
+cli.add_command(loadtest_group)
 
 
 for command in up_commands(begin):

@@ -380,3 +380,6 @@ BILLING_UNPRICED = Counter(
     "dialtrace_billing_unpriced_parts_total", "Parts of calls for which a price book has no price."
 )
 BILLING_OVERDUE = Gauge("dialtrace_billing_overdue_accounts", "Accounts that owe what had to be paid.")
+
+# --- any process on gevent ---
+GREENLETS = Gauge("dialtrace_greenlets", "Greenlets of the process that were started and have not ended.")

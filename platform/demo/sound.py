@@ -18,10 +18,10 @@ def ulaw_tone(frequency_hz: int, duration_s: float, *, amplitude: float = 0.4) -
     periods = max(1, round(frequency_hz * duration_s))
     samples = np.arange(round(periods * SAMPLE_RATE_HZ / frequency_hz))
     signal = amplitude * np.sin(2 * math.pi * frequency_hz * samples / SAMPLE_RATE_HZ)
-    return _encode_ulaw((signal * 32767).astype(np.int32))
+    return encode_ulaw((signal * 32767).astype(np.int32))
 
 
-def _encode_ulaw(linear: np.ndarray) -> bytes:
+def encode_ulaw(linear: np.ndarray) -> bytes:
     """ITU-T G.711 u-law of 16-bit samples."""
     sign = np.where(linear < 0, 0x80, 0)
     magnitude = np.minimum(np.abs(linear), 32635) + 132

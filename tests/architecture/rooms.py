@@ -34,6 +34,8 @@ LEVELS = {
     # A client's document is made by the use cases of every room that holds something of it.
     "documents": 4, "cli_tenant": 8,
     "capacity": 1, "cli_capacity": 8,
+    # Brings up a platform as the demonstration does, and looks at it from outside.
+    "loadruns": 9, "cli_loadtest": 10,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
@@ -63,7 +65,7 @@ READ_CONFIG = {
     "cli_webhooks", "cli_sites", "cli_people", "cli_numbers",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
-    "cli_attribution", "cli_doctor", "cli_billing", "cli_tenant",
+    "cli_attribution", "cli_doctor", "cli_billing", "cli_tenant", "cli_loadtest",
 }  # fmt: skip
 
 #: Between rooms only these modules are public. A room may offer further ones on purpose.
@@ -188,6 +190,7 @@ OFFERED = {
         "agent",
         "call",
         "edge",
+        "greenlets",
         "hooks",
         "jobs",
         "live_server",
@@ -197,7 +200,8 @@ OFFERED = {
         "route_copy",
         "webhooks",
     },
-    "demo": {"kills", "run", "stage"},
+    "demo": {"books", "kills", "run", "sound", "stage"},
+    "loadruns": {"allow", "compare", "page", "plan", "profile", "run", "system", "words"},
     "objectstore": {"service", "errors", "model", "sealing"},
     "recording": {
         "resealing",
@@ -276,6 +280,7 @@ LIBRARIES = {
         "cli_partitions",
         "cli_recordings",
         "cli_keys",
+        "cli_loadtest",
         "cli_node",
         "cli_options",
         "cli_privacy",

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dialtrace.calls.model import Route
 from dialtrace.calls.plan import CALL_MARK, make_plan
+from dialtrace.loadruns.search import RateSearch
 from dialtrace.loadtest.bench_setup_plain import DialplanUnknown, plan_actions, with_contestants
-from dialtrace.loadtest.bench_setup_search import RateSearch
 from dialtrace.loadtest.bench_setup_trace import (
     Trial,
     is_lost,

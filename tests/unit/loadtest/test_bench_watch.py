@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dialtrace.loadtest.bench_watch import Watch, disturbed_share, watching
+from dialtrace.loadruns.standstill import Watch, disturbed_share, watching
 
 QUICK_S = 0.0001
 

@@ -1,0 +1,1 @@
+"""Load runs: simulated SIP traffic by a profile, and a report that one can trust."""

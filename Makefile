@@ -84,6 +84,7 @@ docs: setup ## make the pages that come from the code
 	$(BIN)/dialtrace settings --markdown > docs/settings.md
 	$(BIN)/dialtrace events schemas --markdown > docs/events.md
 	$(BIN)/python -m dialtrace.cdr.field_list > docs/cdr-fields.md
+	$(BIN)/python -m dialtrace.reports.page > docs/metric-dictionary.md
 	$(BIN)/python -m dialtrace.monitoring.metrics_page > docs/metrics.md
 	$(BIN)/python -m dialtrace.monitoring.make
 

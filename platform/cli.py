@@ -32,6 +32,7 @@ from .cli_privacy import privacy_group
 from .cli_prompt import prompt_group
 from .cli_proofs import api_client, call_group, number_group, proofs_command
 from .cli_recordings import recordings_group
+from .cli_reports import report_command, spend_group
 from .cli_sealing import secrets_group
 from .cli_secrets import prepare_api, with_master_keys
 from .cli_sites import site_group
@@ -354,6 +355,8 @@ cli.add_command(prompt_group(begin, any_database))
 cli.add_command(jobs_group(opened_queue))
 cli.add_command(key_group(begin, any_database, api_client))
 cli.add_command(recordings_group(begin, any_database, with_master_keys))
+cli.add_command(report_command(begin, api_client))
+cli.add_command(spend_group(begin, api_client))
 cli.add_command(partitions_group(begin, any_database))
 cli.add_command(secrets_group(begin, any_database, with_master_keys))
 cli.add_command(number := number_group(begin, any_database))

@@ -41,6 +41,8 @@ AREAS = {
     "archive": "exports",
     "exports": "exports",
     "export_schedules": "exports",
+    "reports": "calls",
+    "spend": "calls",
     "events": "events",
     "webhooks": "webhooks",
     "webhook_deliveries": "webhooks",

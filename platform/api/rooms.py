@@ -36,6 +36,7 @@ from ..pool.service import Pools
 from ..privacy.service import PrivacyService
 from ..prompts.service import PromptService
 from ..recording.service import RecordingService
+from ..reports.service import ReportService
 from ..sites.service import SiteService
 from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
@@ -64,6 +65,7 @@ class ApiServices:
     cdr: CdrService
     attribution: AttributionService
     assessments: AssessmentService
+    reports: ReportService
     live: LiveService
     messages: MessageService
     webhooks: WebhookService

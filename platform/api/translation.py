@@ -102,6 +102,8 @@ from ..recording.errors import (
     StoreSettingsFaulty,
 )
 from ..recording.errors import KeyUnknown as RecordingKeyUnknown
+from ..reports.errors import QuestionRefused, SettingsRefused, SpendRefused
+from ..reports.errors import VersionMismatch as ReportVersionMismatch
 from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown, VisitUnknown
 from ..sites.errors import OwnerUnknown as SiteOwnerUnknown
 from ..sites.errors import VersionMismatch as SiteVersionMismatch
@@ -149,9 +151,20 @@ def _refused(
     | ExportValueRefused
     | BillingValueRefused
     | AssessmentValueRefused
+    | SettingsRefused
     | CarrierValueRefused,
 ) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _question(error: QuestionRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, parameter=error.field)
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
+def _spend(error: SpendRefused) -> Problem:
+    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/rows/{error.place}/{error.field}".rstrip("/"))
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
 
@@ -172,6 +185,7 @@ def _mismatch_of_number(
     | PoolVersionMismatch
     | BillingVersionMismatch
     | AssessmentVersionMismatch
+    | ReportVersionMismatch
     | CarrierVersionMismatch,
 ) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
@@ -298,6 +312,10 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     TargetFaulty: _faulty(""),
     ValueRefused: _refused,
     AssessmentValueRefused: _refused,
+    QuestionRefused: _question,
+    SpendRefused: _spend,
+    SettingsRefused: _refused,
+    ReportVersionMismatch: _mismatch_of_number,
     CarrierUnknown: _not_there("carrier"),
     CarrierNameTaken: lambda _: Problem("carrier_name_taken"),
     CarrierValueRefused: _refused,

@@ -2248,6 +2248,49 @@ call_assessments = Table(
     CheckConstraint("(sale_amount IS NULL) = (sale_currency IS NULL)", name="sale"),
 )
 
+#: What a client's reports go by; nobody has set anything where there is no row.
+report_settings = Table(
+    "report_settings",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("target_answered", Boolean, nullable=False),
+    Column("target_min_talk_s", Integer, nullable=False),
+    Column("target_min_score", SmallInteger),
+    Column("target_tags_any", ARRAY(Text), nullable=False),
+    Column("target_tags_none", ARRAY(Text), nullable=False),
+    Column("target_without_spam", Boolean, nullable=False),
+    Column("answer_norm_s", Integer, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("spam_from", SmallInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    stamp("updated_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+)
+
+#: What advertising of one kind cost on one day, as it was told. ``digest``: of its words and its currency.
+ad_spend = Table(
+    "ad_spend",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    *_source(),
+    Column("impressions", BigInteger, nullable=False),
+    Column("clicks", BigInteger, nullable=False),
+    Column("cost", Numeric(16, 4), nullable=False),
+    Column("currency", Text, nullable=False),
+    stamp("imported_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id", "day", "digest"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("impressions >= 0 AND clicks >= 0 AND cost >= 0", name="counts"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+)
+
 promo_codes = Table(
     "promo_codes",
     metadata,
@@ -2472,6 +2515,8 @@ TENANT: dict[str, str | None] = {
     "webhook_deliveries": "client_id",
     "prompts": None,
     "call_assessments": "client_id",
+    "report_settings": "client_id",
+    "ad_spend": "client_id",
     "number_orders": "client_id",
     "carriers": None,
     "request_windows": None,

@@ -82,6 +82,8 @@ HOLDINGS: Mapping[str, Held] = {
     "usage_records": tenants("reference note", other="agency_id id client_id day meter quantity source noted_at"),
     "blocks": people("pattern note", by="rows", other="agency_id id client_id scope_id kind created_at"),
     "call_assessments": people("tags note sale_reference", by="mentions", other="agency_id call_id client_id call_started_at score value_amount value_currency sale_amount sale_currency sold_at version updated_at"),
+    "ad_spend": nobody("agency_id client_id day digest channel source medium campaign content keyword impressions clicks cost currency imported_at"),
+    "report_settings": nobody("agency_id client_id target_answered target_min_talk_s target_min_score target_tags_any target_tags_none target_without_spam answer_norm_s confidence spam_from currency version updated_at"),
     "call_limits": nobody("agency_id scope_id client_id max_calls max_calls_per_s updated_at"),
     "call_revisions": people("before", by="mentions", other="agency_id id call_started_at call_id client_id leg_id revision replaced_at"),
     "carriers": tenants("name file base_url", other="agency_id id adapter sealed_token enabled created_at updated_at version"),

@@ -32,6 +32,7 @@ from ..pool.service import Pools
 from ..pool.visiting import VisitLeases
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
+from ..reports.service import ReportService
 from ..sites.service import SiteService
 from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
@@ -77,6 +78,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),
         assessments=AssessmentService(database, clock),
+        reports=ReportService(database, clock),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

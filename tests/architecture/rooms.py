@@ -7,12 +7,14 @@ LEVELS = {
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
     "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
     "cli_pool": 8, "cli_numbers": 8, "cli_edge": 8, "cli_recordings": 8, "cli_keys": 8,
+    "cli_reports": 8, "spendfile": 1,
     "cli_attribution": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4, "exports": 4, "archive": 4,
     "carriers": 3, "recording": 3, "prompts": 3, "attribution": 3,
     "assessments": 2,
+    "reports": 2,
     "tenancy": 2, "audit": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "jobs": 2, "sites": 2,
     "mail": 1, "brands": 2, "people": 3,
@@ -64,6 +66,7 @@ READ_CONFIG = {
     "up", "cli_up", "launch", "preflight", "demo", "wsgi", "services", "config",
     "cli_webhooks", "cli_sites", "cli_people", "cli_numbers",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
+    "cli_reports",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
     "cli_attribution", "cli_doctor", "cli_billing", "cli_tenant", "cli_loadtest",
 }  # fmt: skip
@@ -72,6 +75,7 @@ READ_CONFIG = {
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "doctor": {"database", "machine", "model", "nodes", "outside"},
+    "reports": {"dictionary", "errors", "model", "service"},
     "attribution": {
         "comparing",
         "errors",
@@ -232,6 +236,7 @@ LIBRARIES = {
         "attribution/learn_store",
         "attribution/making",
         "attribution/said_store",
+        "reports/said_store",
         "billing/book_store",
         "billing/books",
         "billing/charge_store",
@@ -279,6 +284,7 @@ LIBRARIES = {
         "cli_jobs",
         "cli_partitions",
         "cli_recordings",
+        "cli_reports",
         "cli_keys",
         "cli_loadtest",
         "cli_node",

@@ -63,6 +63,7 @@ from dialtrace.prompts.sound import telephone_wav
 from dialtrace.prompts.speech import open_speech
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
+from dialtrace.reports.service import ReportService
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.sites.service import SiteService
 from dialtrace.sites.visits import VisitService
@@ -110,6 +111,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),
         assessments=AssessmentService(database, clock),
+        reports=ReportService(database, clock),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

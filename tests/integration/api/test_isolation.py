@@ -219,6 +219,13 @@ BODIES: dict[str, list[Body]] = {
             "until": "2026-12-01T00:00:00Z",
         },
     ],
+    "PATCH /v1/clients/<uuid:client_id>/report-settings": [lambda _: {"answer_norm_s": 5}],
+    "POST /v1/spend": [
+        lambda other: {
+            "client_id": other["client"],
+            "rows": [{"day": "2026-03-01", "source": "x", "cost": "1", "currency": "EUR"}],
+        }
+    ],
     "PATCH /v1/calls/<uuid:call_id>/assessment": [lambda _: {"note": "taken over"}],
     "POST /v1/number-orders": [
         lambda other: {"client_id": other["client"], "carrier_id": other["carrier"], "number": "+442079468889"}
@@ -278,6 +285,8 @@ ROWS = {
     "POST /v1/nodes/<name>/lost": "one",
     "GET /v1/keys/<uuid:key_id>": "one", "GET /v1/blocks/<uuid:block_id>": "one",
     "GET /v1/calls/<uuid:call_id>/assessment": "one",
+    "GET /v1/reports/dictionary": "list", "GET /v1/reports/figures": "list", "GET /v1/reports/missed": "list",
+    "GET /v1/clients/<uuid:client_id>/report-settings": "one",
     "GET /v1/available-numbers": "list", "GET /v1/number-orders": "list",
     "GET /v1/number-orders/<uuid:order_id>": "one", "POST /v1/number-orders/<uuid:order_id>/submit": "one",
     "POST /v1/number-orders/<uuid:order_id>/cancel": "one",

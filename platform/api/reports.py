@@ -1,0 +1,399 @@
+"""`/v1/reports`: figures by dimensions, whom nobody called back, and what the reports of a client go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import request
+from pydantic import ConfigDict, Field
+
+from ..reports.dictionary import DIMENSIONS, METRICS
+from ..reports.model import MOST_ROWS, Figure, Line, Question, Report, ReportSettings, unit_of
+from .auth import EVERYBODY, Asked
+from .endpoint import TenantQuery, endpoint
+from .errors import Problem
+from .fields import EXAMPLE_ID, Answer, Body, Id, Moment, Version, absent
+from .preconditions import check_match, tag_of
+from .replies import Reply
+
+blueprint = APIBlueprint("reports", __name__, tag="Reports")
+
+#: Of a report that names no days.
+DEFAULT_DAYS = 30
+#: In a filter: what is not known.
+UNKNOWN = "-"
+#: Dimensions that are no filter: the days are asked for by `from` and `to`, the client by `client_id`.
+NO_FILTER = frozenset({"client", "date", "week", "month"})
+_EXAMPLE_METRICS = "calls,answered,missed,target_calls,cost,cost_per_target_call"
+
+Day = Annotated[date | None, Field(default=None, description="Where each client is; that day is in it.")]
+Filter = Annotated[
+    str | None, Field(default=None, max_length=500, description="Only this one; `-`: only what is not known.")
+]
+
+
+class ClientQuery(TenantQuery):
+    """Whose."""
+
+    client_id: Annotated[UUID | None, Field(default=None, description="Only this client's.", examples=[EXAMPLE_ID])]
+
+
+class ReportQuery(ClientQuery):
+    """What is asked of the metric dictionary."""
+
+    from_: Annotated[Day, Field(default=None, alias="from", examples=["2026-03-01"])]
+    to: Annotated[Day, Field(default=None, examples=["2026-03-31"])]
+    metrics: Annotated[
+        str,
+        Field(
+            default=_EXAMPLE_METRICS,
+            max_length=1000,
+            description="Comma between them; `GET /v1/reports/dictionary` tells them. Lines stand by the first.",
+            examples=[_EXAMPLE_METRICS],
+        ),
+    ]
+    by: Annotated[
+        str,
+        Field(default="", max_length=200, description="Dimensions, comma between them.", examples=["channel,source"]),
+    ]
+    compare: Annotated[
+        Literal["none", "previous", "last_year"],
+        Field(default="none", description="previous: as many days before; last_year: the same days a year before."),
+    ]
+    currency: Annotated[
+        str | None,
+        Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217; else the client's own.", examples=["EUR"]),
+    ]
+    limit: Annotated[
+        int,
+        Field(default=500, ge=1, le=MOST_ROWS, description="Lines at most; the others are added up in one."),
+    ]
+    channel: Filter
+    source: Filter
+    medium: Filter
+    campaign: Filter
+    content: Filter
+    keyword: Filter
+    site: Filter
+    landing_page: Filter
+    visit_region: Filter
+    device: Filter
+    number: Filter
+    flow: Filter
+    target: Filter
+    outcome: Filter
+    repeat: Filter
+    node: Filter
+    weekday: Filter
+    hour: Filter
+
+
+class MetricAnswer(Answer):
+    """One metric."""
+
+    name: Annotated[str, Field(examples=["cost_per_call"])]
+    title: Annotated[str, Field(examples=["Cost per call (CPL)"])]
+    unit: Annotated[
+        Literal["count", "milliseconds", "share", "ratio", "money"],
+        Field(description="share: from 0 to 1. money: a decimal as a string, in the report's currency."),
+    ]
+    definition: Annotated[str, Field(examples=["cost / calls."])]
+    adds_up: Annotated[bool, Field(description="Whether the figures of lines may be added up.")]
+
+
+class DimensionAnswer(Answer):
+    """What figures are told by."""
+
+    name: Annotated[str, Field(examples=["channel"])]
+    title: Annotated[str, Field(examples=["Channel"])]
+    definition: Annotated[str, Field(examples=["What kind of source."])]
+    families: Annotated[
+        list[str],
+        Field(description="Metrics of calls, of visits, of advertising spend that can be told by it."),
+    ]
+
+
+class DictionaryAnswer(Answer):
+    """Every metric and dimension."""
+
+    metrics: list[MetricAnswer]
+    dimensions: list[DimensionAnswer]
+
+
+Figures = Annotated[
+    dict[str, int | float | str | None],
+    Field(
+        description="By metric; null: it cannot be told. Money is a decimal string.",
+        examples=[{"calls": 128, "answered": 117, "cost": "340.5000", "cost_per_call": "2.66015625"}],
+    ),
+]
+
+
+class ReportLineAnswer(Answer):
+    """One group."""
+
+    group: Annotated[
+        dict[str, str | int | None],
+        Field(description="By dimension; null: not known.", examples=[{"channel": "paid_search", "source": "google"}]),
+    ]
+    figures: Figures
+    before: Annotated[Figures | None, Field(description="The same of the days that these are compared with.")]
+    is_rest: Annotated[bool, Field(description="All groups beyond `limit`, added up; `group` is empty then.")]
+
+
+class ReportAnswer(Answer):
+    """A report."""
+
+    from_: Annotated[date, Field(serialization_alias="from", examples=["2026-03-01"])]
+    to: Annotated[date, Field(examples=["2026-03-31"])]
+    compared_from: Annotated[date | None, Field(examples=[None])]
+    compared_to: Annotated[date | None, Field(examples=[None])]
+    currency: Annotated[str, Field(examples=["EUR"])]
+    by: list[str]
+    total: Annotated[ReportLineAnswer, Field(description="Of everything, whatever `limit` is.")]
+    lines: list[ReportLineAnswer]
+    unknown: Annotated[
+        list[str], Field(description="Metrics that cannot be told by these dimensions and filters.", examples=[[]])
+    ]
+    other_currencies: Annotated[
+        int, Field(description="Sales and rows of spend that were left out: theirs is another currency.", examples=[0])
+    ]
+
+
+class MissedQuery(ClientQuery):
+    """Which days."""
+
+    from_: Annotated[Day, Field(default=None, alias="from", examples=["2026-03-01"])]
+    to: Annotated[Day, Field(default=None, examples=["2026-03-31"])]
+    limit: Annotated[int, Field(default=100, ge=1, le=1000, description="Callers at most.")]
+
+
+class MissedAnswer(Answer):
+    """Somebody whom nobody has called back."""
+
+    client_id: Id
+    caller: Annotated[str, Field(examples=["+442079460123"])]
+    calls: Annotated[int, Field(description="How often, since somebody spoke with them last.", examples=[2])]
+    first_at: Moment
+    last_at: Moment
+    last_call_id: Id
+    number: Annotated[str, Field(description="That the last one dialled.", examples=["+441632960100"])]
+
+
+class MissedListAnswer(Answer):
+    """The latest first."""
+
+    data: list[MissedAnswer]
+
+
+class TargetRuleChange(Body):
+    """A merge patch of the rule that tells target calls; null is the usual."""
+
+    answered: Annotated[bool | None, Field(default=None, description="Only answered calls.", examples=[True])]
+    min_talk_s: Annotated[int | None, Field(default=None, ge=0, le=86_400, examples=[30])]
+    min_score: Annotated[int | None, Field(default=None, ge=0, le=100, description="Of the assessment.")]
+    tags_any: Annotated[list[str] | None, Field(default=None, max_length=50, description="One of these tags.")]
+    tags_none: Annotated[list[str] | None, Field(default=None, max_length=50, description="None of these tags.")]
+    without_spam: Annotated[bool | None, Field(default=None, description="Not from `spam_from` on.", examples=[True])]
+
+
+class ReportSettingsChange(Body):
+    """A merge patch of what a client's reports go by; null is the usual."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"target": {"min_talk_s": 45, "tags_none": ["supplier"]}, "answer_norm_s": 15}}
+    )
+
+    target: Annotated[TargetRuleChange, Field(default_factory=absent)]
+    answer_norm_s: Annotated[int | None, Field(default=None, ge=1, le=3600)]
+    confidence: Annotated[float | None, Field(default=None, gt=0, le=1)]
+    spam_from: Annotated[int | None, Field(default=None, ge=1, le=100)]
+    currency: Annotated[str | None, Field(default=None, pattern="^[A-Z]{3}$")]
+
+
+class TargetRuleAnswer(Answer):
+    """Which calls a client wants: all that is set must hold."""
+
+    answered: bool
+    min_talk_s: Annotated[int, Field(examples=[30])]
+    min_score: Annotated[int | None, Field(examples=[None])]
+    tags_any: list[str]
+    tags_none: list[str]
+    without_spam: bool
+
+
+class ReportSettingsAnswer(Answer):
+    """What a client's reports go by."""
+
+    target: TargetRuleAnswer
+    answer_norm_s: Annotated[int, Field(description="An answer later than this is slow.", examples=[20])]
+    confidence: Annotated[float, Field(description="A source of at least this probability is certain.", examples=[0.8])]
+    spam_from: Annotated[int, Field(description="A spam score of at least this is spam.", examples=[70])]
+    currency: Annotated[str, Field(description="Of reports that name none (ISO 4217).", examples=["EUR"])]
+    version: Version
+
+
+@endpoint(blueprint, "GET", "/v1/reports/dictionary", roles=EVERYBODY, answer=DictionaryAnswer, query=ClientQuery)
+def get_dictionary(asked: Asked, query: ClientQuery) -> DictionaryAnswer:
+    """Read the metric dictionary
+
+    Every metric and dimension that a report may be made of, with its one definition.
+    """
+    del asked, query  # it is the same for everybody
+    return DictionaryAnswer(
+        metrics=[
+            MetricAnswer(
+                name=name,
+                title=metric.title,
+                unit=metric.unit,
+                definition=metric.definition,
+                adds_up=not metric.over and name != "unique_callers",
+            )
+            for name, metric in METRICS.items()
+        ],
+        dimensions=[
+            DimensionAnswer(name=name, title=one.title, definition=one.definition, families=sorted(one.families))
+            for name, one in DIMENSIONS.items()
+        ],
+    )
+
+
+@endpoint(blueprint, "GET", "/v1/reports/figures", roles=EVERYBODY, query=ReportQuery, answer=ReportAnswer)
+def get_report(asked: Asked, query: ReportQuery) -> ReportAnswer:
+    """Make a report
+
+    Any metrics by any dimensions, right to the last call: it is made from the records themselves. A metric that a
+    dimension cannot tell (what an operator's calls cost) is null and named in `unknown`. Without `client_id` all
+    clients of the agency are in it, each by its own time zone and its own rule of target calls.
+    """
+    currency = query.currency
+    if currency is None:
+        currency = (
+            asked.services.reports.get_settings(asked.agency_id, asked.client_id).currency
+            if asked.client_id is not None
+            else ReportSettings().currency
+        )
+    first, last = _days(asked, query.from_, query.to)
+    question = Question(
+        first=first,
+        last=last,
+        metrics=_words(query.metrics),
+        by=_words(query.by),
+        filters=_filters(query),
+        currency=currency,
+        compare=query.compare,
+        most=query.limit,
+    )
+    return _show(asked.services.reports.answer(asked.agency_id, asked.client_id, question))
+
+
+@endpoint(blueprint, "GET", "/v1/reports/missed", roles=EVERYBODY, query=MissedQuery, answer=MissedListAnswer)
+def list_missed(asked: Asked, query: MissedQuery) -> MissedListAnswer:
+    """List who was not called back
+
+    Callers who were missed on these days and have not been spoken with since: no later call of theirs was answered, and
+    nobody tagged their call `called back`. Who withheld the number cannot be called back and is not in it.
+    """
+    first, last = _days(asked, query.from_, query.to)
+    found = asked.services.reports.find_missed(asked.agency_id, asked.client_id, first, last, query.limit)
+    return MissedListAnswer(data=[MissedAnswer.model_validate(one) for one in found])
+
+
+@endpoint(
+    blueprint, "GET", "/v1/clients/<uuid:client_id>/report-settings", roles=EVERYBODY, answer=ReportSettingsAnswer,
+    permission="tenants.read",
+)  # fmt: skip
+def get_report_settings(asked: Asked, client_id: UUID) -> Reply[Any]:
+    """Read what a client's reports go by"""
+    _known(asked, client_id)
+    return _reply(asked.services.reports.get_settings(asked.agency_id, client_id))
+
+
+@endpoint(
+    blueprint, "PATCH", "/v1/clients/<uuid:client_id>/report-settings", roles=EVERYBODY, body=ReportSettingsChange,
+    answer=ReportSettingsAnswer, permission="tenants.write",
+)  # fmt: skip
+def change_report_settings(asked: Asked, client_id: UUID, body: ReportSettingsChange) -> Reply[Any]:
+    """Change what a client's reports go by
+
+    A JSON merge patch, inside of `target` too. Reports of the past go by it at once: the records stay as they are.
+    """
+    _known(asked, client_id)
+    before = asked.services.reports.get_settings(asked.agency_id, client_id)
+    check_match(request.headers, before.version, required=True)
+    changes = body.changes()
+    if "target" in changes:
+        changes["target"] = changes["target"].changes()
+    return _reply(asked.services.reports.change_settings(asked.agency_id, client_id, changes, version=before.version))
+
+
+def _known(asked: Asked, client_id: UUID) -> None:
+    """Raises Problem (404) or ClientUnknown for a client that is not there, or somebody else's."""
+    if asked.client_id not in {None, client_id}:
+        raise Problem("not_found", "There is no such client.")
+    asked.services.tenancy.get_client(asked.agency_id, client_id)
+
+
+def _reply(found: ReportSettings) -> Reply[Any]:
+    return ReportSettingsAnswer.model_validate(asdict(found)), 200, {"ETag": tag_of(found.version)}
+
+
+def _days(asked: Asked, first: date | None, last: date | None) -> tuple[date, date]:
+    last = last or asked.services.clock.now().date()
+    return first or last - timedelta(days=DEFAULT_DAYS - 1), last
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _filters(query: ReportQuery) -> dict[str, tuple[str | None, ...]]:
+    asked = {name: getattr(query, name) for name in DIMENSIONS if name not in NO_FILTER}
+    return {name: (None if value == UNKNOWN else value,) for name, value in asked.items() if value is not None}
+
+
+def _show(report: Report) -> ReportAnswer:
+    question = report.question
+    compared = question.compared()
+    return ReportAnswer(
+        from_=question.first,
+        to=question.last,
+        compared_from=compared[0] if compared else None,
+        compared_to=compared[1] if compared else None,
+        currency=question.currency,
+        by=list(question.by),
+        total=_show_line(question, report.total),
+        lines=[_show_line(question, line) for line in report.lines],
+        unknown=list(report.unknown),
+        other_currencies=report.other_currencies,
+    )
+
+
+def _show_line(question: Question, line: Line) -> ReportLineAnswer:
+    return ReportLineAnswer(
+        group=dict(zip(question.by, line.key, strict=False)),
+        figures=_show_figures(line.figures),
+        before=_show_figures(line.before) if line.before is not None else None,
+        is_rest=line.is_rest,
+    )
+
+
+def _show_figures(figures: Mapping[str, Figure]) -> dict[str, int | float | str | None]:
+    return {name: _show_figure(name, figure) for name, figure in figures.items()}
+
+
+def _show_figure(name: str, figure: Figure) -> int | float | str | None:
+    if figure is None:
+        return None
+    unit = unit_of(name)
+    if unit == "money":
+        return format(Decimal(figure), "f")
+    if unit == "count":
+        return int(figure)
+    return int(figure) if isinstance(figure, int) else round(float(figure), 8)

@@ -1,0 +1,145 @@
+"""`dialtrace report` and `dialtrace spend`: figures at the terminal, and what advertising cost from a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .config import Settings
+from .spendfile import FIELDS, parse_mapping, read_spend
+
+if TYPE_CHECKING:
+    from .apiclient import ApiClient
+
+Begin = Callable[..., Settings]
+MakeClient = Callable[[Settings], "ApiClient"]
+#: Rows of one request.
+BATCH = 1_000
+
+
+def report_command(begin: Begin, api_client: MakeClient) -> click.Command:
+    """`dialtrace report …`."""
+
+    @click.command("report")
+    @click.option("--client", type=click.UUID, help="Only this client's.")
+    @click.option("--agency", type=click.UUID, help="Whose; only the operator's key needs it.")
+    @click.option("--from", "from_", type=click.DateTime(["%Y-%m-%d"]), help="First day.  [default: 30 days]")
+    @click.option("--to", "to", type=click.DateTime(["%Y-%m-%d"]), help="Last day.  [default: today]")
+    @click.option("--metrics", help="Comma between them (docs/metric-dictionary.md).")
+    @click.option("--by", default="", help="Dimensions, comma between them.")
+    @click.option("--compare", type=click.Choice(["none", "previous", "last_year"]), default="none", show_default=True)
+    @click.option("--where", multiple=True, metavar="DIMENSION=VALUE", help="Only these; - is what is not known.")
+    @click.option("--currency", help="ISO 4217.")
+    @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+    def report(
+        client: Any, agency: Any, from_: datetime | None, to: datetime | None, metrics: str | None, by: str,
+        compare: str, where: tuple[str, ...], currency: str | None, form: str,
+    ) -> None:  # fmt: skip
+        """Any metrics by any dimensions, right to the last call."""
+        query: dict[str, Any] = {
+            "client_id": client, "agency_id": agency, "metrics": metrics, "by": by or None, "compare": compare,
+            "currency": currency, "from": from_ and from_.date(), "to": to and to.date(),
+        }  # fmt: skip
+        for one in where:
+            name, separator, value = one.partition("=")
+            if not separator:
+                raise click.BadParameter(f"{one!r} is not DIMENSION=VALUE", param_hint="--where")
+            query[name] = value
+        api = api_client(begin("report"))
+        told = {name: str(value) for name, value in query.items() if value is not None}
+        _show(api.get("/v1/reports/figures", **told), form)
+
+    return report
+
+
+def _show(found: dict[str, Any], form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    metrics = list(found["total"]["figures"])
+    rows = [_cells(found["by"], metrics, line) for line in found["lines"]]
+    words = max(1, len(found["by"]))
+    rows.append(["total", *[""] * (words - 1), *_figures(found["total"], metrics)])
+    header = [*(found["by"] or [""]), *metrics]
+    if form == "csv":
+        csv.writer(sys.stdout).writerows([header, *rows])
+        return
+    widths = [max(len(row[place]) for row in [header, *rows]) for place in range(len(header))]
+    for row in [header, *rows]:
+        click.echo(
+            "  ".join(
+                cell.ljust(width) if place < words else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+        )
+    if found["unknown"]:
+        click.echo(f"cannot be told by these dimensions: {', '.join(found['unknown'])}", err=True)
+    if found["other_currencies"]:
+        click.echo(f"in another currency than {found['currency']}, left out: {found['other_currencies']}", err=True)
+
+
+def _cells(by: list[str], metrics: list[str], line: dict[str, Any]) -> list[str]:
+    if line["is_rest"]:
+        words = ["all others", *[""] * (len(by) - 1)]
+    else:
+        words = ["-" if line["group"][name] is None else str(line["group"][name]) for name in by]
+    return [*words, *_figures(line, metrics)]
+
+
+def _figures(line: dict[str, Any], metrics: list[str]) -> list[str]:
+    shown = []
+    for name in metrics:
+        figure = line["figures"][name]
+        text = "-" if figure is None else f"{figure:.3f}" if isinstance(figure, float) else str(figure)
+        if line["before"] is not None:
+            before = line["before"][name]
+            text += f" ({'-' if before is None else f'{before:.3f}' if isinstance(before, float) else before})"
+        shown.append(text)
+    return shown
+
+
+def spend_group(begin: Begin, api_client: MakeClient) -> click.Group:
+    """`dialtrace spend …`."""
+
+    @click.group("spend")
+    def group() -> None:
+        """What advertising cost (docs/howto/reports.md)."""
+
+    @group.command("import")
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @click.option("--client", type=click.UUID, required=True, help="Whose advertising.")
+    @click.option("--agency", type=click.UUID, help="Its agency; only the operator's key needs it.")
+    @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help=f"Fields: {', '.join(FIELDS)}.")
+    @click.option("--set", "fixed", multiple=True, metavar="FIELD=VALUE", help="The same for every line.")
+    @click.option("--delimiter", default=",", show_default=True)
+    @click.option("--date-format", default="%Y-%m-%d", show_default=True)
+    @click.option("--decimal-comma", is_flag=True, help="1.234,56 instead of 1,234.56.")
+    @click.option("--encoding", default="utf-8", show_default=True)
+    @click.option("--dry-run", is_flag=True, help="Only tell what would become of it.")
+    def import_(
+        file: Path, client: Any, agency: Any, mapping: tuple[str, ...], fixed: tuple[str, ...], delimiter: str,
+        date_format: str, decimal_comma: bool, encoding: str, dry_run: bool,
+    ) -> None:  # fmt: skip
+        """Take a CSV FILE of spend. What is sent again replaces what was told; a fault, and nothing is sent."""
+        with file.open(encoding=encoding, newline="") as lines:
+            rows = read_spend(
+                lines, columns=parse_mapping(mapping), fixed=parse_mapping(fixed), delimiter=delimiter,
+                date_format=date_format, decimal_comma=decimal_comma,
+            )  # fmt: skip
+        api = api_client(begin("spend"))
+        owner = {"client_id": str(client)} | ({"agency_id": str(agency)} if agency else {})
+        sums = {"new": 0, "changed": 0, "same": 0}
+        for start in range(0, len(rows), BATCH):
+            taken = api.post("/v1/spend", owner | {"dry_run": dry_run, "rows": rows[start : start + BATCH]})
+            sums = {name: sums[name] + taken[name] for name in sums}
+        told = ", ".join(f"{count} {name}" for name, count in sums.items())
+        click.echo(f"{len(rows)} rows{' (dry run)' if dry_run else ''}: {told}")
+
+    return group

@@ -1,0 +1,248 @@
+"""SQL of reports. Every function takes a connection whose tenant is set; the statements are put together from the words
+of the dictionary only, and every value is bound.
+
+One row per call is made first (`one`), with what is asked for and nothing else; then the rows are added up. Days and
+hours are those of the client's time zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, text
+
+from .dictionary import MEASURES, Family
+from .model import Key, Question, ReportSettings
+
+#: The client's rule, with what is set by nobody filled in from ReportSettings' defaults by the service.
+_SETTINGS = (
+    "LEFT JOIN report_settings rs ON rs.agency_id = c.agency_id AND rs.client_id = c.client_id "
+    "CROSS JOIN LATERAL (SELECT coalesce(rs.answer_norm_s, :d_norm) AS answer_norm_s,"
+    " coalesce(rs.confidence, :d_confidence) AS confidence, coalesce(rs.spam_from, :d_spam) AS spam_from,"
+    " coalesce(rs.target_answered, :d_answered) AS target_answered,"
+    " coalesce(rs.target_min_talk_s, :d_talk) AS target_min_talk_s, rs.target_min_score,"
+    " coalesce(rs.target_tags_any, '{}') AS target_tags_any, coalesce(rs.target_tags_none, '{}') AS target_tags_none,"
+    " coalesce(rs.target_without_spam, :d_without_spam) AS target_without_spam) s"
+)
+_ASSESSMENT = "LEFT JOIN call_assessments m ON m.agency_id = c.agency_id AND m.call_id = c.id"
+_ATTRIBUTION = (
+    "LEFT JOIN LATERAL (SELECT * FROM attributions x WHERE x.agency_id = c.agency_id AND x.call_id = c.id"
+    " ORDER BY x.revision DESC LIMIT 1) a ON true"
+)
+_VISIT = "LEFT JOIN visits v ON v.agency_id = c.agency_id AND v.id = a.visit_id AND v.started_at = a.visit_started_at"
+_EARLIER = (
+    "LEFT JOIN LATERAL (SELECT true AS yes FROM calls e WHERE e.agency_id = c.agency_id AND e.client_id = c.client_id"
+    " AND e.caller = c.caller AND e.started_at < c.started_at AND NOT e.is_test LIMIT 1) e ON c.caller IS NOT NULL"
+)
+#: In the order in which they need one another.
+_JOINS = {"settings": _SETTINGS, "assessment": _ASSESSMENT, "attribution": _ATTRIBUTION, "visit": _VISIT,
+          "earlier": _EARLIER}  # fmt: skip
+
+_CLIENT = "JOIN clients k ON k.agency_id = c.agency_id AND k.id = c.client_id"
+_TENANT = "c.agency_id = :agency AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)"
+
+_IS_ANSWERED = "c.outcome = 'answered'"
+_IS_SPAM = "coalesce(c.spam_score, 0) >= s.spam_from"
+#: What a flow tagged the call with stands in its facts, what people say of it in the assessment.
+_TAGS = (
+    "(coalesce(m.tags, '{}') || ARRAY(SELECT jsonb_array_elements_text("
+    "CASE jsonb_typeof(c.facts->'tags') WHEN 'array' THEN c.facts->'tags' ELSE '[]' END)))"
+)
+_IS_TARGET = (
+    f"(NOT s.target_answered OR {_IS_ANSWERED}) AND coalesce(c.talk_ms, 0) >= s.target_min_talk_s * 1000"
+    " AND (s.target_min_score IS NULL OR coalesce(m.score, -1) >= s.target_min_score)"
+    f" AND (s.target_tags_any = '{{}}' OR s.target_tags_any && {_TAGS})"
+    f" AND NOT s.target_tags_none && {_TAGS} AND NOT (s.target_without_spam AND {_IS_SPAM})"
+)
+_CALLER = "coalesce(c.caller, encode(c.caller_key, 'hex'))"
+_WAITED_MS = "extract(epoch FROM c.connected_at - c.started_at) * 1000"
+
+
+def _count(condition: str) -> tuple[str, str]:
+    return f"({condition})", "count(*) FILTER (WHERE {0})"
+
+
+#: Measure → its value in the row of one call, and how the rows are added up.
+_MEASURES: Mapping[str, tuple[str, str]] = {
+    "calls": ("true", "count(*)"),
+    "callers": (f"c.client_id::text || {_CALLER}", "count(DISTINCT {0})"),
+    "first_calls": _count("c.caller IS NOT NULL AND e.yes IS NULL"),
+    "repeat_calls": _count("c.caller IS NOT NULL AND e.yes"),
+    "answered": _count(_IS_ANSWERED),
+    "missed": _count("c.outcome NOT IN ('answered', 'blocked')"),
+    "blocked": _count("c.outcome = 'blocked'"),
+    "answer_ms": (f"CASE WHEN {_IS_ANSWERED} THEN round({_WAITED_MS}) END", "coalesce(sum({0}), 0)"),
+    "slow_answers": _count(f"{_IS_ANSWERED} AND {_WAITED_MS} > s.answer_norm_s * 1000"),
+    "talk_ms": ("c.talk_ms", "coalesce(sum({0}), 0)"),
+    "target_calls": _count(_IS_TARGET),
+    "leads": _count(f"c.caller IS NOT NULL AND e.yes IS NULL AND {_IS_TARGET}"),
+    "sales": _count("m.sale_amount IS NOT NULL"),
+    "revenue": ("CASE WHEN m.sale_currency = :currency THEN m.sale_amount END", "coalesce(sum({0}), 0)"),
+    "spam_calls": _count(_IS_SPAM),
+    "confident_calls": _count("coalesce(a.source_probability, 0) >= s.confidence"),
+    "visits": ("true", "count(*)"),
+    "impressions": ("c.impressions", "coalesce(sum({0}), 0)"),
+    "clicks": ("c.clicks", "coalesce(sum({0}), 0)"),
+    "cost": ("CASE WHEN c.currency = :currency THEN c.cost END", "coalesce(sum({0}), 0)"),
+}
+#: What was left out because of its currency, counted beside the measure.
+_OTHER = {
+    "revenue": ("(m.sale_currency <> :currency)", "count(*) FILTER (WHERE {0})"),
+    "cost": ("(c.currency <> :currency)", "count(*) FILTER (WHERE {0})"),
+}
+
+_LOCAL = "c.started_at AT TIME ZONE k.time_zone"
+
+
+def _times(day: str, local: str | None) -> dict[str, str]:
+    found = {
+        "client": "c.client_id::text",
+        "date": f"{day}::text",
+        "week": f"date_trunc('week', {day})::date::text",
+        "month": f"date_trunc('month', {day})::date::text",
+        "weekday": f"extract(isodow FROM {day})::int",
+    }
+    return found if local is None else found | {"hour": f"extract(hour FROM {local})::int"}
+
+
+_WORDS = ("channel", "source", "medium", "campaign", "content", "keyword")
+_DIMENSIONS: Mapping[Family, Mapping[str, str]] = {
+    "calls": {
+        **_times(f"({_LOCAL})::date", _LOCAL),
+        **{word: f"a.{word}" for word in _WORDS},
+        "site": "v.site_id::text",
+        "landing_page": "v.landing_page",
+        "visit_region": "v.region",
+        "device": "v.device",
+        "number": "c.number",
+        "flow": "c.flow_id::text",
+        "target": "c.target_id::text",
+        "outcome": "c.outcome",
+        "repeat": "CASE WHEN c.caller IS NULL THEN NULL WHEN e.yes THEN 'repeat' ELSE 'first_time' END",
+        "node": "c.node",
+    },
+    "visits": {
+        **_times(f"({_LOCAL})::date", _LOCAL),
+        **{word: f"c.{word}" for word in _WORDS},
+        "site": "c.site_id::text",
+        "landing_page": "c.landing_page",
+        "visit_region": "c.region",
+        "device": "c.device",
+    },
+    "spend": {**_times("c.day", None), **{word: f"c.{word}" for word in _WORDS}},
+}
+#: Tables that a dimension of calls needs.
+_NEEDS = {
+    **dict.fromkeys(_WORDS, ("attribution",)),
+    **dict.fromkeys(("site", "landing_page", "visit_region", "device"), ("attribution", "visit")),
+    "repeat": ("earlier",),
+}
+_BY_TIME = f"c.started_at >= :from_at AND c.started_at < :until_at AND ({_LOCAL})::date BETWEEN :first AND :last"
+_SOURCES: Mapping[Family, tuple[str, str]] = {
+    "calls": ("calls", f"NOT c.is_test AND {_BY_TIME}"),
+    "visits": ("visits", f"NOT c.is_bot AND NOT c.is_preview AND {_BY_TIME}"),
+    "spend": ("ad_spend", "c.day BETWEEN :first AND :last"),
+}
+
+
+def statement_of(family: Family, question: Question, measures: Sequence[str], *, grouped: bool) -> str:
+    """One family's sums, by the question's dimensions or as a whole."""
+    by = question.by if grouped else ()
+    used = (*by, *question.filters)
+    needs = {need for name in used for need in _NEEDS.get(name, ())} if family == "calls" else set()
+    needs |= {need for name in measures for need in MEASURES[name].needs}
+    if "visit" in needs:
+        needs.add("attribution")
+    others = {f"other_{name}": _OTHER[name] for name in measures if name in _OTHER}
+    kinds = {name: _MEASURES[name] for name in measures} | others
+    known = _DIMENSIONS[family]
+    table, where = _SOURCES[family]
+    joins = " ".join(join for name, join in _JOINS.items() if name in needs)
+    inner = [f"{known[name]} AS d{place}" for place, name in enumerate(by)]
+    inner += [f"{row} AS {name}" for name, (row, _) in kinds.items()]
+    outer = [f"d{place}" for place in range(len(by))]
+    outer += [f"{add.format(name)} AS {name}" for name, (_, add) in kinds.items()]
+    where += "".join(f" AND {_let_through(known[name], place)}" for place, name in enumerate(question.filters))
+    query = (
+        f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {table} c {_CLIENT}"  # noqa: S608
+        f" {joins} WHERE {_TENANT} AND {where}) one"
+    )
+    return query + (f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))}" if by else "")
+
+
+def _let_through(expression: str, place: int) -> str:
+    """Values are compared as text; `null` has a mark of its own."""
+    return f"(({expression})::text = ANY (:f{place}) OR (:n{place} AND ({expression}) IS NULL))"
+
+
+def add_up(
+    connection: Connection,
+    agency_id: UUID,
+    client_id: UUID | None,
+    question: Question,
+    *,
+    family: Family,
+    measures: Sequence[str],
+    grouped: bool,
+) -> dict[Key, dict[str, int | Decimal]]:
+    """Key → measure → its sum; the empty key when not grouped."""
+    bound: dict[str, Any] = {
+        "agency": agency_id,
+        "client": client_id,
+        "first": question.first,
+        "last": question.last,
+        # A day of any zone begins within fourteen hours of UTC's; whole days more let the partitions be told.
+        "from_at": question.first - timedelta(days=1),
+        "until_at": question.last + timedelta(days=2),
+        "currency": question.currency,
+        **_defaults(),
+    }
+    for place, values in enumerate(question.filters.values()):
+        bound[f"f{place}"] = [value for value in values if value is not None]
+        bound[f"n{place}"] = None in values
+    rows = connection.execute(text(statement_of(family, question, measures, grouped=grouped)), bound).mappings()
+    count = len(question.by) if grouped else 0
+    names = [*measures, *(f"other_{name}" for name in measures if name in _OTHER)]
+    return {tuple(row[f"d{place}"] for place in range(count)): {name: row[name] for name in names} for row in rows}
+
+
+def _defaults() -> dict[str, Any]:
+    usual = ReportSettings()
+    return {
+        "d_norm": usual.answer_norm_s,
+        "d_confidence": usual.confidence,
+        "d_spam": usual.spam_from,
+        "d_answered": usual.target.answered,
+        "d_talk": usual.target.min_talk_s,
+        "d_without_spam": usual.target.without_spam,
+    }
+
+
+_MISSED = text(
+    f"WITH missed AS (SELECT c.client_id, c.caller, c.id, c.number, c.started_at FROM calls c {_CLIENT}"  # noqa: S608
+    " LEFT JOIN call_assessments m ON m.agency_id = c.agency_id AND m.call_id = c.id"
+    f" WHERE {_TENANT} AND NOT c.is_test"
+    f" AND c.caller IS NOT NULL AND c.outcome NOT IN ('answered', 'blocked') AND {_BY_TIME}"
+    " AND NOT coalesce(m.tags, '{}') && ARRAY['called back']"
+    " AND NOT EXISTS (SELECT FROM calls l WHERE l.agency_id = c.agency_id AND l.client_id = c.client_id"
+    " AND l.caller = c.caller AND l.started_at > c.started_at AND l.outcome = 'answered' AND NOT l.is_test))"
+    " SELECT client_id, caller, count(*) AS calls, min(started_at) AS first_at, max(started_at) AS last_at,"
+    " (array_agg(id ORDER BY started_at DESC))[1] AS last_call_id,"
+    " (array_agg(number ORDER BY started_at DESC))[1] AS number FROM missed GROUP BY client_id, caller"
+    " ORDER BY max(started_at) DESC LIMIT :most"
+)
+
+
+def find_missed(
+    connection: Connection, agency_id: UUID, client_id: UUID | None, first: date, last: date, most: int
+) -> list[RowMapping]:
+    """Who was missed on these days and has not been spoken with since, the latest first."""
+    bound = {
+        "agency": agency_id, "client": client_id, "first": first, "last": last, "most": most,
+        "from_at": first - timedelta(days=1), "until_at": last + timedelta(days=2),
+    }  # fmt: skip
+    return list(connection.execute(_MISSED, bound).mappings())

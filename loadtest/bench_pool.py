@@ -43,9 +43,9 @@ GOALS = {"http_vs_empty": 0.6, "sql_vs_pgbench": 0.8}
 FLAT = 2.0
 #: Who asks by our code, and by pgbench.
 CLIENTS = 4
-#: Pages that ask at a time, of our view and of the empty one; and how many of them the API answers at a time, as
-#: `dialtrace api` does unless it is told otherwise.
-PAGES, THREADS = 16, 8
+#: Pages that ask at a time, of our view and of the empty one, and how many of them the API answers at a time: with
+#: fewer threads (`DIALTRACE_API_THREADS`) all stand in one line, and nobody reads a request while it waits for the disk.
+PAGES, THREADS = 32, 32
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,8 @@ class Stage:
         with self.owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
             connection.execute(text("CHECKPOINT"))
+        # What fills a million rows goes on being written for seconds, and a lease waits for the same disk.
+        os.sync()
         return pool_id
 
     def leasing(self, pool_id: uuid.UUID, *, is_new: bool = False) -> Callable[[], None]:
@@ -153,7 +155,7 @@ class Stage:
         lease = (
             f"EXECUTE {prepared.name} ('{self.agency_id}', '{pool_id}', gen_random_uuid(), now(),"
             " gen_random_uuid()::text, NULL, NULL, '', now(), gen_random_uuid(), gen_random_uuid()::text"
-            + (", :'case')" if is_new else ")")
+            + (", ':case')" if is_new else ")")
         )
         settings = tenant_settings(self.agency_id, None).split("; ")
         parts = ["BEGIN", *settings, lease, "COMMIT"]

@@ -21,8 +21,9 @@ from .gathering import Gathering
 from .model import MOST_AT_ONCE, RUNGS, STATIC_TAIL_S, Leased, Renewed, VisitRef, distinct
 from .oldest import OldestFree
 
-#: Statements that new visits of one pool have on the way at a time, in one process.
-ON_THE_WAY = 1
+#: Statements that new visits of one pool have on the way at a time, in one process: one waits for the disk, and one
+#: more need not wait for that (measured: two give a tenth more than one).
+ON_THE_WAY = 2
 _LEASES = {rung: POOL_LEASES.labels(rung=rung) for rung in RUNGS}
 
 

@@ -44,7 +44,7 @@ FLAT = 2.0
 #: Who asks by our code, and by pgbench.
 CLIENTS = 4
 #: Pages that ask at a time, of our view and of the empty one, and how many of them the API answers at a time: with
-#: fewer threads (`DIALTRACE_API_THREADS`) all stand in one line, and nobody reads a request while it waits for the disk.
+#: fewer threads (`DIALTRACE_API_THREADS`) all stand in line, and nobody reads a request while they wait for the disk.
 PAGES, THREADS = 32, 32
 
 

@@ -11,7 +11,7 @@ import pytest
 from dialtrace.db.prepared import Prepared, Ready
 from dialtrace.ids import new_id
 from dialtrace.metrics import POOL_GATHERED
-from dialtrace.pool.service import Pools
+from dialtrace.pool.service import ON_THE_WAY, Pools
 from dialtrace.pool.together_store import LEASE_TOGETHER, MOST_TOGETHER
 
 PATIENCE_S = 60.0
@@ -48,7 +48,12 @@ def fresh(visit):
 
 @pytest.fixture
 def lease_together(service, agency, owner_engine):
-    """Leases for visits of which the first is on the way and the others wait in line; what each got, or its fault."""
+    """Leases for visits of which the first are on the way and the others wait in line; what each got, or its fault."""
+
+    def stand(count, pool):
+        on_the_way = min(count, ON_THE_WAY)
+        in_line = service.gathering.waiting((agency.id, pool))
+        return waiting(owner_engine) == on_the_way and in_line == count - on_the_way
 
     def lease(pool, visits, firsts=None):
         with ThreadPoolExecutor(len(visits)) as threads, owner_engine.connect() as connection:
@@ -57,9 +62,7 @@ def lease_together(service, agency, owner_engine):
             for place, one in enumerate(visits):
                 first = None if firsts is None else firsts[place]
                 asked.append(threads.submit(service.lease, agency.id, pool, one, first=first))
-                until(
-                    lambda place=place: waiting(owner_engine) and service.gathering.waiting((agency.id, pool)) == place
-                )
+                until(lambda place=place: stand(place + 1, pool))
             connection.rollback()
             return [one.exception(PATIENCE_S) or one.result() for one in asked]
 
@@ -74,7 +77,7 @@ def until(condition):
 
 
 def waiting(owner):
-    """Whether a statement waits for the table."""
+    """How many statements wait for the table."""
     with owner.connect() as connection:
         return connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar()
 
@@ -94,10 +97,13 @@ def test_given_visits_that_wait_then_each_has_a_number_alone_the_longest_rested_
     service.lease(agency.id, pool, fresh())
     visits, before = [fresh(source="google") for _ in range(7)], gathered()
     got = lease_together(pool, visits)
-    assert gathered() - before == 6
+    assert gathered() - before == 7 - ON_THE_WAY
     assert [one.rung for one in got] == ["exclusive"] * 7
-    # Both nodes' numbers in turn, by how long they have rested: 1 was leased before.
-    assert [one.e164[-2:] for one in got] == ["07", "02", "08", "03", "09", "04", "10"]
+    # Both nodes' numbers by how long they have rested: 1 was leased before. Who went alone comes before or after.
+    rested = ["07", "02", "08", "03", "09", "04", "10"]
+    places = [rested.index(one.e164[-2:]) for one in got]
+    assert sorted(places) == list(range(7))
+    assert places[ON_THE_WAY:] == sorted(places[ON_THE_WAY:])
     assert {one.held_until for one in got} == {clock.now() + timedelta(seconds=1200)}
     kept = {row.id: row for row in stock.exposures()}
     for one, lease in zip(visits, got, strict=True):
@@ -115,8 +121,11 @@ def test_given_fewer_numbers_than_visits_that_wait_then_those_who_asked_first_ha
     pool = stock.pool(4)
     service.lease(agency.id, pool, fresh())
     got = lease_together(pool, [fresh() for _ in range(6)])
-    assert [one.rung for one in got] == ["exclusive"] * 3 + ["shared"] * 3
-    assert len({one.number_id for one in got[:3]}) == 3
+    alone = [at for at, one in enumerate(got) if one.rung == "exclusive"]
+    assert len(alone) == len({got[at].number_id for at in alone}) == 3
+    together = [at for at in alone if at >= ON_THE_WAY]
+    assert together == list(range(ON_THE_WAY, ON_THE_WAY + len(together)))
+    assert {one.rung for one in got} == {"exclusive", "shared"}
 
 
 def test_given_what_is_written_with_each_lease_then_all_of_it_is_and_one_that_cannot_be_spoils_no_other(
@@ -127,11 +136,11 @@ def test_given_what_is_written_with_each_lease_then_all_of_it_is_and_one_that_ca
     got = lease_together(pool, [fresh() for _ in range(4)], [Ready(NOTE, (share,), NOTES) for share in (1, 2, 4, 5)])
     assert [one.rung for one in got] == ["exclusive"] * 4
     assert notes() == [20, 25, 50, 100]
-    got = lease_together(pool, [fresh() for _ in range(3)], [Ready(NOTE, (share,), NOTES) for share in (10, 0, 20)])
-    assert [getattr(one, "rung", "none") for one in got] == ["exclusive", "none", "exclusive"]
-    assert "division by zero" in str(got[1])
-    assert notes() == [5, 10, 20, 25, 50, 100]
-    assert len(stock.exposures()) == 7
+    got = lease_together(pool, [fresh() for _ in range(4)], [Ready(NOTE, (share,), NOTES) for share in (10, 20, 0, 25)])
+    assert [getattr(one, "rung", "none") for one in got] == ["exclusive", "exclusive", "none", "exclusive"]
+    assert "division by zero" in str(got[2])
+    assert notes() == [4, 5, 10, 20, 25, 50, 100]
+    assert len(stock.exposures()) == 8
 
 
 def test_given_a_pool_that_matches_regions_then_each_visit_asks_alone_and_has_its_own(

@@ -19,7 +19,8 @@ endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 # libatomic1: the driver of playwright needs it, and nothing else here brings it.
-SYSTEM := python3-venv curl uuid-runtime sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus
+SYSTEM := python3-venv curl uuid-runtime sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus \
+  prometheus-alertmanager
 JOBS ?= 2
 
 CALLS ?= 100
@@ -27,14 +28,16 @@ CALLS ?= 100
 RATE ?= 5
 NODES ?= 1
 SEED ?= 1
+# KEEP=1: the platform goes on after the books, with Prometheus reading it.
+KEEP ?=
 
 .PHONY: help
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup ## bring the platform up, send real SIP calls, balance the books (CALLS=, RATE=, NODES=, SEED=)
-	$(BIN)/dialtrace demo --calls $(CALLS) --rate $(RATE) --nodes $(NODES) --seed $(SEED)
+demo: setup ## bring the platform up, send real SIP calls, balance the books (CALLS=, RATE=, NODES=, SEED=, KEEP=1)
+	$(BIN)/dialtrace demo --calls $(CALLS) --rate $(RATE) --nodes $(NODES) --seed $(SEED) $(if $(KEEP),--keep --prometheus)
 
 .PHONY: up
 up: setup ## start the platform and keep it running

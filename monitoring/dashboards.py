@@ -29,8 +29,8 @@ class Dashboard:
     uid: str
     title: str
     panels: tuple[Panel, ...]
-    #: A variable `node` stands above the page.
-    by_node: bool = False
+    #: Variables above the page, each with the metric whose label of that name has its values.
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 def _rate(metric: str, by: str, more: str = "") -> str:
@@ -43,6 +43,9 @@ def _quantiles(metric: str, more: str = "") -> dict[str, str]:
 
 
 _NODE = '{node=~"$node"}'
+_TRUNK = '{trunk=~"$trunk"}'
+_AGENCY = '{agency=~"$agency"}'
+_BY_NODE = (("node", "dialtrace_node_up"),)
 
 NOC = Dashboard(
     "dialtrace-noc",
@@ -100,7 +103,14 @@ NODES = Dashboard(
             {"{{node}}": f"dialtrace_node_sessions{_NODE}", "limit {{node}}": f"dialtrace_node_max_sessions{_NODE}"},
         ),
         Panel("Calls that stand", {"{{node}}": f"dialtrace_live_calls{_NODE}"}),
-        Panel("Calls a second", {"{{node}}": 'node:dialtrace_calls:rate5m{node=~"$node"}'}, unit="cps"),
+        Panel(
+            "Calls a second",
+            {
+                "begun {{node}}": 'node:dialtrace_calls_begun:rate1m{node=~"$node"}',
+                "recorded {{node}}": 'node:dialtrace_calls:rate5m{node=~"$node"}',
+            },
+            unit="cps",
+        ),
         Panel("ASR", {"{{node}}": 'node:dialtrace_asr:ratio15m{node=~"$node"}'}, unit="percentunit"),
         Panel("NER", {"{{node}}": 'node:dialtrace_ner:ratio15m{node=~"$node"}'}, unit="percentunit"),
         Panel("Average call duration", {"{{node}}": 'node:dialtrace_acd:seconds15m{node=~"$node"}'}, unit="s"),
@@ -114,8 +124,20 @@ NODES = Dashboard(
         Panel(
             "Links to the switch that ended", {"{{node}}": f"increase(dialtrace_node_reconnects_total{_NODE}[1h])"}
         ),
+        Panel("A question over the event socket", _quantiles("dialtrace_node_round_trip_seconds", _NODE), unit="s"),
+        Panel(
+            "Events not handled yet",
+            {"{{node}}": f"dialtrace_node_events_queued{_NODE}", "s {{node}}": f"dialtrace_node_events_lag_seconds{_NODE}"},
+        ),
+        Panel("Sound (MOS), callers' side", {
+            "p10": f"histogram_quantile(0.1, sum by (le) (rate(dialtrace_call_mos_bucket{_NODE}[15m])))",
+            "p50": f"histogram_quantile(0.5, sum by (le) (rate(dialtrace_call_mos_bucket{_NODE}[15m])))",
+        }, help="By the E-model; where it was measured."),
+        Panel("Disk of the spool", {
+            "free {{node}}": f"dialtrace_spool_free_bytes{_NODE}", "size {{node}}": f"dialtrace_spool_size_bytes{_NODE}",
+        }, unit="bytes"),
     ),
-    by_node=True,
+    variables=_BY_NODE,
 )  # fmt: skip
 
 RECORDS = Dashboard(
@@ -135,8 +157,18 @@ RECORDS = Dashboard(
         ),
         Panel("Unaccounted for", {"recordings": "sum(dialtrace_recordings_unaccounted)"}),
         Panel("Orphaned", {"{{node}}": f"dialtrace_recordings_orphaned{_NODE}"}),
+        Panel(
+            "Requests to the object store",
+            {
+                "{{what}}": "sum by (what) (rate(dialtrace_store_seconds_count[5m]))",
+                "failed {{what}}": "sum by (what) (rate(dialtrace_store_failures_total[5m]))",
+            },
+            unit="reqps",
+        ),
+        Panel("One upload", _quantiles("dialtrace_store_seconds", '{what="put"}'), unit="s"),
+        Panel("Bytes to the store", {"bytes/s": "sum(rate(dialtrace_store_bytes_total[5m]))"}, unit="Bps"),
     ),
-    by_node=True,
+    variables=_BY_NODE,
 )
 
 BUSINESS = Dashboard(
@@ -155,10 +187,101 @@ BUSINESS = Dashboard(
         Panel("Jobs due", {"{{job}}": "max by (job) (dialtrace_jobs_waiting)"}),
         Panel("Ends of jobs", {"{{job}} {{outcome}}": _rate("dialtrace_jobs_ended_total", "job, outcome")}, unit="cps"),
         Panel("Listeners of live calls", {"listeners": "sum(dialtrace_live_listeners)"}),
+        Panel("Share of errors", {
+            "5 min": "dialtrace:http_errors:ratio_rate5m", "1 h": "dialtrace:http_errors:ratio_rate1h",
+        }, unit="percentunit", help="The objective allows 0.1 %."),
+        Panel("Events without position", {"events": "max(dialtrace_events_unsequenced)"}),
+        Panel("Tries of webhooks", {"{{outcome}}": _rate("dialtrace_webhook_tries_total", "outcome")}, unit="cps"),
     ),
 )  # fmt: skip
 
-DASHBOARDS = (NOC, NODES, RECORDS, BUSINESS)
+TRUNKS = Dashboard(
+    "dialtrace-trunks",
+    "Dialtrace: trunks",
+    (
+        Panel("Attempts by trunk", {"{{trunk}}": _rate("dialtrace_legs_total", "trunk", _TRUNK)}, unit="cps", width=12,
+              help="address: the target has a SIP address and needs no trunk."),
+        Panel("Attempts by outcome", {"{{outcome}}": _rate("dialtrace_legs_total", "outcome", _TRUNK)}, unit="cps", width=12),
+        Panel("ASR", {"{{trunk}}": 'trunk:dialtrace_asr:ratio15m{trunk=~"$trunk"}'}, unit="percentunit"),
+        Panel("NER", {"{{trunk}}": 'trunk:dialtrace_ner:ratio15m{trunk=~"$trunk"}'}, unit="percentunit"),
+        Panel("Average call duration", {"{{trunk}}": 'trunk:dialtrace_acd:seconds15m{trunk=~"$trunk"}'}, unit="s"),
+        Panel("Post-dial delay, p90", {
+            "{{trunk}}": f"histogram_quantile(0.9, sum by (trunk, le) (rate(dialtrace_leg_pdd_seconds_bucket{_TRUNK}[15m])))"
+        }, unit="s"),
+        Panel("Sound (MOS), targets' side, p50", {
+            "{{trunk}}": f"histogram_quantile(0.5, sum by (trunk, le) (rate(dialtrace_leg_mos_bucket{_TRUNK}[15m])))"
+        }),
+        Panel("Trunks with a password on the switch", {"{{node}}": "dialtrace_gateways"}),
+    ),
+    variables=(("trunk", "dialtrace_legs_total"),),
+)  # fmt: skip
+
+POOLS = Dashboard(
+    "dialtrace-pools",
+    "Dialtrace: pools and leases",
+    (
+        Panel("Leases by rung", {"{{rung}}": _rate("dialtrace_pool_leases_total", "rung")}, unit="cps", width=12,
+              help="exclusive: a number of the visit's own; the others are what is left when the pool is short."),
+        Panel("Visits lost", {"{{of}}": "max by (of) (dialtrace_pool_loss_ratio)"}, unit="percentunit", width=12,
+              help="Of the last quarter of an hour: of all pools, and of the worst."),
+        Panel("Pools that are short", {"pools": "max(dialtrace_pools_short)"}, kind="stat"),
+        Panel("Numbers in pools", {"{{state}}": "max by (state) (dialtrace_pool_numbers)"}),
+        Panel("Numbers for the week ahead", {"{{what}}": "max by (what) (dialtrace_pool_forecast_numbers)"},
+              help="There, needed in the busiest hour, missing for it."),
+        Panel("Signs of life", {"renewals": "sum(rate(dialtrace_pool_renewals_total[5m]))"}, unit="cps"),
+        Panel("Pages that asked", {"{{visit}}": _rate("dialtrace_visit_pages_total", "visit")}, unit="cps"),
+        Panel("Who looks after the pools", {"{{instance}}": "dialtrace_pool_manager_turn"}),
+    ),
+)  # fmt: skip
+
+PROCESSES = Dashboard(
+    "dialtrace-processes",
+    "Dialtrace: processes and database",
+    (
+        Panel("Loop comes back late, p99", {
+            "{{process}}": "histogram_quantile(0.99, sum by (process, le) (rate(dialtrace_hub_lag_seconds_bucket[5m])))"
+        }, unit="s", help="Of every gevent process."),
+        Panel("Processor", {"{{process}}": "sum by (process) (rate(process_cpu_seconds_total[5m]))"}, unit="percentunit"),
+        Panel("Memory", {"{{process}}": "sum by (process) (process_resident_memory_bytes)"}, unit="bytes"),
+        Panel("Open files", {"{{process}}": "sum by (process) (process_open_fds)"}),
+        Panel("Statements", {"{{verb}}": _rate("dialtrace_db_statement_seconds_count", "verb")}, unit="ops"),
+        Panel("One statement", _quantiles("dialtrace_db_statement_seconds"), unit="s"),
+        Panel("Connections at work", {
+            "{{process}}": "sum by (process) (dialtrace_db_connections_used)",
+            "may have {{process}}": "sum by (process) (dialtrace_db_connections_most)",
+        }),
+        Panel("Wait for a connection, p99", {
+            "{{process}}": "histogram_quantile(0.99, sum by (process, le) (rate(dialtrace_db_connection_wait_seconds_bucket[5m])))"
+        }, unit="s"),
+        Panel("Failures of the database", {
+            "{{why}}": "sum by (why) (increase(dialtrace_db_failures_total[5m])) or label_replace(vector(0), \"why\", \"none\", \"\", \"\")"
+        }),
+    ),
+)  # fmt: skip
+
+AGENCY = Dashboard(
+    "dialtrace-agency",
+    "Dialtrace: an agency",
+    (
+        Panel("Calls that stand", {"{{state}}": f"sum by (state) (dialtrace_agency_live_calls{_AGENCY}) or vector(0)"}),
+        Panel("Calls of a quarter of an hour", {"{{outcome}}": f"sum by (outcome) (dialtrace_agency_calls_recent{_AGENCY})"}),
+        Panel("Answered", {
+            "ASR": f'sum(dialtrace_agency_calls_recent{{outcome=~"answered|voicemail",agency=~"$agency"}})'
+                   f" / sum(dialtrace_agency_calls_recent{_AGENCY})"
+        }, unit="percentunit"),
+        Panel("Average call duration", {
+            "ACD": f"sum(dialtrace_agency_talk_seconds_recent{_AGENCY})"
+                   f' / sum(dialtrace_agency_calls_recent{{outcome="answered",agency=~"$agency"}})'
+        }, unit="s"),
+        Panel("Visits that were shown a number", {"{{rung}}": f"sum by (rung) (dialtrace_agency_visits_recent{_AGENCY})"}),
+        Panel("Numbers in pools", {"{{state}}": f"sum by (state) (dialtrace_agency_pool_numbers{_AGENCY})"}),
+        Panel("Callers in queues", {"{{state}}": f"sum by (state) (dialtrace_agency_queue_callers{_AGENCY}) or vector(0)"}),
+        Panel("Recordings of a day", {"{{state}}": f"sum by (state) (dialtrace_agency_recordings{_AGENCY})"}),
+    ),
+    variables=(("agency", "dialtrace_agency_calls_recent"),),
+)  # fmt: skip
+
+DASHBOARDS = (NOC, NODES, TRUNKS, POOLS, RECORDS, BUSINESS, PROCESSES, AGENCY)
 
 
 def dashboard(page: Dashboard) -> dict[str, Any]:
@@ -177,7 +300,7 @@ def dashboard(page: Dashboard) -> dict[str, Any]:
         "timezone": "browser",
         "refresh": "15s",
         "time": {"from": "now-3h", "to": "now"},
-        "templating": {"list": [_source(), *([_nodes()] if page.by_node else [])]},
+        "templating": {"list": [_source(), *(_variable(*one) for one in page.variables)]},
         "panels": panels,
     }
 
@@ -202,13 +325,13 @@ def _source() -> dict[str, Any]:
     return {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
 
 
-def _nodes() -> dict[str, Any]:
+def _variable(label: str, metric: str) -> dict[str, Any]:
     return {
-        "name": "node",
-        "label": "Node",
+        "name": label,
+        "label": label.capitalize(),
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${source}"},
-        "query": "label_values(dialtrace_node_up, node)",
+        "query": f"label_values({metric}, {label})",
         "includeAll": True,
         "multi": True,
         "current": {"text": "All", "value": "$__all"},

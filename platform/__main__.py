@@ -6,6 +6,8 @@ The API (Granian refuses a patched parent), the jobs (asyncio) and the superviso
 import sys
 
 GEVENT_COMMANDS = frozenset({("work",), ("agent",), ("node",), ("phones",), ("live",), ("number",)})
+#: Those whose loop is measured: calls, records or listeners wait for it.
+MEASURED = frozenset({"work", "agent", "live"})
 ASYNCIO_COMMANDS = frozenset({("work", "jobs")})
 
 
@@ -27,6 +29,10 @@ def main() -> None:
         from .workers.greenlets import count_greenlets
 
         count_greenlets()
+        if sys.argv[1:2] and sys.argv[1] in MEASURED:
+            from .workers.hub_lag import watch_hub
+
+            watch_hub()
     from .cli import cli
 
     cli(prog_name="dialtrace")

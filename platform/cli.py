@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .certificates import secured_hosts
 from .cli_attribution import attribution_group
 from .cli_billing import billing_group
 from .cli_capacity import capacity_command
@@ -42,6 +43,8 @@ from .cli_webhooks import webhook_group, work_command
 from .config import Settings, SettingsFaulty, load_settings, settings_page
 from .errors import DialtraceError
 from .logs import configure_logs
+from .scrape_files import announce, announced
+from .tracing import begin_tracing
 
 if TYPE_CHECKING:
     from .calls.nodes import NodeDirectory
@@ -73,11 +76,13 @@ def begin(process: str, *, metrics: tuple[str, int] | None = None) -> Settings:
     """What every process does first: settings, logs, metrics."""
     settings = load_settings()
     configure_logs(level=settings["DIALTRACE_LOG_LEVEL"], form=settings["DIALTRACE_LOG_FORMAT"], process=process)
+    begin_tracing(settings["DIALTRACE_TRACES_URL"], process)
     listen = metrics or settings.metrics_listen
     if listen is not None:
         from .metrics import serve_metrics
 
         serve_metrics(*listen)
+        announce(settings.data_dir, process=settings["DIALTRACE_PROCESS_NAME"] or process, kind=process, listen=listen)
     return settings
 
 
@@ -144,6 +149,7 @@ def work_nodes(metrics: tuple[str, int] | None) -> None:
         route_copy=route_copy_path(settings.data_dir),
         find_gateways=build_gateways(with_master_keys(settings), database).gateways,
         render_standard=build_prompts(settings, database).ensure_standard,
+        find_targets=lambda: announced(settings.data_dir),
     )
 
 
@@ -170,10 +176,12 @@ def work_jobs(metrics: tuple[str, int] | None) -> None:
     from .priority import step_back
     from .services.databases import build_database
     from .services.jobs import SCHEDULES, build_jobs
+    from .workers.certificates import watch_certificates
     from .workers.jobs import run_job_process
 
     step_back()
     settings = with_master_keys(settings)
+    watch_certificates(secured_hosts(settings.public_addresses))
     database = build_database(settings, pool_size=8)
     queue = JobQueue(database)
     runner = Runner(queue, build_jobs(settings, database, queue), SCHEDULES)
@@ -229,6 +237,7 @@ def api() -> None:
     need_database(settings)
     prepare_api(settings)
     host, port = settings.api_listen
+    announce(settings.data_dir, process="api", kind="api", listen=(host, port))
     # Granian's own command is the well-kept way to run it; it takes this process's place.
     os.execv(
         sys.executable,

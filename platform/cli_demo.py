@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .cli_options import freeswitch_option
+from .cli_options import HostPort, freeswitch_option
 from .logs import configure_logs
 
 
@@ -35,9 +35,17 @@ from .logs import configure_logs
     multiple=True,
     help="Kill a process with -9 so long after the first call: worker-1@6.5, agent@7, monitor@8. May be repeated.",
 )
+@click.option("--keep", is_flag=True, help="Keep the platform running after the books, until Ctrl-C.")
+@click.option(
+    "--prometheus",
+    type=HostPort(),
+    is_flag=False,
+    flag_value="127.0.0.1:9090",
+    help="Also run Debian's prometheus at HOST:PORT [127.0.0.1:9090], with our rules, reading every process.",
+)
 def demo(
     calls: int, rate: float, nodes: int, seed: int, talk: float, freeswitch: Path | None, callers: str,
-    kills: tuple[str, ...],
+    kills: tuple[str, ...], keep: bool, prometheus: tuple[str, int] | None,
 ) -> None:  # fmt: skip
     """Bring the whole platform up, send real SIP calls through it and balance the books."""
     from rich.console import Console
@@ -51,7 +59,9 @@ def demo(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(
         run_demo(
-            DemoOptions(calls, rate, nodes, seed, talk, freeswitch, callers, tuple(map(parse_kill, kills))),
+            DemoOptions(
+                calls, rate, nodes, seed, talk, freeswitch, callers, tuple(map(parse_kill, kills)), keep, prometheus
+            ),
             Console(stderr=True, width=None if sys.stderr.isatty() else 120),
         )
     )

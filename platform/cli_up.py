@@ -41,6 +41,7 @@ def up_commands(begin: Callable[[str], Settings]) -> tuple[click.Command, ...]:
 
         if prometheus is not None:
             os.environ.setdefault("DIALTRACE_METRICS_LISTEN", FIRST_METRICS)
+            os.environ.setdefault("DIALTRACE_PROMETHEUS_URL", f"http://{prometheus[0]}:{prometheus[1]}")
         run_up(begin("up"), nodes, sip_port, freeswitch, prometheus)
 
     @click.command()

@@ -363,6 +363,27 @@ SETTINGS: tuple[Setting, ...] = (
         "then the asker of web hooks, the prover of numbers, the stream of live calls and the jobs.",
     ),
     Setting(
+        "DIALTRACE_PROCESS_NAME",
+        str,
+        "",
+        "What this process is called among those that Prometheus reads, where a machine runs several of a kind. Empty: "
+        "its kind. `dialtrace up` names its workers.",
+    ),
+    Setting(
+        "DIALTRACE_TRACES_URL",
+        _http_url,
+        "",
+        "Where OpenTelemetry's spans go: OTLP over HTTP, such as http://collector:4318/v1/traces. Needs the extra "
+        "`traces`. Empty: there are none, and the library is not loaded.",
+    ),
+    Setting(
+        "DIALTRACE_PROMETHEUS_URL",
+        _http_url,
+        "",
+        "Prometheus that knows which alerts stand, for the NOC page. Empty: the page shows none and says so. "
+        "`dialtrace up --prometheus` sets it.",
+    ),
+    Setting(
         "DIALTRACE_SECRET_KEY",
         str,
         "",
@@ -505,6 +526,13 @@ class Settings:
     @property
     def worker_listen(self) -> tuple[str, int]:
         return host_port(self.values["DIALTRACE_WORKER_LISTEN"])
+
+    @property
+    def public_addresses(self) -> list[str]:
+        """Where others reach us and we the object store: those whose certificates count."""
+        host, port = self.api_listen
+        api_url = self.values["DIALTRACE_API_URL"] or f"http://{host}:{port}"
+        return [one for one in (api_url, self.values["DIALTRACE_PAGES_URL"], self.s3_endpoint_url) if one]
 
     @property
     def metrics_listen(self) -> tuple[str, int] | None:

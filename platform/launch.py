@@ -234,7 +234,11 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             name=f"worker-{index + 1}",
             kind="worker",
             argv=[*PROGRAM, "work", "calls"],
-            environment={**environment, **metrics_of(settings, 3 + index)},
+            environment={
+                **environment,
+                **metrics_of(settings, 3 + index),
+                "DIALTRACE_PROCESS_NAME": f"worker-{index + 1}",
+            },
             ready=lambda: is_listening(settings.worker_listen),
             notifies=True,
         )

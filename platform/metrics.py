@@ -26,6 +26,35 @@ def serve_metrics(host: str, port: int) -> None:
         ) from error
 
 
+# --- every process ---
+HUB_LAG_SECONDS = Histogram(
+    "dialtrace_hub_lag_seconds",
+    "How late a process's loop came back to a greenlet that had slept: everything in the process waits as long.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+DB_STATEMENT_SECONDS = Histogram(
+    "dialtrace_db_statement_seconds",
+    "One statement, from its sending until its answer is here, by its first word.",
+    ["verb"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+DB_CONNECTION_WAIT_SECONDS = Histogram(
+    "dialtrace_db_connection_wait_seconds",
+    "Until a connection of the process's pool was free, or made.",
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
+)
+DB_CONNECTIONS_USED = Gauge(
+    "dialtrace_db_connections_used", "Connections of the process that are at work.", multiprocess_mode="livesum"
+)
+DB_CONNECTIONS_MOST = Gauge(
+    "dialtrace_db_connections_most", "Connections that the process may have.", multiprocess_mode="livesum"
+)
+DB_FAILURES = Counter(
+    "dialtrace_db_failures_total",
+    "Transactions and questions that came to nothing, by why: `db.errors` has the words.",
+    ["why"],
+)
+
 # --- supervisor ---
 CHILD_RESTARTS = Counter("dialtrace_child_restarts_total", "Processes started again after they had died.", ["process"])
 
@@ -50,6 +79,26 @@ WORKER_COPY_AGE_SECONDS = Histogram(
     buckets=(1, 10, 60, 300, 1800, 7200, 43_200, 86_400),
 )
 
+# --- object store ---
+STORE_SECONDS = Histogram(
+    "dialtrace_store_seconds",
+    "One request to the object store that went well, by what was asked.",
+    ["what"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+STORE_FAILURES = Counter(
+    "dialtrace_store_failures_total", "Requests to the object store that failed, by what was asked.", ["what"]
+)
+STORE_BYTES = Counter("dialtrace_store_bytes_total", "Bytes that the object store has taken.")
+
+# --- certificates ---
+CERTIFICATE_ENDS = Gauge(
+    "dialtrace_certificate_ends_timestamp_seconds", "Until when a certificate of ours is good, by its host.", ["host"]
+)
+CERTIFICATE_UNREAD = Gauge(
+    "dialtrace_certificate_unread", "1: at the last look the host showed no certificate that can be trusted.", ["host"]
+)
+
 # --- pools ---
 POOL_LEASES = Counter("dialtrace_pool_leases_total", "Numbers given to visits, by the rung of the ladder.", ["rung"])
 POOL_GATHERED = Counter(
@@ -64,6 +113,11 @@ POOL_LOSS = Gauge(
 )
 POOL_SHORT = Gauge("dialtrace_pools_short", "Pools that lose more than their target at this moment.")
 POOL_NUMBERS = Gauge("dialtrace_pool_numbers", "Numbers in pools, by what they do at this moment.", ["state"])
+POOL_FORECAST = Gauge(
+    "dialtrace_pool_forecast_numbers",
+    "Numbers of all pools that are there, that the worst hour of the week ahead needs, and that are missing for it.",
+    ["what"],
+)
 POOL_RESIZED = Counter("dialtrace_pool_resized_numbers_total", "Numbers that pools took or gave back.", ["direction"])
 POOL_PASSES_FAILED = Counter("dialtrace_pool_passes_failed_total", "Passes of the pool manager that failed.", ["what"])
 POOL_MANAGER_TURN = Gauge("dialtrace_pool_manager_turn", "1: this process looks after the pools; 0: another one does.")
@@ -130,6 +184,32 @@ CALL_MOS = Histogram(
     ["node"],
     buckets=(2.0, 2.6, 3.1, 3.6, 3.8, 4.0, 4.2, 4.4, 5.0),
 )
+#: Trunks of one process that have a name as label; further ones are one, `other`.
+MOST_TRUNKS = 50
+LEGS = Counter(
+    "dialtrace_legs_total",
+    "Attempts to reach a target whose record is kept (seizures), by the trunk they went by (`address`: none, the "
+    "target has a SIP address; `other`: beyond the first fifty) and how they ended.",
+    ["node", "trunk", "outcome"],
+)
+LEG_PDD_SECONDS = Histogram(
+    "dialtrace_leg_pdd_seconds",
+    "Post-dial delay of a trunk: from our INVITE to the first ringing or answer.",
+    ["trunk"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20),
+)
+LEG_TALK_SECONDS = Histogram(
+    "dialtrace_leg_talk_seconds",
+    "How long a target was connected by a trunk; sum over count is the trunk's ACD.",
+    ["trunk"],
+    buckets=(1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+)
+LEG_MOS = Histogram(
+    "dialtrace_leg_mos",
+    "Sound from the target's side by the E-model, where it was measured.",
+    ["trunk"],
+    buckets=(2.0, 2.6, 3.1, 3.6, 3.8, 4.0, 4.2, 4.4, 5.0),
+)
 CDR_PASSES_FAILED = Counter("dialtrace_cdr_passes_failed_total", "Passes over a spool that failed.", ["node", "what"])
 CALLS_REBUILT = Counter("dialtrace_calls_rebuilt_total", "Calls without a CDR file, by what is known.", ["node", "how"])
 RECORDINGS_SETTLED = Counter(
@@ -155,6 +235,21 @@ NODE_MAX_SESSIONS = Gauge(
     ["node"],
 )
 NODE_LAST_SEEN = Gauge("dialtrace_node_last_seen_timestamp_seconds", "When the switch last answered.", ["node"])
+NODE_CALLS_BEGUN = Counter(
+    "dialtrace_node_calls_begun_total", "Calls whose INVITE the switch has told of: its calls a second.", ["node"]
+)
+NODE_ROUND_TRIP_SECONDS = Histogram(
+    "dialtrace_node_round_trip_seconds",
+    "One question over the event socket and its answer.",
+    ["node"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 3),
+)
+NODE_EVENTS_QUEUED = Gauge(
+    "dialtrace_node_events_queued", "Events of the switch that are here and not handled yet.", ["node"]
+)
+NODE_EVENTS_LAG_SECONDS = Gauge(
+    "dialtrace_node_events_lag_seconds", "For how long the oldest of them has been here.", ["node"]
+)
 NODE_RECONNECTS = Counter("dialtrace_node_reconnects_total", "Links to the switch that ended.", ["node"])
 NODE_DRAINING = Gauge("dialtrace_node_draining", "1: the node is to take no new call.", ["node"])
 NODE_DRAIN_WAITS = Gauge(
@@ -195,10 +290,14 @@ CALLS_WOKEN = Counter(
 WAKE_FAILURES = Counter(
     "dialtrace_wake_failures_total", "Looks for calls to wake that failed, by what they waited for.", ["node", "what"]
 )
+LIVE_BY_STATE = Gauge("dialtrace_live_calls_by_state", "Calls that stand, on all nodes, by what they do.", ["state"])
+QUEUE_CALLERS = Gauge("dialtrace_queue_callers", "Callers in queues, of all agencies.", ["state"])
+QUEUE_LONGEST_SECONDS = Gauge("dialtrace_queue_longest_wait_seconds", "For how long the first of them has waited.")
 LIVE_LISTENERS = Gauge("dialtrace_live_listeners", "Connections that hear the calls that stand.")
 LIVE_READS_FAILED = Counter("dialtrace_live_reads_failed_total", "Readings for all listeners that failed.")
 LIVE_STREAMS_REFUSED = Counter("dialtrace_live_streams_refused_total", "Requests that got no stream.", ["code"])
 EVENTS_SEQUENCED = Counter("dialtrace_events_sequenced_total", "Events that were given their position.")
+EVENTS_UNSEQUENCED = Gauge("dialtrace_events_unsequenced", "Events of all agencies that have no position yet.")
 EVENT_SEQUENCE_FAILURES = Counter("dialtrace_event_sequence_failures_total", "Looks for events that failed.")
 PLAN_FILES_CHANGED = Counter(
     "dialtrace_plan_files_changed_total", "Fallback plan files that were written or removed.", ["node", "change"]

@@ -1,6 +1,5 @@
-"""Prometheus beside `dialtrace up`: the list of what it reads, its configuration, and the process itself.
-
-The list is there whenever processes serve metrics, also for a Prometheus that somebody else runs (file_sd_configs).
+"""Prometheus beside `dialtrace up` or a demonstration: its configuration, and the process itself. What it reads it asks
+of the API (`GET /v1/scrape-targets`); a list as a file is there as well, for a Prometheus that reads files.
 """
 
 from __future__ import annotations
@@ -45,8 +44,9 @@ def write_targets(data_dir: Path, targets: list[dict[str, object]]) -> Path:
     return path
 
 
-def prometheus_spec(data_dir: Path, targets: Path, listen: tuple[str, int]) -> ChildSpec:
-    """Debian's prometheus with our rules and the list. Raises PrometheusMissing."""
+def prometheus_spec(data_dir: Path, *, api_url: str, key_file: Path, listen: tuple[str, int]) -> ChildSpec:
+    """Debian's prometheus with our rules, asking the API at ``api_url`` with the key in ``key_file`` what to read.
+    Raises PrometheusMissing."""
     binary = shutil.which("prometheus")
     if binary is None:
         raise PrometheusMissing(
@@ -56,9 +56,10 @@ def prometheus_spec(data_dir: Path, targets: Path, listen: tuple[str, int]) -> C
     rules = Path(str(files("dialtrace.monitoring").joinpath("rules")))
     text = files("dialtrace.monitoring").joinpath("prometheus.yml").read_text(encoding="utf-8")
     configuration = folder / CONFIGURATION
-    configuration.write_text(
-        text.replace("@RULES@", str(rules)).replace("@TARGETS@", str(targets.absolute())), encoding="utf-8"
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for word, value in (("@RULES@", rules), ("@API@", api_url), ("@KEY@", key_file.absolute())):
+        text = text.replace(word, str(value))
+    configuration.write_text(text, encoding="utf-8")
     host, port = listen
     return ChildSpec(
         name="prometheus",
@@ -68,6 +69,8 @@ def prometheus_spec(data_dir: Path, targets: Path, listen: tuple[str, int]) -> C
             f"--config.file={configuration}",
             f"--storage.tsdb.path={folder / 'data'}",
             "--storage.tsdb.retention.time=15d",
+            # From a picture to the call: the agent's and the workers' histograms name one now and then.
+            "--enable-feature=exemplar-storage",
             f"--web.listen-address={host}:{port}",
         ],
         ready=lambda: answers_http(f"http://{host}:{port}/-/ready"),

@@ -126,9 +126,11 @@ def _add_scraping(plan: Plan, settings: Settings, prometheus: tuple[str, int] | 
     specs = [spec for group in plan.groups for spec in group]
     if settings.metrics_listen is None:
         return
-    targets = write_targets(settings.data_dir, scrape_targets(specs, api_url=plan.api_url, own=settings.metrics_listen))
+    write_targets(settings.data_dir, scrape_targets(specs, api_url=plan.api_url, own=settings.metrics_listen))
     if prometheus is not None:
-        plan.groups.append([prometheus_spec(settings.data_dir, targets, prometheus)])
+        key_file = settings.data_dir / "operator-key"
+        spec = prometheus_spec(settings.data_dir, api_url=plan.api_url, key_file=key_file, listen=prometheus)
+        plan.groups.append([spec])
 
 
 def _start(supervisor: Supervisor, plan: Plan, settings: Settings) -> None:
@@ -146,7 +148,7 @@ def _start(supervisor: Supervisor, plan: Plan, settings: Settings) -> None:
 def _run(
     supervisor: Supervisor, plan: Plan, settings: Settings, stop: threading.Event, restart: threading.Event
 ) -> None:
-    click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference")
+    click.echo(f"platform is up\n  API        {plan.api_url}/v1/reference\n  NOC        {plan.api_url}/noc")
     for node in plan.nodes:
         click.echo(f"  {node.name:<10} sip:{node.sip} ({NOTES[node.kind]})")
     if plan.groups[-1][0].kind == "prometheus":

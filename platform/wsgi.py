@@ -9,12 +9,14 @@ from .config import load_settings
 from .db.green import bound_psycopg
 from .logs import configure_logs
 from .services.api import build_api_services
+from .tracing import begin_tracing
 
 
 def create_app() -> APIFlask:
     """The API, from the settings of this process's environment."""
     settings = load_settings()
     configure_logs(level=settings["DIALTRACE_LOG_LEVEL"], form=settings["DIALTRACE_LOG_FORMAT"], process="api")
+    begin_tracing(settings["DIALTRACE_TRACES_URL"], "api")
     bound_psycopg()
     services = build_api_services(settings)
     services.visits.make_ready()

@@ -54,6 +54,7 @@ AREAS = {
     "reratings": "billing",
     "carriers": "platform",
     "nodes": "platform",
+    "noc": "platform",
     "trunks": "platform",
 }
 

@@ -35,6 +35,7 @@ from . import (
     keys,
     limits,
     live,
+    noc,
     nodes,
     number_orders,
     numbers,
@@ -133,6 +134,7 @@ RESOURCES = (
     oauth,
     audit,
     nodes,
+    noc,
     retention,
     subject_requests,
     reference,
@@ -212,6 +214,7 @@ def begin() -> None:
     """Names the request, and starts its clock."""
     g.request_id = answering.request_id_of(request.headers.get("X-Request-Id", ""))
     g.began_s = time.perf_counter()
+    answering.name_lines(g.request_id, request.view_args)
 
 
 def allow_origin(response: Response) -> None:
@@ -245,5 +248,7 @@ def finish(response: Response) -> Response:
         headers.pop("Content-Type", None)
     allow_origin(response)
     route = request.url_rule.rule if request.url_rule is not None else "unmatched"
-    answering.count(request.method, route, response.status_code, time.perf_counter() - g.began_s)
+    took_s = time.perf_counter() - g.began_s
+    answering.count(request.method, route, response.status_code, took_s)
+    answering.trace(request.method, route, response.status_code, took_s, request.view_args)
     return response

@@ -41,6 +41,7 @@ from ..sites.service import SiteService
 from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
+from ..watching.overview import Overview
 from ..webhooks.service import WebhookService
 
 
@@ -82,6 +83,7 @@ class ApiServices:
     sign_in: SignInService
     links: LinkService
     brands: BrandService
+    noc: Overview
     secret_key: str
     #: Whose word about where a request came from is taken.
     proxies: tuple[Network, ...] = ()

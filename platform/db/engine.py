@@ -17,9 +17,10 @@ from uuid import UUID
 import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Engine, Row, create_engine, make_url
 
-from .errors import translate
+from .errors import DatabaseError, translate
 from .floor import actor_setting, need_no_floor, within
 from .prepared import KNOWN, Prepared, Ready
+from .watched import counted, given_up, timed, unwatch, waiting, watch
 
 #: The roles that migrations make (roles.py).
 APP_ROLE = "dialtrace_app"
@@ -116,6 +117,10 @@ class Database:
         alone = {**options, "connect_args": dict(options["connect_args"])}
         alone["connect_args"]["options"] += " -c plan_cache_mode=force_generic_plan"
         self._alone = create_engine(driver_url(url), isolation_level="AUTOCOMMIT", **alone)
+        self._most = pool_size
+        self._watched = True
+        for engine in (self.engine, self._alone):
+            watch(engine, pool_size)
 
     @contextmanager
     def tenant(self, agency_id: UUID | str, client_id: UUID | str | None = None) -> Iterator[Connection]:
@@ -193,13 +198,13 @@ class Database:
                 return self._rows(connection, statement, values)
         except sqlalchemy.exc.SQLAlchemyError as error:
             if not (isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated):
-                raise translate(error) or error from error
+                raise _ours(error) or error from error
         # A connection kept idle had died meanwhile; a read may be asked again.
         try:
             with self._alone.connect() as connection:
                 return self._rows(connection, statement, values)
         except sqlalchemy.exc.SQLAlchemyError as error:
-            raise translate(error) or error from error
+            raise _ours(error) or error from error
 
     def ask(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """As :meth:`look_up`, by the driver alone: half the work of one question. For what every call asks."""
@@ -207,11 +212,11 @@ class Database:
             return self._asked(statement, values)
         except sqlalchemy.exc.SQLAlchemyError as error:
             if not (isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated):
-                raise translate(error) or error from error
+                raise _ours(error) or error from error
         try:
             return self._asked(statement, values)
         except sqlalchemy.exc.SQLAlchemyError as error:
-            raise translate(error) or error from error
+            raise _ours(error) or error from error
 
     def at_once(
         self, agency_id: UUID | str, last: Ready, *, first: Ready | None = None, may_be_lost: bool = False
@@ -233,11 +238,11 @@ class Database:
             return self._asked(statement, values, known)
         except sqlalchemy.exc.SQLAlchemyError as error:
             if not (isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated):
-                raise translate(error) or error from error
+                raise _ours(error) or error from error
         try:
             return self._asked(statement, values, known)
         except sqlalchemy.exc.SQLAlchemyError as error:
-            raise translate(error) or error from error
+            raise _ours(error) or error from error
 
     def _asked(
         self, statement: str, values: tuple[object, ...], prepared: tuple[Prepared, ...] = ()
@@ -246,8 +251,9 @@ class Database:
         driver: Any = dialect.dbapi
         connection: Any = None
         try:
-            connection = self._alone.raw_connection()
-            with connection.cursor() as cursor:
+            with waiting():
+                connection = self._alone.raw_connection()
+            with connection.cursor() as cursor, timed(statement):
                 for one in prepared:
                     if one.name not in connection.info.setdefault(KNOWN, set()):
                         cursor.execute(one.preparing)
@@ -266,6 +272,8 @@ class Database:
             # Nobody waits any more (a deadline): what the server would still say must not answer another question.
             if connection is not None:
                 connection.invalidate(stopped)
+            if not isinstance(stopped, Exception):
+                given_up()
             raise
         finally:
             if connection is not None:
@@ -283,6 +291,9 @@ class Database:
         """Close every connection that is not in use."""
         self.engine.dispose()
         self._alone.dispose()
+        if self._watched:
+            self._watched = False
+            unwatch(2 * self._most)
 
     @contextmanager
     def _transaction(self, opening: str) -> Iterator[Connection]:
@@ -299,7 +310,7 @@ class Database:
                 yield connection
                 connection.commit()
         except sqlalchemy.exc.SQLAlchemyError as error:
-            ours = translate(error)
+            ours = _ours(error)
             if ours is None:
                 raise
             raise ours from error
@@ -307,7 +318,8 @@ class Database:
     def _open(self, opening: str) -> Connection:
         """A connection inside a transaction. One kept idle may have died meanwhile: then, nothing having been done yet,
         a fresh one is taken (SQLAlchemy drops every other idle one at the same time)."""
-        connection = self.engine.connect()
+        with waiting():
+            connection = self.engine.connect()
         try:
             connection.exec_driver_sql(opening)
         except sqlalchemy.exc.DBAPIError as error:
@@ -328,6 +340,11 @@ class Database:
         return connection
 
 
+def _ours(error: sqlalchemy.exc.SQLAlchemyError) -> DatabaseError | None:
+    """`errors.translate`, counted."""
+    return counted(translate(error))
+
+
 class Turn:
     """One process of all has it, for as long as its connection lives: a lock of the session. Behind a pooler that hands
     connections about by the transaction it is nobody's, so such a process needs an address of the server itself."""
@@ -346,7 +363,7 @@ class Turn:
             return bool(self._connection.exec_driver_sql(statement, (self._name,)).scalar_one())
         except sqlalchemy.exc.SQLAlchemyError as error:
             self.give_back()
-            raise translate(error) or error from error
+            raise _ours(error) or error from error
 
     def give_back(self) -> None:
         """At once where the server hears it, else as it notices that the connection is gone. The connection goes too,

@@ -326,6 +326,32 @@ nodes = Table(
     CheckConstraint("state IN ('up', 'down', 'unknown', 'draining', 'drained')", name="state"),
 )
 
+#: The newest word of each process to those who watch, under the name of a node or a machine.
+watch_notes = Table(
+    "watch_notes",
+    metadata,
+    Column("name", Text, nullable=False),
+    stamp("told_at", nullable=False, default_now=True),
+    Column("data", JSONB, nullable=False),
+    PrimaryKeyConstraint("name"),
+    prefixes=["UNLOGGED"],
+)
+
+#: Calls of each node minute by minute, for the NOC's curves: figures, no records.
+node_minutes = Table(
+    "node_minutes",
+    metadata,
+    Column("node", Text, nullable=False),
+    stamp("minute", nullable=False),
+    Column("begun", Integer, nullable=False, server_default="0"),
+    Column("ended", Integer, nullable=False, server_default="0"),
+    Column("answered", Integer, nullable=False, server_default="0"),
+    Column("delivered", Integer, nullable=False, server_default="0"),
+    Column("talk_ms", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("node", "minute"),
+    Index("ix_node_minutes_minute", "minute"),
+)
+
 # --- Records. ---
 
 calls = Table(
@@ -2604,6 +2630,8 @@ REFERENCE = frozenset(
         "sign_in_directory",
         "sign_in_tries",
         "brand_domains",
+        "watch_notes",
+        "node_minutes",
     }
 )
 

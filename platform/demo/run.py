@@ -8,6 +8,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,6 +205,19 @@ def say_who_calls(callers: str) -> str:
     return f"SIPp {why}: the node's own SIP stack places the calls and answers them"
 
 
+def keep_running(demo: Demo, console: Console) -> None:
+    """Until Ctrl-C, or SIGTERM."""
+    watched = demo.options.prometheus
+    console.print(f"the platform goes on until Ctrl-C\n  API        {demo.plan.api_url}/v1/reference")
+    console.print(f"  NOC        {demo.plan.api_url}/noc\n  key        {demo.folder / 'data' / 'operator-key'}")
+    if watched:
+        console.print(f"  prometheus http://{watched[0]}:{watched[1]}")
+    with suppress(KeyboardInterrupt):
+        while True:
+            demo.supervisor.tend()
+            time.sleep(0.25)
+
+
 def run_demo(options: DemoOptions, console: Console) -> int:
     """The whole demonstration; returns the exit status: 0 only if the books balance."""
     began_s = time.monotonic()
@@ -235,4 +249,6 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             seconds=round(time.monotonic() - began_s, 1),
         )
         print(json.dumps(summary), flush=True)  # noqa: T201 (the one line that machines read)
+        if options.keep:
+            keep_running(demo, console)
     return 0 if done.balanced else 1

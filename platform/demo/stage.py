@@ -17,11 +17,14 @@ import psutil
 from ..apiclient import ApiClient
 from ..config import Settings, load_settings
 from ..errors import DialtraceError
-from ..launch import Plan, free_port, plan_nodes, plan_platform, running_database
+from ..launch import Plan, free_port, is_listening, plan_nodes, plan_platform, running_database
+from ..metrics import serve_metrics
 from ..node.phones_plan import TARGET_ENDINGS, PhoneCall, PhonesPlan, PlannedTarget
 from ..nodesfile import NodeSettings
 from ..pool.placement import order_nodes
-from ..supervisor import Supervisor
+from ..scrape_files import announce
+from ..scraping import prometheus_spec
+from ..supervisor import ChildSpec, Supervisor
 from .kills import Kill
 from .mix import PlannedCall
 from .phones import Phones, PhonesOfKind
@@ -32,6 +35,8 @@ from .sound import CALLER_TONE_HZ, TARGET_TONE_HZ, ulaw_tone
 CALM_PERCENT, CALM_WITHIN_S = 40.0, 20.0
 
 NODES_UP_WITHIN_S = 20.0
+#: Ports for metrics: the supervisor's, and one for each process.
+METRICS_PORTS = 20
 
 RING_MS = 300
 #: Targets end by themselves after this, should nobody stop them.
@@ -57,6 +62,10 @@ class DemoOptions:
     callers: str = "auto"
     #: What is killed with -9 while the calls run.
     kills: tuple[Kill, ...] = ()
+    #: Whether the platform goes on after the books, until it is told to stop.
+    keep: bool = False
+    #: Where a Prometheus listens that reads all of it; None: there is none.
+    prometheus: tuple[str, int] | None = None
 
     @property
     def switch(self) -> str:
@@ -105,17 +114,48 @@ def running_platform(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dialtrace-demo-")))
         folder.chmod(0o755)
-        settings = demo_settings(folder, stack.enter_context(database(folder)), more_settings)
+        watched = watched_settings(options.prometheus) if options.prometheus else {}
+        settings = demo_settings(folder, stack.enter_context(database(folder)), {**watched, **(more_settings or {})})
         database_url = stack.enter_context(running_database(settings))
         nodes = plan_nodes(settings, options.nodes, kind=options.switch)
         stack.enter_context(disks(nodes))
         plan = plan_platform(settings, database_url, nodes, freeswitch=options.freeswitch)
         stack.callback(plan.give_back)
+        if options.prometheus:
+            plan.groups.append([begin_watching(settings, plan, options.prometheus)])
         supervisor = stack.enter_context(Supervisor(log_folder=folder / "logs"))
         for group in plan.groups:
             supervisor.start(group)
         _await_nodes(plan)
         yield Demo(options, folder, plan, supervisor)
+
+
+def watched_settings(prometheus: tuple[str, int]) -> dict[str, str]:
+    """Every process serves metrics on a port of its own, one after another."""
+    host, port = prometheus
+    return {
+        "DIALTRACE_METRICS_LISTEN": f"127.0.0.1:{_free_ports(METRICS_PORTS)}",
+        "DIALTRACE_PROMETHEUS_URL": f"http://{host}:{port}",
+    }
+
+
+def _free_ports(count: int) -> int:
+    """The first of so many in a row that nobody has at this moment."""
+    for _ in range(50):
+        first = free_port()
+        if not any(is_listening(("127.0.0.1", first + offset)) for offset in range(count)):
+            return first
+    raise OSError(f"no {count} free ports in a row on 127.0.0.1")
+
+
+def begin_watching(settings: Settings, plan: Plan, prometheus: tuple[str, int]) -> ChildSpec:
+    """Serves this process's metrics, which tell of children that died, and describes the Prometheus that reads all."""
+    listen = settings.metrics_listen
+    assert listen is not None, "a watched demonstration serves metrics"
+    serve_metrics(*listen)
+    announce(settings.data_dir, process="demo", kind="up", listen=listen)
+    key_file = settings.data_dir / "operator-key"
+    return prometheus_spec(settings.data_dir, api_url=plan.api_url, key_file=key_file, listen=prometheus)
 
 
 def _await_nodes(plan: Plan) -> None:

@@ -5,17 +5,15 @@ numbers that a call of ours has proven.
 from __future__ import annotations
 
 import hashlib
-import socket
 import ssl
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.parse import urlsplit
 
+from ..certificates import good_until, secured_hosts
 from ..ids import new_id
 from ..numbers.service import NumberService
 from ..objectstore.errors import ObjectStoreError
@@ -65,8 +63,7 @@ def rights(store: ObjectStore) -> Iterator[Finding]:
 
 def api_checks(url: str, https: Sequence[str], now: Callable[[], datetime]) -> list[tuple[str, Check]]:
     """``https``: further addresses whose certificates count."""
-    addresses = [address for address in (url, *https) if urlsplit(address).scheme == "https"]
-    return [("readiness", lambda: readiness(url)), ("certificates", lambda: certificates(addresses, now()))]
+    return [("readiness", lambda: readiness(url)), ("certificates", lambda: certificates((url, *https), now()))]
 
 
 def readiness(url: str) -> Iterator[Finding]:
@@ -81,30 +78,18 @@ def readiness(url: str) -> Iterator[Finding]:
 
 def certificates(addresses: Sequence[str], now: datetime) -> Iterator[Finding]:
     """How long each one is still good for."""
-    for address in addresses:
-        split = urlsplit(address)
-        where = (split.hostname or "", split.port or 443)
+    for host, port in secured_hosts(addresses):
         try:
-            told = _certificate(where)
+            ends_at = good_until(host, port)
         except ssl.SSLError as error:
             mend = "renew it, with its whole chain"
-            yield Finding("api", "certificates", "fault", f"{where[0]}: {error.reason or error}", mend)
+            yield Finding("api", "certificates", "fault", f"{host}: {error.reason or error}", mend)
             continue
-        ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(told["notAfter"])), UTC)
         left = ends_at - now
         yield at_most(
-            "api", "certificates", f"{where[0]}: good for {left.days} days", -left.total_seconds(),
+            "api", "certificates", f"{host}: good for {left.days} days", -left.total_seconds(),
             note=-CERTIFICATE_NOTE.total_seconds(), fault=-CERTIFICATE_FAULT.total_seconds(), mend="renew it",
         )  # fmt: skip
-
-
-def _certificate(where: tuple[str, int]) -> dict[str, Any]:
-    context = ssl.create_default_context()
-    with (
-        socket.create_connection(where, timeout=TIMEOUT_S) as line,
-        context.wrap_socket(line, server_hostname=where[0]) as secured,
-    ):
-        return dict(secured.getpeercert() or {})
 
 
 def number_checks(service: NumberService, per_day: int, now: Callable[[], datetime]) -> list[tuple[str, Check]]:

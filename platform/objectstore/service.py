@@ -10,6 +10,7 @@ from .errors import StoreAddressFaulty
 from .folder import FolderStore
 from .model import FileSource, LoadedSource, ObjectFacts, ObjectStore, ObjectStream, Receipt, Source
 from .s3 import Access, Encryption, S3Store
+from .watched import WatchedStore
 
 __all__ = [
     "Access",
@@ -22,6 +23,7 @@ __all__ = [
     "Receipt",
     "S3Store",
     "Source",
+    "WatchedStore",
     "open_store",
     "parse_encryption",
 ]

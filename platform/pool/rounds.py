@@ -4,7 +4,7 @@ numbers are judged clean or not. One process of all does it at a time (`workers/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..db.engine import Database
 from ..events.model import NewEvent
 from ..events.service import append
-from ..metrics import NUMBERS_JUDGED, POOL_LOSS, POOL_NUMBERS, POOL_RESIZED, POOL_SHORT
+from ..metrics import NUMBERS_JUDGED, POOL_FORECAST, POOL_LOSS, POOL_NUMBERS, POOL_RESIZED, POOL_SHORT
 from . import rounds_store, store
 from .hygiene import is_leaked, judge_quiet
 from .model import Pool
@@ -45,9 +45,17 @@ SHRINK_AFTER_HOURS = 168
 class PoolRounds:
     """The rounds over all pools of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        tell: Callable[[Sequence[tuple[Pool, int, int]]], None] = lambda _: None,
+    ) -> None:
+        """``tell`` hears, after each round, how pools stand: visits of the last quarter of an hour, and those that
+        found no number of their own."""
         self._database = database
         self._clock = clock
+        self._tell = tell
         self._pools = PoolService(database, clock)
 
     def forecast(
@@ -74,25 +82,36 @@ class PoolRounds:
 
     def count_hours(self) -> None:
         """Counts the last hours of all pools, and tells how they stand."""
-        now = self._clock.now()
+        now, have, needed, missing = self._clock.now(), 0, 0, 0
         for pool in self._open():
             with self._database.tenant(pool.agency_id) as connection:
                 rounds_store.count_hours(connection, pool, now - COUNT_AGAIN, now)
+                numbers = store.standing(connection, pool.agency_id, pool.id, now).numbers
+                hours = self._hours(connection, pool)
+            made = forecast(
+                hours, numbers=numbers, loss_target=pool.loss_target, tail_s=pool.tail_s, rest_s=pool.rest_s
+            )
+            have, needed, missing = have + numbers, needed + made.advised, missing + max(0, made.advised - numbers)
+        for what, count in (("there", have), ("needed", needed), ("missing", missing)):
+            POOL_FORECAST.labels(what).set(count)
 
     def resize(self) -> int:
         """Lets pools that may grow do so, and tells how many visits they all lose. Returns how many numbers moved."""
         now, moved, came, lost, worst, short = self._clock.now(), 0, 0, 0, 0.0, 0
+        standings: list[tuple[Pool, int, int]] = []
         for pool in self._open():
             with self._database.tenant(pool.agency_id) as connection:
                 visits, missed = rounds_store.recent(connection, pool, now - PRESENT)
                 came, lost = came + visits, lost + missed
                 worst = max(worst, missed / visits if visits else 0.0)
                 short += missed > visits * pool.loss_target
+                standings.append((pool, visits, missed))
                 if pool.grows:
                     moved += abs(self._resize(connection, pool, visits, now))
         POOL_LOSS.labels("all").set(lost / came if came else 0.0)
         POOL_LOSS.labels("worst").set(worst)
         POOL_SHORT.set(short)
+        self._tell(standings)
         return moved
 
     def judge(self) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..db.engine import Database
-from ..objectstore.service import Access, ObjectStore, S3Store, parse_encryption
+from ..objectstore.service import Access, ObjectStore, S3Store, WatchedStore, parse_encryption
 from ..secrets_box.errors import MasterKeyMissing
 from ..secrets_box.model import SecretsBox
 from . import place_store
@@ -189,7 +189,7 @@ def unwrap(agency_key: bytes, wrapped: bytes, name: str) -> bytes:
 def open_bucket(row: StoreRow, secret: str, guard: EndpointGuard | None = None) -> ObjectStore:
     """A bucket with credentials of its own; ``guard`` judges each address before anything is sent there, and each
     connection."""
-    return S3Store(
+    store = S3Store(
         row.bucket,
         row.prefix,
         endpoint_url=row.endpoint_url,
@@ -199,3 +199,4 @@ def open_bucket(row: StoreRow, secret: str, guard: EndpointGuard | None = None) 
         guard=guard.check_request if guard else None,
         judge=guard.check_connection if guard else None,
     )
+    return WatchedStore(store)

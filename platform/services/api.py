@@ -37,7 +37,11 @@ from ..sites.service import SiteService
 from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
 from ..trunks.service import TrunkService
+from ..watching.overview import Overview
+from ..watching.service import WatchService
+from ..webhooks.claims import Claims
 from ..webhooks.service import WebhookService
+from .alerts import build_alerts
 from .brands import build_brands
 from .call_plane import build_prompts, build_target_hosts
 from .carriers import build_carriers
@@ -45,6 +49,9 @@ from .databases import build_database
 from .outside import build_guard, build_rules
 from .sealing import build_box_if_any, build_secrets_box
 from .stores import build_store, export_places
+
+#: That one page shows.
+MOST_NODES = 200
 
 
 def build_api_services(settings: Settings) -> ApiServices:
@@ -97,6 +104,13 @@ def build_api_services(settings: Settings) -> ApiServices:
         sign_in=sign_in,
         links=LinkService(database, clock, queue, sign_in),
         brands=build_brands(settings, database),
+        noc=Overview(
+            WatchService(database),
+            nodes=lambda: NodeDirectory(database).list_nodes(limit=MOST_NODES).items,
+            jobs=queue.backlog,
+            webhooks=Claims(database).backlog,
+            alerts=build_alerts(settings["DIALTRACE_PROMETHEUS_URL"]),
+        ),
         secret_key=settings["DIALTRACE_SECRET_KEY"],
         origins=frozenset(filter(None, map(str.strip, settings["DIALTRACE_API_ORIGINS"].split(",")))),
         proxies=parse_networks(settings["DIALTRACE_API_PROXIES"]),

@@ -66,10 +66,8 @@ def _store(settings: Settings, _: Database) -> Checks:
 
 
 def _api(settings: Settings, _: Database) -> Checks:
-    host, port = settings.api_listen
-    url = settings["DIALTRACE_API_URL"] or f"http://{host}:{port}"
-    further = [settings["DIALTRACE_PAGES_URL"], settings.s3_endpoint_url or ""]
-    return api_checks(url, [one for one in further if one], SystemClock().now)
+    url, *further = settings.public_addresses
+    return api_checks(url, further, SystemClock().now)
 
 
 def _numbers(settings: Settings, database: Database) -> Checks:

@@ -7,7 +7,7 @@ from ..config import Settings
 from ..db.engine import Database
 from ..exports.places import ExportPlaces
 from ..objectstore.model import ObjectStore
-from ..objectstore.service import open_store, parse_encryption
+from ..objectstore.service import WatchedStore, open_store, parse_encryption
 from ..recording.service import RecordingService
 from .outside import build_guard
 from .sealing import build_box_if_any
@@ -15,10 +15,12 @@ from .sealing import build_box_if_any
 
 def build_store(settings: Settings) -> ObjectStore:
     """The object store for recordings that the settings name."""
-    return open_store(
-        settings.recordings_url,
-        endpoint_url=settings.s3_endpoint_url,
-        encryption=parse_encryption(settings["DIALTRACE_S3_ENCRYPTION"]),
+    return WatchedStore(
+        open_store(
+            settings.recordings_url,
+            endpoint_url=settings.s3_endpoint_url,
+            encryption=parse_encryption(settings["DIALTRACE_S3_ENCRYPTION"]),
+        )
     )
 
 

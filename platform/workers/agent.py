@@ -13,7 +13,7 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import IO
+from typing import IO, Any
 
 import gevent
 import structlog
@@ -31,6 +31,7 @@ from ..journal.errors import JournalError
 from ..journal.store import Journal
 from ..metrics import (
     CDR_PASSES_FAILED,
+    EVENTS_UNSEQUENCED,
     RECORDINGS_ORPHANED,
     RECORDINGS_UNACCOUNTED,
     SPOOL_FREE_BYTES,
@@ -44,10 +45,14 @@ from ..readiness import tell_ready
 from ..recording.guard import EndpointGuard
 from ..recording.service import RecordingService
 from ..secrets_box.model import SecretsBox
+from ..tracing import span
+from ..watching.model import MinuteBook
+from ..watching.service import WatchService
 from .event_sequencer import sequence_events
 from .homecoming import Homecoming
 from .ingest import Ingest
-from .reserve import Reserve
+from .noc_notes import NocNotes
+from .reserve import Disk, Reserve
 from .spool import DueFile, Spool, SpoolBusy
 from .sweep import ErasureList, Sweep
 
@@ -89,6 +94,7 @@ class NodeAgent:
         erasures: ErasureList,
         clock: Clock,
         stop: Event,
+        book: MinuteBook | None = None,
     ) -> None:
         self.name = node.name
         self.spool = Spool(node.spool, clock)
@@ -102,6 +108,7 @@ class NodeAgent:
             begin=_beside,
             # Not `sleep(0)`: for that the hub waits its least time, a millisecond, also when nobody has anything to do.
             give_way=gevent.idle,
+            book=book,
         )
         self.homecoming = Homecoming(node=node.name, spool=self.spool, service=recordings, clock=clock)
         self.sweep = Sweep(
@@ -114,6 +121,18 @@ class NodeAgent:
         self._stop = stop
         self._more_due = Event()
         self._next: dict[str, float] = {}
+        self._disk: Disk | None = None
+
+    def noc_note(self) -> dict[str, Any]:
+        """What waits on this node, for whoever watches."""
+        return {
+            "cdr_files": self.ingest.waiting,
+            "cdr_oldest_s": round(self.ingest.oldest_s, 1),
+            "recordings_due": self.homecoming.due,
+            "recordings_orphaned": self.orphans,
+            "disk_free_bytes": self._disk.free_bytes if self._disk else None,
+            "disk_size_bytes": self._disk.size_bytes if self._disk else None,
+        }
 
     def run(self, uploads: Pool) -> None:
         """Works on the spool until told to stop; waits for another agent that has it."""
@@ -172,7 +191,7 @@ class NodeAgent:
             self._count_orphans()
 
     def _look_at_disk(self) -> None:
-        disk = self._reserve.tend()
+        disk = self._disk = self._reserve.tend()
         SPOOL_FREE_BYTES.labels(self.name).set(disk.free_bytes)
         SPOOL_SIZE_BYTES.labels(self.name).set(disk.size_bytes)
         SPOOL_FREE_FILES.labels(self.name).set(disk.free_files)
@@ -205,8 +224,11 @@ class NodeAgent:
                 return
 
     def _bring_home(self, due: DueFile) -> None:
+        call_id = due.path.name.split("_", 1)[0]
+        structlog.contextvars.bind_contextvars(call=call_id)
         try:
-            self.homecoming.bring_home(due)
+            with span("bring a recording home", call_id):
+                self.homecoming.bring_home(due)
         except Exception as error:
             # Top of a greenlet: one recording must not stop the others.
             log.exception("a recording failed in a way that nobody foresaw", node=self.name, file=due.path.name)
@@ -261,15 +283,21 @@ def run_agent(
     records = CdrService(database, Attributor(database))
     recordings = RecordingService(database, store, box=box, guard=guard)
     erasures = ErasureList(database)
+    book = MinuteBook()
     agents = [
-        NodeAgent(node, records=records, recordings=recordings, erasures=erasures, clock=clock, stop=stop)
+        NodeAgent(node, records=records, recordings=recordings, erasures=erasures, clock=clock, stop=stop, book=book)
         for node in nodes
     ]
+    noc = NocNotes(
+        WatchService(database), book=book,
+        find_notes=lambda: {f"node:{agent.name}": agent.noc_note() for agent in agents if agent.owns_spool},
+    )  # fmt: skip
     uploads = Pool(UPLOADS_AT_A_TIME)
     care = gevent.spawn(_care, database, recordings, agents, clock, stop)
     working = [gevent.spawn(agent.run, uploads) for agent in agents]
     sequencer = gevent.spawn(sequence_events, database, stop)
     converting = gevent.spawn(_convert, recordings, agents, stop)
+    telling = gevent.spawn(noc.run)
     parts: list[gevent.Greenlet[..., None]] = [care, converting, sequencer, *working]
     for part in parts:
         part.link_exception(lambda dead: _report_death(dead, stop))
@@ -277,6 +305,7 @@ def run_agent(
     tell_ready()
     stop.wait()
     gevent.joinall(parts, timeout=STOP_TIMEOUT_S)
+    telling.kill(block=False)
     uploads.join(timeout=STOP_TIMEOUT_S)
     uploads.kill(block=False)
     database.dispose()
@@ -306,6 +335,7 @@ def _care(
             recordings.settle_unspoken(names)
             waiting = recordings.count_unaccounted(names, now=clock.now(), older_than=UNACCOUNTED_AFTER)
             RECORDINGS_UNACCOUNTED.set(waiting + sum(agent.orphans for agent in agents))
+            EVENTS_UNSEQUENCED.set(WatchService(database).unsequenced())
         except DatabaseError as error:
             log.warning("partitions and ledger are looked after later", why=str(error))
         stop.wait(COUNT_EVERY_S)

@@ -43,6 +43,7 @@ from ..metrics import (
 )
 from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
+from ..tracing import span
 from .call_facts import ASKED, read_facts
 from .prompt_files import PlanSounds
 from .route_copy import RouteCopy
@@ -105,12 +106,15 @@ class CallWorker:
 
     def handle(self, call: AskedCall) -> None:
         """One question. Raises only what the server then tells :meth:`failed`."""
+        # A greenlet of its own: whatever writes a line from here on, the line bears the call.
+        structlog.contextvars.bind_contextvars(call=call.call_id)
         begun_s = time.monotonic()
-        plan = self._plan_or_none(call)
-        blocks = [] if plan is None else [commands.execute(*handed_over(plan), lock=False)]
-        left_s = BUDGET_S - (time.monotonic() - begun_s)
-        call.run(*blocks, commands.exit_(), timeout_s=max(left_s, HAND_OVER_S))
-        WORKER_ANSWER_SECONDS.observe(time.monotonic() - begun_s)
+        with span("answer the switch", call.call_id):
+            plan = self._plan_or_none(call)
+            blocks = [] if plan is None else [commands.execute(*handed_over(plan), lock=False)]
+            left_s = BUDGET_S - (time.monotonic() - begun_s)
+            call.run(*blocks, commands.exit_(), timeout_s=max(left_s, HAND_OVER_S))
+        WORKER_ANSWER_SECONDS.observe(time.monotonic() - begun_s, {"call_id": call.call_id[:100]})
 
     def failed(self, fault: EslError) -> None:
         """A connection did not go well: its call is with the fallback, or had ended anyway."""

@@ -64,6 +64,8 @@ class Homecoming:
         self._step = step
         self._patience: dict[str, _Patience] = {}
         self._taken: set[str] = set()
+        #: Calls whose recordings were still here at the last look.
+        self.due = 0
 
     def ready(self, limit: int) -> list[DueFile]:
         """Reminders whose turn it is and that nobody has taken; each is taken by :meth:`bring_home`'s caller."""
@@ -77,6 +79,7 @@ class Homecoming:
             patience = self._patience.get(due.path.name)
             if patience is None or patience.next_try_s <= now_s:
                 chosen.append(due)
+        self.due = count
         RECORDINGS_DUE.labels(self._node).set(count)
         return chosen
 

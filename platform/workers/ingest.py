@@ -8,12 +8,14 @@ not know gevent, sockets or the object store.
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 
+from .. import tracing
 from ..cdr.errors import CdrError
 from ..cdr.interpret import event_document, interpret, lost_document
 from ..cdr.model import CallFacts, Facts, LegFacts, Stored
@@ -31,7 +33,9 @@ from ..metrics import (
     CDR_OLDEST_SECONDS,
 )
 from ..recording.model import parse_file_name
-from .call_figures import begin_at_nothing, count_call
+from ..tracing import span, told
+from ..watching.model import MinuteBook
+from .call_figures import begin_at_nothing, count_call, count_leg
 from .spool import Broken, CdrFile, HalfWritten, Spool
 
 log = structlog.get_logger("agent")
@@ -92,7 +96,8 @@ class _OneAhead:
 class Ingest:
     """The CDR files of one node. ``journal`` opens the node's journal; it is asked for when it is needed, so that a
     journal that cannot be opened stops no record. ``begin``: how a batch is stored while the next is read;
-    ``give_way``: lets others have their turn meanwhile."""
+    ``give_way``: lets others have their turn meanwhile; ``book``: where calls are counted for the
+    NOC."""
 
     def __init__(
         self,
@@ -105,8 +110,12 @@ class Ingest:
         step: Callable[[str], None] = no_step,
         begin: Begin = at_once,
         give_way: Callable[[], object] = nobody_waits,
+        book: MinuteBook | None = None,
     ) -> None:
         self._node = node
+        self._book = book or MinuteBook()
+        #: Files that wait, and how old the oldest is, at the last pass.
+        self.waiting, self.oldest_s = 0, 0.0
         self._spool = spool
         self._service = service
         self._begin = begin
@@ -132,9 +141,10 @@ class Ingest:
         """Stores what waits, at most some thousand files; returns how many were stored. ``go_on`` is asked between
         batches. Raises the errors of `db.errors`: everything that was not stored is still there then."""
         files, count = self._spool.waiting()
-        CDR_FILES_WAITING.labels(self._node).set(count)
         oldest_s = min((file.modified_s for file in files), default=None)
-        CDR_OLDEST_SECONDS.labels(self._node).set(_age_s(oldest_s, self._clock))
+        self.waiting, self.oldest_s = count, _age_s(oldest_s, self._clock)
+        CDR_FILES_WAITING.labels(self._node).set(count)
+        CDR_OLDEST_SECONDS.labels(self._node).set(self.oldest_s)
         self._left_over = True
         self._taken.clear()
         self._listed = {file.name: file for file in files}
@@ -210,7 +220,8 @@ class Ingest:
     def _store(self, taken: Batch) -> int:
         batch = list(taken.values())
         self._step("read")
-        results = self._service.store_batch([facts for _, facts in batch])
+        with span("store records", files=len(batch)):
+            results = self._service.store_batch([facts for _, facts in batch])
         self._step("committed")
         kept = [(file, result) for (file, _), result in zip(batch, results, strict=True) if result.refused is None]
         self._forget({str(result.facts.id) for _, result in kept if isinstance(result.facts, CallFacts)})
@@ -242,9 +253,17 @@ class Ingest:
             log.warning("a stored CDR file is gone", node=self._node, file=file.name)
         (self._calls_stored if isinstance(facts, CallFacts) else self._legs_stored).inc()
         if isinstance(facts, CallFacts) and facts.ended_at is not None and result.changed:
-            CDR_DELAY_SECONDS.observe(max(0.0, (self._clock.now() - facts.ended_at).total_seconds()))
-        if isinstance(facts, CallFacts) and result.changed and result.revision == 1 and not facts.is_test:
+            delay_s = max(0.0, (self._clock.now() - facts.ended_at).total_seconds())
+            CDR_DELAY_SECONDS.observe(delay_s, {"call_id": str(facts.id)})
+            if tracing.is_on():
+                told("store the record", time.time_ns(), str(facts.id), outcome=facts.outcome, delay_s=delay_s)
+        if isinstance(facts, LegFacts):
+            # Legs have no revisions: one whose file comes again and tells something else counts twice, which is rare.
+            if result.changed:
+                count_leg(self._node, facts)
+        elif result.changed and result.revision == 1 and not facts.is_test:
             count_call(self._node, facts)
+            self._book.ended(self._node, facts.started_at, facts.outcome, facts.talk_ms)
 
     def _remember_leg(self, leg_id: str) -> None:
         self._legs_seen[leg_id] = None

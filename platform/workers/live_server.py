@@ -32,6 +32,8 @@ from ..readiness import tell_ready
 from ..tenancy.errors import AddressRefused, AgencyUnknown, ClientUnknown, InvalidKey
 from ..tenancy.model import Principal
 from ..tenancy.service import TenancyService
+from ..watching.service import WatchService
+from .live_counts import count_standing
 from .live_hub import Ear, LiveHub, TooManyListeners
 
 log = structlog.get_logger("live")
@@ -285,6 +287,7 @@ def run_live_server(
             f"streams cannot be served at {listen[0]}:{listen[1]}: {error.strerror or error}; "
             "name another address (DIALTRACE_LIVE_LISTEN)"
         ) from error
+    counting = gevent.spawn(count_standing, WatchService(database).standing)
     reading = gevent.spawn(hub.run)
     reading.link_exception(lambda dead: _report_death(dead, stop))
     log.info("live stream ready", listen=f"{listen[0]}:{listen[1]}")
@@ -294,6 +297,7 @@ def run_live_server(
     hub.stop()
     server.stop(timeout=STOP_TIMEOUT_S)
     reading.kill()
+    counting.kill()
     database.dispose()
     if reading.exception is not None:
         raise SystemExit(1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gevent.pool import Group
 
 from ..calls.routes import RouteStore
 from ..calls.service import NodeService
+from ..clock import from_microseconds
 from ..db.engine import Database
 from ..esl import commands
 from ..esl.errors import EslError
@@ -30,9 +31,13 @@ from ..esl.inbound import InboundClient
 from ..journal.errors import JournalError
 from ..journal.store import Started
 from ..metrics import (
+    NODE_CALLS_BEGUN,
+    NODE_EVENTS_LAG_SECONDS,
+    NODE_EVENTS_QUEUED,
     NODE_LAST_SEEN,
     NODE_MAX_SESSIONS,
     NODE_RECONNECTS,
+    NODE_ROUND_TRIP_SECONDS,
     NODE_SESSIONS,
     NODE_UP,
 )
@@ -40,12 +45,15 @@ from ..nodesfile import NodeSettings
 from ..prompts.service import PromptSounds
 from ..readiness import tell_ready
 from ..trunks.gateways import Gateway
+from ..watching.model import MinuteBook
+from ..watching.service import WatchService
 from .drain import NodeDrain, make_drain
 from .gateway_keeper import GatewayKeeper
 from .journal_gap import JournalGap, now_us
 from .journal_writer import JournalWriter
 from .live_facts import FILTERS, LIVE_EVENTS
 from .live_watch import LiveWatch
+from .noc_notes import NocNotes
 from .node_reporter import NodeReporter
 from .plan_keeper import PlanKeeper
 from .prompt_files import PromptKeeper, keep_standard
@@ -76,9 +84,17 @@ class NodeMonitor:
     """Watches one node."""
 
     def __init__(
-        self, node: NodeSettings, *, reporter: NodeReporter, journal: JournalWriter, database: Database
+        self,
+        node: NodeSettings,
+        *,
+        reporter: NodeReporter,
+        journal: JournalWriter,
+        database: Database,
+        book: MinuteBook | None = None,
     ) -> None:
         self._node = node
+        self._book = book or MinuteBook()
+        NODE_CALLS_BEGUN.labels(node.name)
         self._reporter = reporter
         self._journal = journal
         self._gap = JournalGap(node=node.name, journal=journal, switch=self)
@@ -157,9 +173,11 @@ class NodeMonitor:
         if event.name == "CHANNEL_CREATE" and is_caller_leg(event):
             row = started_of(event, now_us=now_us())
             if row is None:
-                log.error("a call began without what its journal row needs", node=self._node.name)
+                log.error("a call began without what its journal row needs", node=self._node.name, call=event.call_id)
                 return
             self._journal.began(row)
+            NODE_CALLS_BEGUN.labels(self._node.name).inc()
+            self._book.begun(self._node.name, from_microseconds(row.started_us))
         elif event.name == "CHANNEL_HANGUP_COMPLETE" and is_caller_leg(event) and event.call_id:
             if self._resyncing is not None:
                 self._resyncing.add(event.call_id)
@@ -209,13 +227,16 @@ class NodeMonitor:
 
     def _ask_core(self) -> str:
         """The run that the switch is in; a new one after every start of it."""
-        answer = self._client.api("global_getvar", "core_uuid", timeout_s=PROBE_TIMEOUT_S).strip()
+        with NODE_ROUND_TRIP_SECONDS.labels(self._node.name).time():
+            answer = self._client.api("global_getvar", "core_uuid", timeout_s=PROBE_TIMEOUT_S).strip()
         if not 8 <= len(answer) <= 64:
             raise ValueError(f"the switch does not say its core_uuid: {answer[:40]!r}")
         return answer
 
     def _probe_until_ended(self) -> None:
         while not self._ended.wait(timeout=PROBE_EVERY_S):
+            NODE_EVENTS_QUEUED.labels(self._node.name).set(self._client.queued)
+            NODE_EVENTS_LAG_SECONDS.labels(self._node.name).set(self._client.dispatch_lag_s)
             if self._ask_core() != self._core_uuid:
                 return
             self._up()
@@ -253,20 +274,23 @@ def run_monitor(
     route_copy: Path,
     find_gateways: Callable[[], Sequence[Gateway]],
     render_standard: Callable[[], None] = lambda: None,
+    find_targets: Callable[[], Sequence[Mapping[str, str]]] = lambda: (),
 ) -> None:
     """Watches the nodes until SIGTERM or SIGINT, and keeps the machine's copy of the routes in the file ``route_copy``.
     ``find_gateways`` tells the trunks that want a password; ``render_standard`` makes sure of the apologies and the
-    like that every installation says. The process must be patched for gevent (``__main__``)."""
+    like that every installation says, ``find_targets`` which processes of the machine serve metrics. The process must
+    be patched for gevent (``__main__``)."""
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
     routes, node_rows, group = RouteStore(database), NodeService(database), Group()
     sounds = PromptSounds(database)
     links, journals, watches = [], [], []
+    noc = NocNotes(WatchService(database), book=MinuteBook(), find_targets=find_targets)
     for node in nodes:
         journal = JournalWriter(node=node.name, path=node.journal_path)
         reporter = NodeReporter(node, node_rows.report)
-        monitor = NodeMonitor(node, reporter=reporter, journal=journal, database=database)
+        monitor = NodeMonitor(node, reporter=reporter, journal=journal, database=database, book=noc.book)
         keeper = PlanKeeper(
             node=node.name, spool=node.spool, routes_changed=routes.routes_changed, find_sounds=sounds.rendered
         )
@@ -292,6 +316,7 @@ def run_monitor(
     route_keeper = RouteKeeper(file=RouteCopyFile(route_copy), routes_changed=routes.routes_changed)
     _start(group, "routes", route_keeper.run)
     _start(group, "standard-prompts", keep_standard, render_standard)
+    _start(group, "noc", noc.run)
     log.info("monitor ready", nodes=[node.name for node in nodes])
     tell_ready()
     stop.wait()

@@ -21,7 +21,7 @@ LEVELS = {
     "db": 1, "events": 1, "esl": 1, "objectstore": 1, "journal": 1, "nodesfile": 1, "outgoing": 1,
     "apiclient": 1,
     "errors": 0, "clock": 0, "phone": 0, "metrics": 0, "config": 0, "logs": 0, "ids": 0, "paging": 0,
-    "priority": 0, "awake": 0,
+    "priority": 0, "awake": 0, "scrape_files": 0, "tracing": 0, "certificates": 0,
     "addresses": 0,
     "messages": 3, "webhooks": 4, "cli_webhooks": 8,
     "readiness": 0, "secrets_box": 0,
@@ -38,14 +38,19 @@ LEVELS = {
     "capacity": 1, "cli_capacity": 8,
     # Brings up a platform as the demonstration does, and looks at it from outside.
     "loadruns": 9, "cli_loadtest": 10,
+    # Sees everything that works, beside those who do it.
+    "watching": 4,
 }  # fmt: skip
 
 #: Imports on one line or upward that are allowed, with the reason.
 ALSO = {
     ("doctor", "freeswitch_launch"): "asks a switch for OPTIONS as whoever started it does",
+    ("demo", "scraping"): "a demonstration may be watched",
     ("cli_demo", "demo"): "the command of the demonstration runs it",
     ("pool", "numbers"): "the pool manager writes the placement of numbers",
     ("pool", "sites"): "a number is leased to a visit",
+    ("watching", "calls"): "whoever watches sees the nodes",
+    ("watching", "webhooks"): "whoever watches sees what waits for webhooks",
     ("events", "db"): "the log is a table",
     ("exports", "cdr"): "calls are exported by the filters of GET /v1/calls",
     ("documents", "billing"): "a document has a client's prices and account",
@@ -57,6 +62,7 @@ ALSO = {
     ("config", "secrets_box"): "a key that is not one is found when settings are read",
     ("secrets_box", "errors"): "level 0 may use the root error",
     ("phone", "errors"): "level 0 may use the root error",
+    ("tracing", "errors"): "level 0 may use the root error",
     ("metrics", "errors"): "level 0 may use the root error",
 }
 
@@ -105,6 +111,7 @@ OFFERED = {
     "esl": {"admission", "commands", "errors", "events", "inbound", "outbound", "safe", "wire"},
     "api": {"app"},
     "services": {
+        "alerts",
         "archive",
         "brands",
         "mail",
@@ -143,6 +150,7 @@ OFFERED = {
         "whisper_sounds",
     },
     "archive": {"errors", "model", "reading", "service"},
+    "watching": {"agency", "errors", "model", "overview", "service"},
     "billing": {"books", "closing", "errors", "model", "rating", "service", "statement_files"},
     "exports": {"columns", "errors", "formats", "making", "model", "places", "scheduling", "service"},
     "documents": {"coverage", "errors", "kinds", "model", "service"},
@@ -193,9 +201,11 @@ OFFERED = {
     "workers": {
         "agent",
         "call",
+        "certificates",
         "edge",
         "greenlets",
         "hooks",
+        "hub_lag",
         "jobs",
         "live_server",
         "monitor",
@@ -304,6 +314,7 @@ LIBRARIES = {
         "cli_billing",
         "cli_tenant",
     },
+    "opentelemetry": {"tracing"},
     "alembic": {"db"},
     "argon2": {"people/proofs"},
     "pyotp": {"people/proofs"},

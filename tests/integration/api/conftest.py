@@ -70,6 +70,9 @@ from dialtrace.sites.visits import VisitService
 from dialtrace.tenancy.permissions import ALL
 from dialtrace.tenancy.service import TenancyService
 from dialtrace.trunks.service import TrunkService
+from dialtrace.watching.overview import Overview
+from dialtrace.watching.service import WatchService
+from dialtrace.webhooks.claims import Claims
 from dialtrace.webhooks.service import WebhookService
 
 PASSWORD = "a password of some length"
@@ -133,6 +136,12 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         sign_in=sign_in,
         links=LinkService(database, clock, queue, sign_in),
         brands=BrandService(database),
+        noc=Overview(
+            WatchService(database),
+            nodes=lambda: NodeDirectory(database).list_nodes().items,
+            jobs=queue.backlog,
+            webhooks=Claims(database).backlog,
+        ),
         secret_key="only for tests",
     )
 

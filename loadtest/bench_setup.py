@@ -66,16 +66,21 @@ class Pace:
     half_turn_s: float
     half_turns: int
     resolution: float
+    #: So often a rate must fail to be too high: what else a machine does can only make one fail.
+    attempts: int
 
 
-FULL = Pace(hold_s=2, search_turn_s=6, search_until_s=400, half_turn_s=9, half_turns=3, resolution=1.06)
-QUICK = Pace(hold_s=1, search_turn_s=2.5, search_until_s=50, half_turn_s=3, half_turns=2, resolution=1.2)
+FULL = Pace(hold_s=2, search_turn_s=6, search_until_s=620, half_turn_s=9, half_turns=3, resolution=1.06, attempts=4)
+QUICK = Pace(hold_s=1, search_turn_s=2.5, search_until_s=50, half_turn_s=3, half_turns=2, resolution=1.2, attempts=2)
 
 
 def find_rates(stage: Stage, watch: Watch, pace: Pace, *, first_rate: float, until_s: float) -> dict[str, RateSearch]:
     """The highest rate of each contestant, looked for in turns so that what else happens here meets all of them.
     ``until_s``, on the monotonic clock, is when no further rate is tried once each has had a turn."""
-    searches = {name: RateSearch(first=first_rate, most=MOST_RATE, resolution=pace.resolution) for name in CONTESTANTS}
+    searches = {
+        name: RateSearch(first=first_rate, most=MOST_RATE, resolution=pace.resolution, attempts=pace.attempts)
+        for name in CONTESTANTS
+    }
     tried: set[str] = set()
     excused: Counter[str] = Counter()
     while True:

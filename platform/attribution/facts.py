@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from .codes import read_code
@@ -68,12 +69,17 @@ def pressed_code(facts: Row) -> str | None:
     return read_code(str(said)) if said is not None else None
 
 
+# Calls of one batch to one number were shown to the same visits.
+_moment_of = lru_cache(maxsize=16_384)(datetime.fromisoformat)
+_uuid_of = lru_cache(maxsize=16_384)(uuid.UUID)
+
+
 def _moment(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return value if isinstance(value, datetime) else _moment_of(value)
 
 
 def _uuid(value: Any) -> uuid.UUID:
-    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+    return value if isinstance(value, uuid.UUID) else _uuid_of(value)
 
 
 def visit_of(row: Row, *, id_name: str = "visit_id", at_name: str = "visit_started_at") -> Visit:

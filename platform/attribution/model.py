@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
@@ -46,7 +46,7 @@ class Source:
         return self.channel in {None, "direct"}
 
     def as_dict(self) -> dict[str, str | None]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in SOURCE_FIELDS}
 
 
 SOURCE_FIELDS = tuple(one.name for one in fields(Source))

@@ -4,7 +4,6 @@ name the agency, and travel as JSON, so that their text is the same whatever the
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -131,18 +130,13 @@ _PUT = Prepared(
 )
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    raise TypeError(f"no plain form for {type(value).__name__}")
-
-
 def _document(rows: Sequence[Row]) -> str:
-    return json.dumps([dict(row) for row in rows], default=_plain, ensure_ascii=False, allow_nan=False)
+    """Bytes as PostgreSQL reads them out of JSON."""
+    plain = [
+        {name: "\\x" + value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+        for row in rows
+    ]
+    return msgspec.json.encode(plain).decode()
 
 
 # --- What a match needs, and what it brings. ---

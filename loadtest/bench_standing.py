@@ -136,10 +136,13 @@ async def serve(stage: Stage, kinds: Sequence[CapturedKind], load: Load, seen: S
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(link.greeting)
-        while data := await reader.read(65_536):
-            writer.write(link.receive(data))
-            if link.subscribed and not subscribed.done():
-                subscribed.set_result(writer)
+        try:
+            while data := await reader.read(65_536):
+                writer.write(link.receive(data))
+                if link.subscribed and not subscribed.done():
+                    subscribed.set_result(writer)
+        except asyncio.CancelledError:
+            writer.close()  # the measurement is over
 
     server = await asyncio.start_server(answer, "127.0.0.1", port)
     database, over = Database(stage.url, pool_size=2), asyncio.Event()
@@ -176,14 +179,16 @@ def owner_of(stage: Stage) -> dict[str, str]:
 
 def measure(standing: int, hold_s: float, seconds: float) -> int:
     """The whole measurement; returns the exit status."""
-    load = Load(standing / hold_s, hold_s, hold_s + seconds)
-    print(
-        f"{load.rate:.1f} calls/s of {hold_s:g} s, {standing} at a time, for {load.seconds:g} s, then until all ended"
-    )
     seen, placed = Seen(), Placed()
     with running_stage() as stage:
         owner, dialled = owner_of(stage), NUMBERS[0][1:]
         kinds = [CapturedKind.read(name, owner=owner, dialled=dialled) for name in MIX]
+        # Little's law, for those that are connected: the others stand for a moment.
+        connected = sum(MIX[kind.name] for kind in kinds if kind.connects) / sum(MIX.values())
+        load = Load(standing / hold_s / connected, hold_s, hold_s + seconds)
+        print(
+            f"{load.rate:.1f} calls/s of {hold_s:g} s, {standing} at a time, for {load.seconds:g} s and to the last end"
+        )
         port = next(stage.ports)
         with stage.workers(WORKERS), stage.monitor(port):
             worker_s, monitor_s = stage.cpu_seconds("worker"), stage.cpu_seconds("monitor")

@@ -251,7 +251,8 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
             argv=[*PROGRAM, "api"],
             environment=environment,
             ready=lambda: answers_http(f"http://{api_host}:{api_port}/readyz"),
-            ready_timeout_s=30,
+            # Granian starts one interpreter after another, which takes a minute where the machine is shared by many.
+            ready_timeout_s=120,
         ),
         ChildSpec(
             name="agent",

@@ -181,7 +181,7 @@ def processes(machines: Mapping[str, Mapping[str, Any]]) -> str:
         said = f"{share(machine['busy'])} busy, {share(machine['stolen'])} taken by its host"
         found.append(
             f"<h2>Processes on {escape(name)}</h2><p>The machine: {said}.</p>"
-            + table(["", "processes", "processors", "MB at most", "open files at most"], rows)
+            + table(["", "processes", "processors", "MB of their own at most", "open files at most"], rows)
             + lines(series[1], x="second", y="processors")
             + lines(series[2], x="second", y="MB")
         )

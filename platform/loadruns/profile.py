@@ -192,6 +192,8 @@ def _bounds(profile: Profile) -> Iterator[str]:
     seconds += profile.talk.hold_s
     if seconds > bounds.seconds:
         yield f"bounds.seconds: {bounds.seconds:g}, and the curve with the last call takes {seconds:g}"
+    if calls < 1:
+        yield "rate.steps: the curve makes no call"
     if calls > bounds.calls:
         yield f"bounds.calls: {bounds.calls}, and the curve makes {calls:.0f}"
     if fastest > bounds.cps:

@@ -25,14 +25,17 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def stat_of(pid: int) -> tuple[int, float, int, int] | None:
-    """(parent, processor seconds, resident bytes, threads) of a process; None if it is gone."""
+    """(parent, processor seconds, bytes of its own, threads) of a process; None if it is gone. Of its own is what it
+    shares with nobody: PostgreSQL's processes would each count all shared buffers."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            pages = file.read().split()
     except OSError:
         return None
     used_s = (int(fields[11]) + int(fields[12])) / TICKS
-    return int(fields[1]), used_s, int(fields[21]) * PAGE_BYTES, int(fields[17])
+    return int(fields[1]), used_s, (int(pages[1]) - int(pages[2])) * PAGE_BYTES, int(fields[17])
 
 
 def files_of(pid: int) -> int:
@@ -68,7 +71,8 @@ def free_bytes() -> int:
 
 
 def kinds_of(roots: dict[str, list[int]], patterns: dict[str, str]) -> dict[int, str]:
-    """Every watched process and its kind; a child has its nearest named parent's."""
+    """Every watched process and its kind: its own if it is named, else by its command line, else its nearest named
+    parent's."""
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (found := stat_of(int(name))) is not None:
@@ -78,12 +82,12 @@ def kinds_of(roots: dict[str, list[int]], patterns: dict[str, str]) -> dict[int,
     kinds: dict[int, str] = {}
     for pid in parents:
         kind, above = named.get(pid), pid
-        while kind is None and above in parents and above > 1:
-            above = parents[above]
-            kind = named.get(above)
         if kind is None and expressions:
             command = command_of(pid)
             kind = next((kind for kind, expression in expressions if expression.search(command)), None)
+        while kind is None and above in parents and above > 1:
+            above = parents[above]
+            kind = named.get(above)
         if kind is not None and pid != os.getpid():
             kinds[pid] = kind
     return kinds

@@ -115,14 +115,24 @@ def _take(call: SeenCall, moment_s: float, sent: bool, method: str, first_line: 
                 call.ended_s = moment_s
 
 
-def lost_share(calls: Iterable[SeenCall], *, now_s: float, window_s: float, setup_ms: float) -> tuple[float, int]:
-    """Of the calls that were due in the last seconds, the share that got a wrong answer or waits longer than that for
-    any; and how many they are. The last moment is left out: those calls could not be answered yet."""
-    due = [call for call in calls if now_s - window_s <= call.planned_s <= now_s - min(1.0, window_s / 2)]
-    bad = sum(
-        call.status != call.expected
-        if call.status is not None
-        else (now_s - call.planned_s) * 1000 > setup_ms or (call.ringing_s is None and call.sent_s is None)
-        for call in due
-    )
-    return (bad / len(due) if due else 0.0), len(due)
+def verdict_of(call: SeenCall, *, now_s: float, setup_ms: float) -> tuple[float, bool] | None:
+    """When it was settled whether the call is bad, and whether it is: at its final answer, or when it has heard nothing
+    for ``setup_ms``. None: not yet, or it rings."""
+    if call.status is not None and call.final_s is not None:
+        slow = call.setup_ms is not None and call.setup_ms > setup_ms and call.ringing_s is None
+        return call.final_s, call.status != call.expected or slow
+    settled_s = call.planned_s + setup_ms / 1000
+    return (settled_s, True) if call.ringing_s is None and settled_s <= now_s else None
+
+
+def lost_share(
+    calls: Iterable[SeenCall], *, now_s: float, window_s: float, setup_ms: float, least: int = 5
+) -> tuple[float, int]:
+    """Of the calls that were settled in the last seconds, or the last few where those are less than ``least``: the
+    share that is bad, and how many they are."""
+    found = [one for call in calls if (one := verdict_of(call, now_s=now_s, setup_ms=setup_ms)) is not None]
+    found.sort()
+    recent = [bad for at_s, bad in found if at_s >= now_s - window_s]
+    if len(recent) < least:
+        recent = [bad for _, bad in found[-least:]]
+    return (sum(recent) / len(recent) if recent else 0.0), len(recent)

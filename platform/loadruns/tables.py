@@ -181,7 +181,8 @@ class Limits(Strict):
 
 
 class Stop(Strict):
-    """When a run ends before its time: in the last ``window_s``, more than this share failed or was this slow."""
+    """When a run ends before its time: of the calls settled in the last ``window_s`` more than this share got a wrong
+    answer, or heard nothing for so long."""
 
     window_s: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)] = 5.0
     failed: Share = 0.5

@@ -85,14 +85,26 @@ def test_given_an_answered_call_without_an_end_then_it_is_no_good_call():
     assert not seen.calls[0].good
 
 
-def test_given_calls_that_hear_nothing_then_the_last_seconds_are_lost_but_not_the_last_moment():
+def test_given_calls_that_hear_nothing_then_they_count_once_they_have_waited_long_enough():
     seen = reader(20)
     for place in range(10):
         seen.feed(answered(place + 1, float(place), 0.1))
-    assert lost_share(seen.calls, now_s=BASE_S + 9.5, window_s=5, setup_ms=2000) == (0.0, 4)
-    share, count = lost_share(seen.calls, now_s=BASE_S + 15.5, window_s=5, setup_ms=2000)
-    assert count == 4
-    assert share == 1.0
+    assert lost_share(seen.calls, now_s=BASE_S + 9.5, window_s=5, setup_ms=2000) == (0.0, 5)
+    assert lost_share(seen.calls, now_s=BASE_S + 11.5, window_s=5, setup_ms=2000) == (0.0, 5)
+    # Numbers 10 to 18 were due and heard nothing for two seconds; those settled in the last five count.
+    assert lost_share(seen.calls, now_s=BASE_S + 20.5, window_s=5, setup_ms=2000) == (1.0, 5)
+
+
+def test_given_few_calls_in_the_window_then_the_last_few_decide():
+    seen = reader(20)
+    assert lost_share(seen.calls, now_s=BASE_S + 2.5, window_s=1, setup_ms=2000) == (1.0, 1)
+    assert lost_share(seen.calls, now_s=BASE_S + 19.5, window_s=1, setup_ms=2000) == (1.0, 5)
+
+
+def test_given_a_call_that_rings_then_it_may_ring():
+    seen = reader(1)
+    seen.feed("".join(answered(1, 0.0, 0.2).splitlines(keepends=True)[:3]))
+    assert lost_share(seen.calls, now_s=BASE_S + 100, window_s=5, setup_ms=2000) == (0.0, 0)
 
 
 def test_given_values_then_percentiles_are_values_that_occurred():

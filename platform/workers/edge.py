@@ -34,6 +34,8 @@ log = structlog.get_logger("edge")
 
 LOOK_EVERY_S = 1.0
 RPC_TIMEOUT_S = 5.0
+#: Reading a million numbers anew takes Kamailio most of a minute on a busy machine; calls go on meanwhile.
+RELOAD_TIMEOUT_S = 300.0
 #: Up to so many numbers are told one by one; more, and Kamailio reads the table anew.
 MOST_TOLD = 200
 #: Up to so many stand in the small table; more, and the map is written whole.
@@ -112,14 +114,14 @@ class Kamailio:
         self._socket = folder.rpc
         self._own = folder.folder / f"asker-{os.getpid()}.sock"
 
-    def ask(self, method: str, *parameters: Any) -> Any:
+    def ask(self, method: str, *parameters: Any, timeout_s: float = RPC_TIMEOUT_S) -> Any:
         """Raises EdgeSilent."""
         request = json.dumps({"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1})
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asker:
             self._own.unlink(missing_ok=True)
             try:
                 asker.bind(str(self._own))
-                asker.settimeout(RPC_TIMEOUT_S)
+                asker.settimeout(timeout_s)
                 asker.sendto(request.encode(), str(self._socket))
                 answer = json.loads(asker.recv(1 << 20))
             except (OSError, ValueError) as error:
@@ -214,7 +216,7 @@ class EdgeKeeper:
             if moved:
                 self._kamailio.ask("dispatcher.reload")
             if whole:
-                self._kamailio.ask("htable.reload", "placements")
+                self._kamailio.ask("htable.reload", "placements", timeout_s=RELOAD_TIMEOUT_S)
             if whole or moved or len(told) > MOST_TOLD:
                 self._kamailio.ask("htable.reload", "moved")
             else:

@@ -118,11 +118,11 @@ def test_given_visits_that_wait_then_each_has_a_number_alone_the_longest_rested_
 def test_given_fewer_numbers_than_visits_that_wait_then_those_who_asked_first_have_them_and_the_others_share(
     service, stock, agency, fresh, lease_together
 ):
-    pool = stock.pool(4)
+    pool = stock.pool(8)
     service.lease(agency.id, pool, fresh())
-    got = lease_together(pool, [fresh() for _ in range(6)])
+    got = lease_together(pool, [fresh() for _ in range(10)])
     alone = [at for at, one in enumerate(got) if one.rung == "exclusive"]
-    assert len(alone) == len({got[at].number_id for at in alone}) == 3
+    assert len(alone) == len({got[at].number_id for at in alone}) == 7
     together = [at for at in alone if at >= ON_THE_WAY]
     assert together == list(range(ON_THE_WAY, ON_THE_WAY + len(together)))
     assert {one.rung for one in got} == {"exclusive", "shared"}
@@ -131,16 +131,19 @@ def test_given_fewer_numbers_than_visits_that_wait_then_those_who_asked_first_ha
 def test_given_what_is_written_with_each_lease_then_all_of_it_is_and_one_that_cannot_be_spoils_no_other(
     service, stock, agency, fresh, lease_together, notes
 ):
-    pool = stock.pool(8)
+    pool, before = stock.pool(20), gathered()
     service.lease(agency.id, pool, fresh())
-    got = lease_together(pool, [fresh() for _ in range(4)], [Ready(NOTE, (share,), NOTES) for share in (1, 2, 4, 5)])
-    assert [one.rung for one in got] == ["exclusive"] * 4
-    assert notes() == [20, 25, 50, 100]
-    got = lease_together(pool, [fresh() for _ in range(4)], [Ready(NOTE, (share,), NOTES) for share in (10, 20, 0, 25)])
-    assert [getattr(one, "rung", "none") for one in got] == ["exclusive", "exclusive", "none", "exclusive"]
-    assert "division by zero" in str(got[2])
+    shares = (1, 2, 4, 5, 10, 20, 25)
+    got = lease_together(pool, [fresh() for _ in shares], [Ready(NOTE, (share,), NOTES) for share in shares])
+    assert [one.rung for one in got] == ["exclusive"] * 7
     assert notes() == [4, 5, 10, 20, 25, 50, 100]
-    assert len(stock.exposures()) == 8
+    assert gathered() - before == 7 - ON_THE_WAY
+    shares = (100, 100, 100, 100, 50, 0, 50)
+    got = lease_together(pool, [fresh() for _ in shares], [Ready(NOTE, (share,), NOTES) for share in shares])
+    assert [getattr(one, "rung", "none") for one in got] == ["exclusive"] * 5 + ["none", "exclusive"]
+    assert "division by zero" in str(got[5])
+    assert notes() == [1, 1, 1, 1, 2, 2, 4, 5, 10, 20, 25, 50, 100]
+    assert len(stock.exposures()) == 14
 
 
 def test_given_a_pool_that_matches_regions_then_each_visit_asks_alone_and_has_its_own(

@@ -22,8 +22,8 @@ from .model import MOST_AT_ONCE, RUNGS, STATIC_TAIL_S, Leased, Renewed, VisitRef
 from .oldest import OldestFree
 
 #: Statements that new visits of one pool have on the way at a time, in one process. With two, four who ask are slower
-#: than each by himself, since the database carries out four at once; beyond that a statement for each costs it more than
-#: twice the work (measured: loadtest/README.md).
+#: than each by himself, since the database carries out four at once; beyond that a statement for each costs it twice
+#: the work (measured: loadtest/README.md).
 ON_THE_WAY = 4
 _LEASES = {rung: POOL_LEASES.labels(rung=rung) for rung in RUNGS}
 

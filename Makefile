@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 # libatomic1: the driver of playwright needs it, and nothing else here brings it.
 SYSTEM := python3-venv curl uuid-runtime sip-tester kamailio espeak-ng opus-tools lame chromium libatomic1 prometheus \
-  prometheus-alertmanager
+  prometheus-alertmanager tcpdump
 JOBS ?= 2
 
 CALLS ?= 100

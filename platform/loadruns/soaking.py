@@ -15,6 +15,8 @@ from typing import Any
 
 #: More points than this are thinned: pairs grow with the square.
 MOST_POINTS = 300
+#: Of fewer nothing is said; of few, growth is certain only if it is never interrupted.
+LEAST_POINTS = 4
 #: Normal quantile of a one-sided 99 %.
 _CERTAIN = 2.326
 
@@ -35,7 +37,7 @@ def slope_of(series: Series) -> Slope | None:
     """Of (second, value); None of too little."""
     points = list(series[:: max(1, math.ceil(len(series) / MOST_POINTS))])
     count = len(points)
-    if count < 8:
+    if count < LEAST_POINTS:
         return None
     slopes = sorted(
         (later[1] - earlier[1]) / (later[0] - earlier[0])

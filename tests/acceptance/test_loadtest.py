@@ -138,7 +138,7 @@ def test_given_a_small_profile_when_run_then_its_books_balance_and_its_figures_a
         report["processes"]["here"]["kinds"]
     )
     soaked = {(one["kind"], one["measure"]): one for one in report["soak"]}
-    assert {"worker", "agent", "monitor"} <= {kind for kind, measure in soaked if measure == "greenlets"}
+    assert {"worker", "agent", "monitor"} <= {kind for kind, measure in soaked if measure == "greenlets"}, told
     # The short form of the hour: memory needs the hour, the others must be flat at once.
     growing = [key for key, one in soaked.items() if not one["flat"] and key[1] != "memory_bytes"]
     assert growing == [], told

@@ -24,6 +24,8 @@ from .conftest import Tenant
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 REAL = "+442079460000"
+#: Two servers start on a machine that does much else besides, and then a thousand rounds are played.
+pytestmark = pytest.mark.timeout(600)
 #: On a machine that does much else besides.
 START_TIMEOUT_S = 180.0
 

@@ -24,10 +24,6 @@ def notes(database: Database) -> list[Note]:
     return [Note(*row) for row in database.look_up("SELECT name, told_at, data FROM dialtrace_watch_notes()", ())]
 
 
-def drop_note(database: Database, name: str) -> None:
-    database.look_up("SELECT dialtrace_watch_forget(%s)", (name,))
-
-
 def add_minutes(database: Database, counted: Mapping[tuple[str, datetime], Counts]) -> None:
     """Adds to what stands there."""
     rows = [

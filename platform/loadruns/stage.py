@@ -32,6 +32,8 @@ from .tables import Flood, Host
 BEGINS_S = 1.0
 #: A generator opens calls this early and is given this much more to come to an end.
 LEAD_S, END_S = 3.0, 60.0
+#: What it takes to start one more of them: on this machine (True), over SSH (seen on a busy machine: about a second).
+START_S = {True: 0.1, False: 2.0}
 END_WITHIN_S = 6.0
 LOOK_S = 0.5
 #: What targets may still have to say after the last caller has ended.
@@ -106,7 +108,8 @@ class Stage:
         span_s = max([last_s, *(one.from_s + one.for_s for one in floods)])
         with ExitStack() as stack:
             media = self._media(stack, parts, machines, limit_s=span_s + 2 * END_S)
-            base_s = float(int(time.time() + LEAD_S + len(calls) / 2000) + 1)
+            starts_s = sum(START_S[isinstance(machines[place], LocalMachine)] for _, place, _ in parts)
+            base_s = float(int(time.time() + LEAD_S + starts_s + len(calls) / 2000) + 1)
             limit_s = base_s - time.time() + span_s + END_S
             placing = self._callers(parts, machines, media, base_s=base_s, limit_s=limit_s)
             beside = [self._beside(stack, one, base_s=base_s, limit_s=limit_s) for one in floods]

@@ -82,8 +82,9 @@ def main() -> None:
         own = "{}:{}".format(*line.getsockname())
         time.sleep(max(0.0, config["begin_s"] - time.time()))
         began_s = time.monotonic()
-        while not ended and time.monotonic() - began_s < config["for_s"]:
-            place = sum(sent.values())
+        for place in range(max(1, round(config["cps"] * config["for_s"]))):
+            if ended:
+                break
             time.sleep(max(0.0, began_s + place / config["cps"] - time.monotonic()))
             values = {"host": config["host"], "own": own, "tag": f"{os.getpid()}x{place}", "method": "INVITE"}
             kinds = variants(GOOD.format(**values), chance)

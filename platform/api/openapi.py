@@ -63,6 +63,7 @@ TAGS = [
     {"name": "Pages", "description": "What pages ask through the snippet. No key: the token says which site."},
     {"name": "Calls", "description": "Call records (CDRs), their legs and recordings."},
     {"name": "Attribution", "description": "Where calls came from, with probabilities; models side by side."},
+    {"name": "Reports", "description": "Figures by one dictionary of metrics; what advertising cost; who was missed."},
     {"name": "Billing", "description": "Prices, accounts, movements of money, usage and statements."},
     {"name": "Exports", "description": "Calls, events and the audit log as files, once or by schedule."},
     {"name": "Events", "description": "What happened, as one log for each agency, read or sent by webhooks."},

@@ -56,6 +56,7 @@ LEFT_OUT: Mapping[str, str] = {
     "trunks": _OPERATOR,
     "carriers": _OPERATOR,
     "prompts": "sounds of the operator and of the agency, and texts that are rendered when a flow is applied",
+    "report_settings": "how a client's reports are read, not how its calls go; its own resource tells and sets it",
     "flow_notices": _DERIVED,
     "package_use": _DERIVED,
     **dict.fromkeys(
@@ -64,7 +65,7 @@ LEFT_OUT: Mapping[str, str] = {
             "audit_log", "number_proofs", "consents", "exports", "export_objects", "visits", "tel_clicks", "exposures",
             "pool_hours", "attributions", "touches", "corrections", "impressions", "attribution_fits",
             "ledger_entries", "call_charges", "usage_records", "statements", "reratings", "rating_places",
-            "number_orders", "call_assessments",
+            "number_orders", "call_assessments", "ad_spend",
         ),
         _RECORD,
     ),

@@ -34,8 +34,8 @@ from dialtrace.demo.sipp import Sipp, free_media_port
 from dialtrace.demo.stage import DemoOptions, await_calm, check_begun, running_platform
 from dialtrace.errors import DialtraceError
 from dialtrace.launch import free_port
+from dialtrace.loadruns.standstill import watching
 from dialtrace.loadtest.agree_log import Agreement, Dialog, compare, read_dialogs, spread_of
-from dialtrace.loadtest.bench_watch import watching
 from dialtrace.logs import configure_logs
 from dialtrace.nodesfile import NodeSettings
 
@@ -249,7 +249,7 @@ def read_records(operator: ApiClient, own: ApiClient, played: Played) -> list[di
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine did meanwhile (bench_watch): shares of the time."""
+    """What the machine did meanwhile (standstill): shares of the time."""
 
     disturbed: float
     woken_late: float

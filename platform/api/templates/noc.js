@@ -51,11 +51,18 @@
     find("key").focus();
   }
 
+  // Who signs in while the page still waits for its first answer is told of his own key, not of that answer.
+  let looks = 0;
+
   async function look() {
     clearTimeout(timer);
+    const own = ++looks;
     try {
-      show(await ask("/v1/noc"));
+      const seen = await ask("/v1/noc");
+      if (own !== looks) return;
+      show(seen);
     } catch (error) {
+      if (own !== looks) return;
       if (error.status === 401 || error.status === 403) {
         leave(key ? `The key was refused: ${error.message}` : "");
         return;

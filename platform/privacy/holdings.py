@@ -114,6 +114,8 @@ HOLDINGS: Mapping[str, Held] = {
     "legs": people("address sip_call_id facts digest", by="calls", other="agency_id id call_started_at call_id client_id target_id outcome started_at ringing_at answered_at connected_at ended_at ring_ms talk_ms hangup_cause cause_q850 sip_status codec revision created_at updated_at hangup_side trunk pdd_ms hold_ms loss_percent jitter_ms r_factor mos"),
     "live_calls": people("caller source", by="requests", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at"),
     "live_counts": nobody("agency_id scope_id node calls heard_at"),
+    "node_minutes": nobody("answered begun delivered ended minute node talk_ms"),
+    "watch_notes": nobody("data name told_at"),
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_orders": tenants("label details reason", other="agency_id id client_id carrier_id kind e164 state number_kind flow_id reference scheduled_for number_id created_at updated_at version"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),

@@ -257,20 +257,22 @@ def run_call_worker(*, listen: tuple[str, int], database: Database, route_copy: 
     worker = CallWorker(reader, sounds, routes.decide, questions=WebHookQuestions(database), queues=QueueDoor(database))
     server = AskingServer(listen, worker.handle, variables=ASKED, on_failure=worker.failed, admission=Admission())
     _warm_up(lambda: routes.find_route("+0"), sounds.warm_up)
-    server.start()
-    pulse = gevent.spawn(_keep_pulse)
-    _await_quick(lambda: routes.decide("+0", caller=None, call_id=str(uuid4()), step=None))
     stopping: list[gevent.Greenlet[..., int]] = []
 
     def stop() -> None:
         if not stopping:
             stopping.append(gevent.spawn(server.stop, STOP_TIMEOUT_S))
 
+    # Before the first call may come: who is told to stop answers what it has.
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
-    log.info("call worker ready", listen=server.address)
-    tell_ready()
-    server.serve_forever()
+    server.start()
+    pulse = gevent.spawn(_keep_pulse)
+    _await_quick(lambda: routes.decide("+0", caller=None, call_id=str(uuid4()), step=None), lambda: bool(stopping))
+    if not stopping:
+        log.info("call worker ready", listen=server.address)
+        tell_ready()
+        server.serve_forever()
     gevent.joinall(stopping, timeout=1.0)
     pulse.kill(block=False)
     copy.close()
@@ -285,9 +287,9 @@ def _keep_pulse() -> None:
         gevent.sleep(PULSE_EVERY_S)
 
 
-def _await_quick(read: Callable[[], object]) -> None:
-    """Until reads are as quick as callers need them. Calls that come in the meantime are answered; without a database
-    this is no use, and the nodes' fallback plans answer."""
+def _await_quick(read: Callable[[], object], is_over: Callable[[], bool]) -> None:
+    """Until reads are as quick as callers need them, or ``is_over``. Calls that come in the meantime are answered;
+    without a database this is no use, and the nodes' fallback plans answer."""
 
     def is_there() -> bool:
         try:
@@ -297,13 +299,14 @@ def _await_quick(read: Callable[[], object]) -> None:
         return True
 
     deadline_s = time.monotonic() + WARM_WITHIN_S
-    while time.monotonic() < deadline_s:
+    while time.monotonic() < deadline_s and not is_over():
         begun_s = time.monotonic()
         reads = [gevent.spawn(is_there) for _ in range(WARM_READS)]
         gevent.joinall(reads, timeout=WARM_UP_TIMEOUT_S)
         if any(one.value is False for one in reads) or time.monotonic() - begun_s < WARM_S:
             return
-    log.warning("the database is slow to answer")
+    if not is_over():
+        log.warning("the database is slow to answer")
 
 
 def _warm_up(*looks: Callable[[], object]) -> None:

@@ -51,9 +51,11 @@ class Answer:
     seconds: float
 
 
-def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) -> Answer:
-    """Plays the switch for one call: connects, tells what it is asked for, and takes what comes until ``exit``. Like
-    the switch it never answers a first command that is not ``connect``."""
+def ask(
+    port: int, dialled: str, *, timeout_s: float = 5.0, connected: threading.Event | None = None, **variables: str
+) -> Answer:
+    """Plays the switch for one call: connects (and says so by ``connected``), tells what it is asked for, and takes what
+    comes until ``exit``. Like the switch it never answers a first command that is not ``connect``."""
     told = {
         "dialtrace_dialled": dialled,
         "dialtrace_started": str(STARTED_US),
@@ -64,6 +66,8 @@ def ask(port: int, dialled: str, *, timeout_s: float = 5.0, **variables: str) ->
     began_s = time.monotonic()
     reader, heard = CommandReader(), []
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
+        if connected is not None:
+            connected.set()
         while not (heard and heard[-1].line == "exit"):
             data = line.recv(65_536)
             if not data:

@@ -181,9 +181,12 @@ def test_given_a_worker_told_to_stop_then_it_answers_what_it_has_and_is_gone_wit
     tenant.number("+74955550101", tenant.flow(ring(tenant.target())))
     process = processes.worker()
     silent = socket.create_connection(("127.0.0.1", processes.worker_port))
-    answers = []
-    asking = threading.Thread(target=lambda: answers.append(ask(processes.worker_port, "74955550101")))
+    answers, connected = [], threading.Event()
+    asking = threading.Thread(
+        target=lambda: answers.append(ask(processes.worker_port, "74955550101", connected=connected))
+    )
     asking.start()
+    assert connected.wait(timeout=5)
     began_s = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=5) == 0

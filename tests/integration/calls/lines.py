@@ -54,7 +54,7 @@ class Answer:
 def ask(
     port: int, dialled: str, *, timeout_s: float = 5.0, connected: threading.Event | None = None, **variables: str
 ) -> Answer:
-    """Plays the switch for one call: connects (and says so by ``connected``), tells what it is asked for, and takes what
+    """Plays the switch for one call: connects (``connected`` is set then), tells what it is asked for, and takes what
     comes until ``exit``. Like the switch it never answers a first command that is not ``connect``."""
     told = {
         "dialtrace_dialled": dialled,

@@ -25,7 +25,7 @@ from ..node.phone import Phone, Target, answers
 from .conftest import CUSTOMER, HOWTO, STRANGER
 
 FREESWITCH = os.environ.get("FREESWITCH_BIN") or shutil.which("freeswitch")
-TIMEOUT_S = 4
+TIMEOUT_S = 6
 
 
 @dataclass

@@ -77,9 +77,11 @@ def until(condition):
 
 
 def waiting(owner):
-    """How many statements wait for the table."""
+    """How many statements wait for the table; other tests use the same server."""
+    own = "SELECT oid FROM pg_database WHERE datname = current_database()"
     with owner.connect() as connection:
-        return connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar()
+        query = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND database = ({own})"
+        return connection.exec_driver_sql(query).scalar()
 
 
 def gathered():

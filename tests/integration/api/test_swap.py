@@ -322,6 +322,8 @@ def test_given_pictures_of_before_and_after_then_outside_of_the_numbers_not_one_
     """Kept in the folder that DIALTRACE_PICTURES names, if it does."""
     folder = Path(os.environ.get("DIALTRACE_PICTURES") or tmp_path)
     blocked: list[Any] = []
+    # The first picture takes long; the page's question for its number has only so much time.
+    stage.page.screenshot()
     stage.page.route("**/visit", lambda route: blocked.append(route))
     page = stage.open(f"/{page_of}")
     number = "#call" if page_of == "plain" else "#number"
@@ -329,14 +331,14 @@ def test_given_pictures_of_before_and_after_then_outside_of_the_numbers_not_one_
     _eventually(lambda: page.wait_for_timeout(20) or blocked, bool)
     before = page.screenshot(path=folder / f"{page_of}-before.png")
     numbers = [page.get_by_text("7946", exact=False), page.locator("#pieces")]
-    hidden = page.screenshot(mask=numbers)
+    hidden = page.screenshot(mask=numbers, path=folder / f"{page_of}-before-masked.png")
     blocked[0].continue_()
     show(page, number, SHOWN)
     if page_of != "plain":
         show(page, "#page", SHOWN)
     after = page.screenshot(path=folder / f"{page_of}-after.png")
     assert after != before
-    _eventually(lambda: page.screenshot(mask=numbers) == hidden, bool)
+    _eventually(lambda: page.screenshot(mask=numbers, path=folder / f"{page_of}-after-masked.png") == hidden, bool)
     assert page.evaluate(SHIFTS) == 0
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -53,7 +54,8 @@ class Server:
     def signal(self, number: int) -> None:
         leader = psutil.Process(int((self.embedded.data_dir / "postmaster.pid").read_text().split()[0]))
         for process in (leader, *leader.children()):
-            os.kill(process.pid, number)
+            with suppress(ProcessLookupError):  # a server's process for a connection may just have ended
+                os.kill(process.pid, number)
 
 
 @pytest.fixture(scope="module")

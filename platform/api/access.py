@@ -22,6 +22,7 @@ AREAS = {
     "pool_forecasts": "numbers",
     "pool_leases": "numbers",
     "flows": "flows",
+    "schedules": "flows",
     "prompts": "flows",
     "targets": "flows",
     "blocks": "flows",

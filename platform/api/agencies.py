@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from pydantic import ConfigDict
+from flask import request
+from pydantic import ConfigDict, Field, StrictBool
 
 from ..tenancy.model import Agency
 from .auth import AGENCY, OPERATOR, Asked
 from .endpoint import endpoint
-from .fields import Answer, Body, Id, Moment, Name, Version
+from .errors import Problem
+from .fields import Answer, Body, Id, Moment, Name, Version, absent
 from .paging import Listed, ListQuery, each, list_page
+from .preconditions import check_match
 from .replies import Reply, created, found
 
 blueprint = APIBlueprint("agencies", __name__, tag="Agencies")
+
+
+_REQUIRED = "Whoever signs in must have a second factor: who has none may make one, and nothing else until then."
 
 
 class NewAgency(Body):
@@ -26,12 +32,26 @@ class NewAgency(Body):
     name: Name
 
 
+class AgencyChange(Body):
+    """A merge patch of an agency."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"second_factor_required": True}})
+
+    name: Annotated[Name, Field(default_factory=absent)]
+    status: Annotated[
+        Literal["active", "suspended"],
+        Field(default_factory=absent, description="The operator's to set: suspended stops all its numbers."),
+    ]
+    second_factor_required: Annotated[StrictBool, Field(default_factory=absent, description=_REQUIRED)]
+
+
 class AgencyAnswer(Answer):
     """An agency: it resells tracking to its clients."""
 
     id: Id
     name: Name
     status: Literal["active", "suspended"]
+    second_factor_required: Annotated[bool, Field(description=_REQUIRED)]
     created_at: Moment
     updated_at: Moment
     version: Version
@@ -71,3 +91,18 @@ def get_agency(asked: Asked, agency_id: UUID) -> Reply[AgencyAnswer]:
     An agency's own key reads its own agency only.
     """
     return found(show(asked.services.tenancy.get_agency(agency_id)))
+
+
+@endpoint(blueprint, "PATCH", "/v1/agencies/<uuid:agency_id>", roles=AGENCY, body=AgencyChange, answer=AgencyAnswer)
+def change_agency(asked: Asked, agency_id: UUID, body: AgencyChange) -> Reply[AgencyAnswer]:
+    """Change an agency
+
+    An agency's own key changes its own agency, but for its status.
+    """
+    tenancy = asked.services.tenancy
+    before = tenancy.get_agency(agency_id)
+    check_match(request.headers, before.version, required=True)
+    changes = body.changes()
+    if changes.get("status", before.status) != before.status and asked.principal.role != "operator":
+        raise Problem("role_insufficient", "Only the operator suspends an agency, and lets it go on.")
+    return found(show(tenancy.update_agency(agency_id, version=before.version, changes=changes)))

@@ -83,6 +83,12 @@ def need_role(principal: Principal, roles: Collection[str]) -> None:
         raise Problem("role_insufficient", f"This needs a key of the role {allowed}; yours is {principal.role}.")
 
 
+def need_factor(principal: Principal, path: str) -> None:
+    """Raises Problem (403) for whoever must make a second factor first; he may look at himself, do that, and leave."""
+    if principal.needs_factor and not path.startswith(("/v1/session/", "/v1/sessions/")) and path != "/v1/session":
+        raise Problem("second_factor_required")
+
+
 def floor_of(principal: Principal) -> Floor | None:
     """The tenant that no transaction of this request leaves; the operator may go anywhere."""
     if principal.role == "operator":

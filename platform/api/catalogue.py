@@ -33,6 +33,9 @@ CATALOGUE: Mapping[str, Kind] = {
     "code_required": Kind(401, "A code is needed", "The password is right: send the code of the second factor too."),
     "csrf_failed": Kind(403, "Request may be forged", "A session's changes need `X-CSRF-Token`, from a page of ours."),
     "session_missing": Kind(403, "Nobody is signed in", "This is about who is signed in, and a key is no person."),
+    "second_factor_required": Kind(
+        403, "A second factor is needed", "The agency wants one. `POST /v1/session/second-factor` makes it."
+    ),
     "role_insufficient": Kind(403, "Key may not do this", "Its role does not reach; each endpoint names its roles."),
     "permission_missing": Kind(403, "Permission is missing", "The key or user may not do this; the detail says what."),
     "address_not_allowed": Kind(403, "Not from this address", "The key is to be used from other networks only."),
@@ -59,6 +62,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "trunk_name_taken": Kind(409, "Trunk name is in use", "Each trunk has a name of its own; records tell it."),
     "too_many_webhooks": Kind(409, "Too many webhooks", "An owner may have 50. Remove one that nobody needs."),
     "no_code_free": Kind(409, "No promo code is free", "The client has too many visits with a code. Ask again later."),
+    "schedule_in_use": Kind(409, "Schedule is in use", "A flow keeps to it. Change the flow first."),
     "prompt_in_use": Kind(409, "Sound is in use", "A flow plays it. Change the flow first."),
     "delivery_under_way": Kind(409, "Message is on its way", "It is being sent at this moment. Ask again in a minute."),
     "idempotency_key_in_use": Kind(

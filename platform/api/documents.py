@@ -26,8 +26,8 @@ _EMPTY: dict[str, Any] = {
     "format": FORMAT,
     "client": {"name": "Bright Dental", "time_zone": "Europe/London", "backup_target": None},
     "targets": {"reception": {"name": "Reception", "address": "sip:desk@pbx.example", "ring_timeout_s": 20}},
-    "flows": {}, "sites": {}, "pools": {}, "numbers": {}, "webhooks": {}, "export_schedules": {}, "site_rules": {},
-    "pool_numbers": {}, "pool_reserves": {}, "source_rules": [], "blocks": [],
+    "schedules": {}, "flows": {}, "sites": {}, "pools": {}, "numbers": {}, "webhooks": {}, "export_schedules": {},
+    "site_rules": {}, "pool_numbers": {}, "pool_reserves": {}, "source_rules": [], "blocks": [],
     "limits": {"max_calls": 30, "max_calls_per_s": None},
     "retention": dict.fromkeys(("cdr_days", "recording_days", "caller_days", "visit_days", "caller_becomes")),
     "recording": None, "export_columns": {"calls": None, "events": None, "audit": None}, "billing": None,
@@ -44,6 +44,7 @@ class DocumentBody(Body):
     format: Annotated[Literal["dialtrace-client/1"], Field(examples=[FORMAT])]
     client: Thing
     targets: Things
+    schedules: Things
     flows: Things
     sites: Things
     pools: Things

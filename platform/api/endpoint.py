@@ -22,7 +22,7 @@ from ..db.floor import confined
 from ..tenancy.model import Principal
 from .access import permissions_of
 from .auditing import actor_text, note_deed
-from .auth import Asked, authenticate, floor_of, need_permissions, need_role, tenant_of
+from .auth import Asked, authenticate, floor_of, need_factor, need_permissions, need_role, tenant_of
 from .catalogue import CATALOGUE
 from .deprecation import Deprecated
 from .errors import Fault
@@ -153,6 +153,7 @@ def _bare_response(made: Endpoint) -> dict[int, Any]:
 
 def _problems_of(made: Endpoint) -> list[str]:
     found = ["credential_missing", "credential_invalid", "role_insufficient", "permission_missing"]
+    found.append("second_factor_required")
     found += ["address_not_allowed", "address_too_long", "not_found", "validation_failed"]
     found.append("too_many_requests")
     if made.body is not None:
@@ -175,6 +176,7 @@ def _guarded(made: Endpoint, view: Handler) -> Handler:
     def guarded(**values: Any) -> Any:
         principal = authenticate(services(), request)
         current_app.extensions[QUOTAS].spend(principal.agency_id, principal.key_id)
+        need_factor(principal, made.path)
         need_role(principal, made.roles)
         need_permissions(principal, made.permissions)
         check_query(request)

@@ -9,11 +9,12 @@ import json
 import re
 from typing import Any
 
-from ..calls.flows import flow_schema
+from ..calls.flows import flow_schema, hours_schema
 from .catalogue import CATALOGUE
 from .examples import example_of
 from .flows import EXAMPLE_DOCUMENT
 from .problems import MEDIA_TYPE
+from .schedules import EXAMPLE_HOURS
 from .session_cookies import COOKIE
 
 Document = dict[str, Any]
@@ -165,7 +166,8 @@ def complete(document: Document | str) -> Document:
     assert not parts.keys() & schemas.keys(), "two schemas of one name"
     schemas |= parts
     flow |= {"description": "A flow: `FlowDocument`, or `OldFlowDocument`.", "examples": [EXAMPLE_DOCUMENT]}
-    schemas |= {"AnyFlowDocument": flow, "Problem": _PROBLEM_SCHEMA}
+    hours = {**hours_schema("#/components/schemas/{model}"), "examples": [EXAMPLE_HOURS]}
+    schemas |= {"AnyFlowDocument": flow, "OpenHours": hours, "Problem": _PROBLEM_SCHEMA}
     completed: Document = _with_references(_with_plain_names(document))
     for path, operations in completed["paths"].items():
         for method, operation in operations.items():

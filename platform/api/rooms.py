@@ -14,14 +14,15 @@ from ..billing.books import PriceBooks
 from ..billing.service import BillingService
 from ..brands.service import BrandService
 from ..calls.nodes import NodeDirectory
+from ..calls.schedules import ScheduleService
 from ..calls.service import CallFlowService
 from ..carriers.service import CarrierService
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
 from ..db.engine import Database
 from ..decisions.service import HookSecrets
-from ..documents.kinds import Rooms
 from ..documents.service import TenantDocuments
+from ..documents.work import Rooms
 from ..exports.scheduling import ExportSchedules
 from ..exports.service import ExportService
 from ..live.service import LiveService
@@ -62,6 +63,7 @@ class ApiServices:
     visits: VisitService
     nodes: NodeDirectory
     flows: CallFlowService
+    schedules: ScheduleService
     prompts: PromptService
     cdr: CdrService
     attribution: AttributionService

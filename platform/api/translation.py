@@ -5,7 +5,7 @@ and ends as `internal_error`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
@@ -33,6 +33,9 @@ from ..calls.errors import (
     FlowFaulty,
     FlowNotFound,
     NodeUnknown,
+    ScheduleFaulty,
+    ScheduleInUse,
+    ScheduleNotFound,
     TargetFaulty,
     TargetNotFound,
     VersionConflict,
@@ -108,6 +111,7 @@ from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown, VisitUnknown
 from ..sites.errors import OwnerUnknown as SiteOwnerUnknown
 from ..sites.errors import VersionMismatch as SiteVersionMismatch
 from ..tenancy.errors import AgencyUnknown, ClientUnknown, KeyOver, KeyUnknown, ValueRefused
+from ..tenancy.errors import VersionMismatch as TenancyVersionMismatch
 from ..trunks.errors import TrunkNameTaken, TrunkUnknown
 from ..trunks.errors import ValueRefused as TrunkValueRefused
 from ..trunks.errors import VersionMismatch as TrunkVersionMismatch
@@ -121,14 +125,27 @@ from .preconditions import tag_of
 UNSTORED_RETRY_S = 5
 
 
+class ValueFault(Protocol):
+    """A room's refusal of one member of the body."""
+
+    field: str
+    reason: str
+
+
+class Outdated(Protocol):
+    """A room's word that somebody else was quicker, and the version that is there now."""
+
+    current: Any
+
+
 def _not_there(what: str) -> Callable[[Any], Problem]:
     return lambda _: Problem("not_found", f"There is no such {what}.")
 
 
-def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty | SiteFaulty], Problem]:
+def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty | ScheduleFaulty | SiteFaulty], Problem]:
     """Faults with JSON pointers, below the member ``prefix`` of the body."""
 
-    def problem(error: FlowFaulty | TargetFaulty | SiteFaulty) -> Problem:
+    def problem(error: FlowFaulty | TargetFaulty | ScheduleFaulty | SiteFaulty) -> Problem:
         faults = [Fault(code=one.code, detail=one.message, pointer=f"#{prefix}{one.pointer}") for one in error.faults]
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         return Problem("validation_failed", f"The request has {count}; see errors.", faults=faults)
@@ -141,19 +158,7 @@ def _flow_unknown(_: FlowUnknown | PoolFlowUnknown) -> Problem:
     return Problem("not_found", "The client has no such flow.", faults=[fault])
 
 
-def _refused(
-    error: PrivacyValueRefused
-    | ValueRefused
-    | NumberValueRefused
-    | AdmissionValueRefused
-    | TrunkValueRefused
-    | PoolValueRefused
-    | ExportValueRefused
-    | BillingValueRefused
-    | AssessmentValueRefused
-    | SettingsRefused
-    | CarrierValueRefused,
-) -> Problem:
+def _refused(error: ValueFault) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
@@ -168,26 +173,7 @@ def _spend(error: SpendRefused) -> Problem:
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
 
-def _store_settings(error: StoreSettingsFaulty) -> Problem:
-    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
-    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
-
-
-def _mismatch(error: VersionConflict) -> Problem:
-    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
-
-
-def _mismatch_of_number(
-    error: VersionMismatch
-    | TrunkVersionMismatch
-    | ScheduleChanged
-    | SiteVersionMismatch
-    | PoolVersionMismatch
-    | BillingVersionMismatch
-    | AssessmentVersionMismatch
-    | ReportVersionMismatch
-    | CarrierVersionMismatch,
-) -> Problem:
+def _mismatch(error: Outdated) -> Problem:
     return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
 
 
@@ -204,16 +190,6 @@ def _pending(_: RecordingPending) -> Problem:
 def _store_away(_: DialtraceError) -> Problem:
     detail = "The store of recordings does not answer. The same request may succeed after a moment."
     return Problem("temporarily_unavailable", detail, headers={"Retry-After": str(UNSTORED_RETRY_S)})
-
-
-def _refused_webhook(error: WebhookValueRefused) -> Problem:
-    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
-    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
-
-
-def _refused_attribution(error: AttributionValueRefused) -> Problem:
-    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
-    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
 
 def _code_unknown(_: CodeUnknown) -> Problem:
@@ -233,26 +209,13 @@ def _prompt(member: str) -> Callable[[DialtraceError], Problem]:
     return told
 
 
-def _changed_webhook(error: WebhookVersionMismatch) -> Problem:
-    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
-
-
-def _changed(error: PeopleVersionMismatch | BrandChanged) -> Problem:
-    return Problem("version_mismatch", f"Meanwhile {error}.", headers={"ETag": tag_of(error.current)})
-
-
-def _refused_person(error: PeopleValueRefused | BrandValueRefused) -> Problem:
-    fault = Fault(code="invalid", detail=error.reason, pointer=f"#/{error.field}")
-    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
-
-
 TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     AgencyUnknown: _not_there("agency"),
     UserUnknown: _not_there("user"),
     RoleUnknown: _not_there("role"),
     PeopleOwnerUnknown: _not_there("client"),
-    PeopleValueRefused: _refused_person,
-    PeopleVersionMismatch: _changed,
+    PeopleValueRefused: _refused,
+    PeopleVersionMismatch: _mismatch,
     EmailTaken: lambda _: Problem("email_taken"),
     LastOwner: lambda _: Problem("last_owner"),
     RoleInUse: lambda _: Problem("role_in_use"),
@@ -267,8 +230,8 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     TooManyTries: lambda error: Problem("too_many_tries", headers={"Retry-After": str(error.wait_s)}),
     PasswordsBusy: lambda _: Problem("passwords_busy", headers={"Retry-After": "2"}),
     DomainTaken: lambda _: Problem("domain_taken"),
-    BrandChanged: _changed,
-    BrandValueRefused: _refused_person,
+    BrandChanged: _mismatch,
+    BrandValueRefused: _refused,
     BlockUnknown: _not_there("entry on the block list"),
     CallerUnknown: _not_there("call, or its caller withheld the number"),
     CallNotThere: _not_there("call"),
@@ -276,7 +239,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     CodeUnknown: _code_unknown,
     NoCodeFree: lambda _: Problem("no_code_free", headers={"Retry-After": "60"}),
     ModelRefused: lambda error: Problem("validation_failed", f"{error}."),
-    AttributionValueRefused: _refused_attribution,
+    AttributionValueRefused: _refused,
     OwnerUnknown: _not_there("client"),
     AdmissionValueRefused: _refused,
     PrivacyOwnerUnknown: _not_there("client"),
@@ -288,13 +251,15 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     TrunkUnknown: _not_there("trunk"),
     TrunkNameTaken: lambda _: Problem("trunk_name_taken", "Another trunk has this name."),
     TrunkValueRefused: _refused,
-    TrunkVersionMismatch: _mismatch_of_number,
+    TrunkVersionMismatch: _mismatch,
+    TenancyVersionMismatch: _mismatch,
     ClientUnknown: _not_there("client"),
     ClientNotFound: _not_there("client"),
     KeyUnknown: _not_there("key"),
     KeyOver: lambda _: Problem("key_over"),
     TargetNotFound: _not_there("target"),
     FlowNotFound: _not_there("flow"),
+    ScheduleNotFound: _not_there("schedule"),
     NodeUnknown: _not_there("node"),
     CallUnknown: _not_there("call"),
     EventUnknown: _not_there("event"),
@@ -304,28 +269,30 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     KeyInUse: lambda error: Problem("recording_key_in_use", str(error)),
     RecordingKeyUnknown: _not_there("key"),
     NoStoreOfItsOwn: lambda _: Problem("not_found", "The agency has no store of its own."),
-    StoreSettingsFaulty: _store_settings,
+    StoreSettingsFaulty: _refused,
     KeyDestroyed: lambda _: Problem(
         "recording_absent", "The key of this recording was destroyed.", members={"reason": "key_destroyed"}
     ),
     FlowFaulty: _faulty("/document"),
     TargetFaulty: _faulty(""),
+    ScheduleFaulty: _faulty(""),
+    ScheduleInUse: lambda _: Problem("schedule_in_use"),
     ValueRefused: _refused,
     AssessmentValueRefused: _refused,
     QuestionRefused: _question,
     SpendRefused: _spend,
     SettingsRefused: _refused,
-    ReportVersionMismatch: _mismatch_of_number,
+    ReportVersionMismatch: _mismatch,
     CarrierUnknown: _not_there("carrier"),
     CarrierNameTaken: lambda _: Problem("carrier_name_taken"),
     CarrierValueRefused: _refused,
-    CarrierVersionMismatch: _mismatch_of_number,
+    CarrierVersionMismatch: _mismatch,
     CarrierRefuses: lambda error: Problem("carrier_refuses", f"{error}."),
     CarrierAway: lambda error: Problem("carrier_away", f"{error}.", headers={"Retry-After": "10"}),
     OrderUnknown: _not_there("order"),
     OrderNotOpen: lambda error: Problem("order_not_open", f"{error}."),
     ClientOfOrderUnknown: _not_there("client, or it has no such flow"),
-    AssessmentVersionMismatch: _mismatch_of_number,
+    AssessmentVersionMismatch: _mismatch,
     VersionConflict: _mismatch,
     NumberUnknown: _not_there("number"),
     HolderUnknown: _not_there("client"),
@@ -337,15 +304,15 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     PoolClosed: lambda _: Problem("pool_closed"),
     NumberNotFit: lambda error: Problem("number_not_fit", f"{error}."),
     PoolValueRefused: _refused,
-    PoolVersionMismatch: _mismatch_of_number,
+    PoolVersionMismatch: _mismatch,
     NumberReleased: lambda _: Problem("number_released", "The number was released. Add it again to use it."),
     NumberValueRefused: _refused,
-    VersionMismatch: _mismatch_of_number,
+    VersionMismatch: _mismatch,
     SiteUnknown: _not_there("site"),
     VisitUnknown: _not_there("visit"),
     SiteOwnerUnknown: _not_there("client"),
     SiteFaulty: _faulty(""),
-    SiteVersionMismatch: _mismatch_of_number,
+    SiteVersionMismatch: _mismatch,
     NoDraft: lambda _: Problem("no_draft"),
     SoundFaulty: _prompt("#/audio"),
     LabelFaulty: _prompt("#/label"),
@@ -356,8 +323,8 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     WebhookOwnerUnknown: _not_there("client"),
     TooManyWebhooks: lambda _: Problem("too_many_webhooks"),
     NotWaiting: lambda _: Problem("delivery_under_way"),
-    WebhookValueRefused: _refused_webhook,
-    WebhookVersionMismatch: _changed_webhook,
+    WebhookValueRefused: _refused,
+    WebhookVersionMismatch: _mismatch,
     ArchiveUnknown: lambda error: Problem("not_found", f"There is no such part of the archive: {error}."),
     MonthUnknown: lambda error: Problem("not_found", f"There is no such month: {error}"),
     DocumentFaulty: lambda error: Problem(
@@ -372,14 +339,14 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     RatingUnknown: _not_there("rating"),
     ReferenceTaken: lambda _: Problem("reference_taken"),
     BillingValueRefused: _refused,
-    BillingVersionMismatch: _mismatch_of_number,
+    BillingVersionMismatch: _mismatch,
     BillingFontMissing: lambda error: Problem("temporarily_unavailable", f"{error}"),
     ExportUnknown: _not_there("export"),
     ExportScheduleUnknown: _not_there("export schedule"),
     ExportFileMissing: lambda error: Problem("not_found", f"There is no such file: {error}"),
     ExportTooLarge: lambda error: Problem("export_too_large", f"{error}. Let a job make the file: POST /v1/exports."),
     ExportValueRefused: _refused,
-    ScheduleChanged: _mismatch_of_number,
+    ScheduleChanged: _mismatch,
     StoreUnavailable: _store_away,
     StoreRefuses: _store_away,
 }

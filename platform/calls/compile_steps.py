@@ -36,7 +36,7 @@ from .compiled import (
     SoundFile,
     ToldText,
 )
-from .flow_hours import minutes_of
+from .flow_hours import OpenHours, minutes_of
 from .flow_prompts import Prompt, WhisperedPrompt
 from .flow_steps import (
     AnnounceStep,
@@ -73,6 +73,7 @@ class Place:
     time_zone: str
     language: Language
     targets: Mapping[UUID, Target]
+    schedules: Mapping[UUID, OpenHours]
     said: dict[str, SaidPrompt]
 
     def following(self, name: str | None) -> Following:
@@ -174,16 +175,20 @@ def _code(step: CodeStep, place: Place) -> CompiledCode:
 
 
 def _schedule(step: ScheduleStep, place: Place) -> CompiledSchedule:
+    own = step.hours
+    if own is None:
+        assert step.schedule is not None, "flow_checks asks for one of the two"
+        own = place.schedules[step.schedule]
     return CompiledSchedule(
         type="schedule",
-        time_zone=step.time_zone or place.time_zone,
-        weekly={day: minutes_of(hours) for day, hours in step.weekly.items()},
-        holidays={date.fromisoformat(one.date): minutes_of(one.hours) for one in step.holidays},
+        time_zone=own.time_zone or place.time_zone,
+        weekly={day: minutes_of(hours) for day, hours in own.weekly.items()},
+        holidays={date.fromisoformat(one.date): minutes_of(one.hours) for one in own.holidays},
         overrides=[
             CompiledOverride(
                 begins=datetime.fromisoformat(one.from_), ends=datetime.fromisoformat(one.until), open=one.open
             )
-            for one in step.overrides
+            for one in own.overrides
         ],
         open=place.following(step.open),
         closed=place.following(step.closed),

@@ -26,7 +26,8 @@ from .compiled import (
     following,
 )
 from .errors import Fault, FlowFaulty
-from .flow_checks import Node, Outline, graph_faults, outline_of, target_places
+from .flow_checks import Node, Outline, graph_faults, outline_of, schedule_places, target_places
+from .flow_hours import OpenHours
 from .flow_steps import GotoStep, Step, links
 from .flow_values import Language
 from .flows import AnyDocument, FlowDocument, language_of, parse_flow, steps_of
@@ -44,11 +45,12 @@ def compile_flow(
     time_zone: str = "UTC",
     backup: Target | None = None,
     flows: Mapping[UUID, object] | None = None,
+    schedules: Mapping[UUID, OpenHours] | None = None,
     flow_id: UUID | None = None,
 ) -> dict[str, Any]:
-    """The published form of a document. ``targets`` and ``flows`` (documents by id) are those of its client, as far as
-    they are needed; ``flow_id`` is its own. Raises FlowFaulty."""
-    compiler = _Compiler(targets, time_zone=time_zone, flows=flows or {})
+    """The published form of a document. ``targets``, ``flows`` (documents by id) and ``schedules`` are those of its
+    client, as far as they are needed; ``flow_id`` is its own. Raises FlowFaulty."""
+    compiler = _Compiler(targets, time_zone=time_zone, flows=flows or {}, schedules=schedules or {})
     flow = parse_flow(document)
     entry = compiler.merge(flow_id, flow)
     faults = compiler.faults or _whole_faults(compiler, entry)
@@ -98,10 +100,18 @@ _OF_FACTS: dict[str, Need] = {"repeat": "repeat", "spam": "spam", "source": "vis
 class _Compiler:
     """Collects the steps of a flow and of those it goes to."""
 
-    def __init__(self, targets: Iterable[Target], *, time_zone: str, flows: Mapping[UUID, object]) -> None:
+    def __init__(
+        self,
+        targets: Iterable[Target],
+        *,
+        time_zone: str,
+        flows: Mapping[UUID, object],
+        schedules: Mapping[UUID, OpenHours],
+    ) -> None:
         self._targets = {target.id: target for target in targets}
         self._time_zone = time_zone
         self._flows = flows
+        self._schedules = schedules
         self._entries: dict[UUID | None, str] = {}
         self.steps: dict[str, CompiledStep] = {}
         self.said: dict[str, SaidPrompt] = {}
@@ -118,6 +128,10 @@ class _Compiler:
             if target_id not in self._targets:
                 fault = Fault(by or where, "unknown_target", f"there is no target {target_id} of this client")
                 self.faults.append(fault)
+        for where, schedule_id in schedule_places(outline.steps):
+            if schedule_id not in self._schedules:
+                words = f"there is no schedule {schedule_id} of this client"
+                self.faults.append(Fault(by or where, "unknown_schedule", words))
         if not self.faults:
             for index, step in enumerate(outline.steps):
                 self._add(outline, index, prefix=prefix, language=language_of(flow), by=by, step=step)
@@ -142,6 +156,7 @@ class _Compiler:
             time_zone=self._time_zone,
             language=language,
             targets=self._targets,
+            schedules=self._schedules,
             said=self.said,
         )
         self.steps[name] = compiled_step(step, place)

@@ -37,6 +37,22 @@ class TargetFaulty(CallsError):
         self.faults = list(faults)
 
 
+class ScheduleFaulty(CallsError):
+    """A schedule is not usable; every fault is listed."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("the schedule is not usable: " + "; ".join(f"{f.pointer}: {f.message}" for f in faults))
+        self.faults = list(faults)
+
+
+class ScheduleNotFound(CallsError):
+    """There is no such schedule."""
+
+
+class ScheduleInUse(CallsError):
+    """A flow keeps to it."""
+
+
 class TargetNotFound(CallsError):
     """There is no such target."""
 

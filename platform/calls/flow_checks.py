@@ -13,7 +13,8 @@ from itertools import pairwise
 from uuid import UUID
 
 from .errors import Fault
-from .flow_steps import MOST_TARGETS, RingStep, Step, followers, links, needs_next, step_targets
+from .flow_hours import twice
+from .flow_steps import MOST_TARGETS, RingStep, ScheduleStep, Step, followers, links, needs_next, step_targets
 
 #: Steps in which the caller waits or presses keys: a plan ends there.
 PAUSES = frozenset({"code", "consent", "menu", "queue", "webhook"})
@@ -68,7 +69,7 @@ def outline_of(steps: Sequence[Step]) -> Outline:
 def flow_faults(steps: Sequence[Step]) -> list[Fault]:
     """Every fault of the steps together, for one document by itself."""
     outline = outline_of(steps)
-    faults = [*_name_faults(outline), *_link_faults(outline), *_date_faults(outline)]
+    faults = [*_name_faults(outline), *_link_faults(outline), *_hours_faults(outline)]
     if faults:
         return faults
     graph = outline.graph()
@@ -170,15 +171,25 @@ def _link_faults(outline: Outline) -> Iterator[Fault]:
                 yield Fault(f"/steps/{index}/next", "no_effect", words)
 
 
-def _date_faults(outline: Outline) -> Iterator[Fault]:
-    """Dates that come twice: the second would never hold."""
+def _hours_faults(outline: Outline) -> Iterator[Fault]:
+    """Hours that come twice, or not at all."""
     for index, step in enumerate(outline.steps):
-        seen = set()
-        for place, holiday in enumerate(getattr(step, "holidays", ())):
-            if holiday.date in seen:
-                where = f"/steps/{index}/holidays/{place}/date"
-                yield Fault(where, "not_unique", f"{holiday.date} has its hours already")
-            seen.add(holiday.date)
+        if not isinstance(step, ScheduleStep):
+            continue
+        where = f"/steps/{index}"
+        if step.schedule is None and step.weekly is None:
+            yield Fault(f"{where}/weekly", "required", "is required, unless `schedule` names hours of the client's")
+        if step.schedule is not None and (step.weekly is not None or step.time_zone or step.holidays or step.overrides):
+            yield Fault(f"{where}/schedule", "contradiction", "has hours of its own: the step must not say others")
+        for place, day in twice(step.holidays):
+            yield Fault(f"{where}/holidays/{place}/date", "not_unique", f"{day} has its hours already")
+
+
+def schedule_places(steps: Sequence[Step]) -> Iterator[tuple[str, UUID]]:
+    """Where each schedule stands in the document, and its id."""
+    for index, step in enumerate(steps):
+        if isinstance(step, ScheduleStep) and step.schedule is not None:
+            yield f"/steps/{index}/schedule", step.schedule
 
 
 def _reach_faults(outline: Outline, graph: Graph) -> Iterator[Fault]:

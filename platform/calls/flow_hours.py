@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Annotated
 
@@ -75,6 +76,25 @@ class Override(Strict):
         if self.from_ >= self.until:
             raise ValueError("must end after it begins")
         return self
+
+
+class OpenHours(Strict):
+    """When somebody is there. The first override that holds decides, else a holiday, else the week. A day that is left
+    out is closed."""
+
+    time_zone: ZoneName | None = Field(default=None, description="IANA name; else the client's.")
+    weekly: Weekly
+    holidays: list[WorkingHours] = Field(default_factory=list, max_length=200)
+    overrides: list[Override] = Field(default_factory=list, max_length=100)
+
+
+def twice(holidays: Sequence[WorkingHours]) -> Iterator[tuple[int, str]]:
+    """Dates that come twice, of which the second would never hold: which one, and the date."""
+    seen: set[str] = set()
+    for place, holiday in enumerate(holidays):
+        if holiday.date in seen:
+            yield place, holiday.date
+        seen.add(holiday.date)
 
 
 def minutes_of(hours: list[list[str]]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Discriminator, Field, StrictBool, Tag
 from pydantic.config import JsonDict
 
 from .flow_facts import FactTest
-from .flow_hours import Override, Weekly, WorkingHours, ZoneName
+from .flow_hours import OpenHours, Override, Weekly, WorkingHours, ZoneName
 from .flow_prompts import Prompt, Whisper
 from .flow_values import (
     Cause,
@@ -139,7 +139,8 @@ class CodeStep(_Refusable):
 
 class ScheduleStep(_Following):
     """Goes to `open` (else as `next`) within the hours, to `closed` outside. The first override that holds decides,
-    else a holiday, else the week. A day that is left out is closed."""
+    else a holiday, else the week. A day that is left out is closed. `schedule`: the hours of one of the client's
+    schedules, instead of any of its own."""
 
     model_config = _example(
         type="schedule",
@@ -152,12 +153,20 @@ class ScheduleStep(_Following):
     goes_on: ClassVar[bool] = False
 
     type: Literal["schedule"]
+    schedule: UUID | None = None
     time_zone: ZoneName | None = Field(default=None, description="IANA name; else the client's.")
-    weekly: Weekly
+    weekly: Weekly | None = None
     holidays: list[WorkingHours] = Field(default_factory=list, max_length=200)
     overrides: list[Override] = Field(default_factory=list, max_length=100)
     open: StepName | None = None
     closed: StepName
+
+    @property
+    def hours(self) -> OpenHours | None:
+        """The hours of its own; None: those of its schedule."""
+        if self.weekly is None:
+            return None
+        return OpenHours(time_zone=self.time_zone, weekly=self.weekly, holidays=self.holidays, overrides=self.overrides)
 
 
 class RingStep(_Refusable):

@@ -14,8 +14,9 @@ from pydantic import Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
 from .compiled import LONGEST_IN_FLOW_S
 from .errors import Fault, FlowFaulty
-from .flow_checks import flow_faults, target_places
+from .flow_checks import flow_faults, schedule_places, target_places
 from .flow_faults import faults_of
+from .flow_hours import OpenHours
 from .flow_steps import GotoStep, Step
 from .flow_values import Cause, FilePrompt, Language, RingTimeout, Strict, TonePrompt
 
@@ -84,6 +85,13 @@ def flow_schema(ref_template: str) -> dict[str, Any]:
     return _DOCUMENTS.json_schema(ref_template=ref_template)
 
 
+def hours_schema(ref_template: str) -> dict[str, Any]:
+    """The JSON schema of a schedule's hours; what it refers to is among the parts of :func:`flow_schema`."""
+    schema = OpenHours.model_json_schema(ref_template=ref_template)
+    schema.pop("$defs")
+    return schema
+
+
 def parse_flow(document: object) -> AnyDocument:
     """The document as a value. Raises FlowFaulty with every fault found."""
     if not isinstance(document, dict):
@@ -123,6 +131,11 @@ def stored_form(flow: AnyDocument) -> dict[str, Any]:
 def target_ids(flow: AnyDocument) -> list[UUID]:
     """Every target that the flow names, each once, in order."""
     return list(dict.fromkeys(one for _, one in target_places(steps_of(flow))))
+
+
+def schedule_ids(flow: AnyDocument) -> list[UUID]:
+    """Every schedule that the flow keeps to, each once, in order."""
+    return list(dict.fromkeys(one for _, one in schedule_places(steps_of(flow))))
 
 
 def gone_to(flow: AnyDocument) -> list[UUID]:

@@ -113,6 +113,20 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """Hours that flows share; ``hours`` as `flow_hours.OpenHours` is written."""
+
+    id: UUID
+    agency_id: UUID
+    client_id: UUID
+    name: str
+    hours: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSettings:
     """What a client's flows are compiled with."""
 

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from . import store
+from . import schedule_store, store
 from .compiling import compile_flow
 from .errors import Fault, FlowFaulty
+from .flow_hours import OpenHours
 from .flows import gone_to, parse_flow, target_ids
 from .model import ClientSettings, Flow
 
@@ -28,6 +29,7 @@ def publish_flows(connection: Connection, client_id: UUID, changed: Iterable[UUI
     needed = reached(concerned, links)
     wanted = _targets_of(store.find_flows(connection, client_id, needed).values(), client)
     targets = store.hold_targets(connection, client_id, wanted)
+    schedules = _hours_of(connection, client_id)
     held = store.find_flows(connection, client_id, needed, lock=True)
     documents = {one: flow.document for one, flow in held.items()}
     backup = next((one for one in targets if one.id == client.backup_target_id), None)
@@ -39,6 +41,7 @@ def publish_flows(connection: Connection, client_id: UUID, changed: Iterable[UUI
                 time_zone=client.time_zone,
                 backup=backup,
                 flows=documents,
+                schedules=schedules,
                 flow_id=flow.id,
             )
         except FlowFaulty as error:
@@ -54,7 +57,13 @@ def try_out(connection: Connection, client_id: UUID, document: Mapping[str, Any]
     flows = store.find_flows(connection, client_id, needed)
     documents = {one: flow.document for one, flow in flows.items()} | ({flow_id: document} if flow_id else {})
     wanted = {target for one in (document, *documents.values()) for target in target_ids(parse_flow(one))}
-    compile_flow(document, store.find_targets(connection, client_id, wanted), flows=documents, flow_id=flow_id)
+    targets, schedules = store.find_targets(connection, client_id, wanted), _hours_of(connection, client_id)
+    compile_flow(document, targets, flows=documents, schedules=schedules, flow_id=flow_id)
+
+
+def _hours_of(connection: Connection, client_id: UUID) -> dict[UUID, OpenHours]:
+    """The client's schedules. None of them changes meanwhile where the client is held: so does whoever changes one."""
+    return {one.id: OpenHours.model_validate(one.hours) for one in schedule_store.schedules_of(connection, client_id)}
 
 
 def reached(begin: Iterable[UUID], links: Mapping[UUID, Iterable[UUID]]) -> set[UUID]:

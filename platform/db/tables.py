@@ -46,6 +46,8 @@ agencies = Table(
     stamp("created_at", default_now=True),
     stamp("updated_at", default_now=True),
     Column("version", Integer, nullable=False, server_default="1"),
+    # Whether whoever signs in needs one.
+    Column("second_factor_required", Boolean, nullable=False, server_default="false"),
     PrimaryKeyConstraint("agency_id"),
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
@@ -139,6 +141,23 @@ flows = Table(
     PrimaryKeyConstraint("agency_id", "id"),
     # What a number's foreign key points at: a number takes only a flow of its own client.
     UniqueConstraint("agency_id", "client_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+)
+
+#: Hours that flows share.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    # calls.flow_hours.OpenHours.
+    Column("hours", JSONB, nullable=False),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
 )
 
@@ -2529,6 +2548,7 @@ TENANT: dict[str, str | None] = {
     "api_keys": "client_id",
     "targets": "client_id",
     "flows": "client_id",
+    "schedules": "client_id",
     "numbers": "client_id",
     "calls": "client_id",
     "legs": "client_id",

@@ -10,6 +10,7 @@ COVERED: Mapping[str, str] = {
     "clients": "client",
     "targets": "targets",
     "flows": "flows",
+    "schedules": "schedules",
     "numbers": "numbers",
     "pools": "pools",
     "pool_numbers": "pool_numbers",

@@ -4,101 +4,20 @@ the directory) follows from it here too. Knows no SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ..admission.service import AdmissionService
-from ..billing.books import PriceBooks
-from ..billing.service import BillingService
-from ..calls.service import CallFlowService
 from ..exports.model import ScheduleValues
-from ..exports.scheduling import ExportSchedules
-from ..exports.service import ExportService
 from ..numbers.model import SOURCE_FIELDS, Inventory
-from ..numbers.service import NumberService
-from ..paging import Page
 from ..pool.model import SETTINGS
-from ..pool.pools import PoolService
-from ..privacy.service import PrivacyService
-from ..recording.stores import RecordingStores
-from ..sites.service import SiteService
-from ..tenancy.service import TenancyService
 from ..webhooks.model import WebhookValues
-from ..webhooks.service import WebhookService
-from .model import keys_of
+from .work import Found, Kind, Work, every, keyed, members, plain
 
-MOST_A_PAGE = 200
 #: Stands in for a flow whose document names flows that are not there yet.
 _EMPTY_FLOW = {"version": 1, "steps": [{"type": "hangup", "cause": "normal"}]}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rooms:
-    """The use cases that a document is made of."""
-
-    tenancy: TenancyService
-    flows: CallFlowService
-    sites: SiteService
-    pools: PoolService
-    numbers: NumberService
-    webhooks: WebhookService
-    admission: AdmissionService
-    privacy: PrivacyService
-    recording: RecordingStores
-    exports: ExportService
-    export_schedules: ExportSchedules
-    billing: BillingService
-    price_books: PriceBooks
-
-
-@dataclass(frozen=True)
-class Work:
-    """Whose document it is, and the rooms, all within one transaction."""
-
-    rooms: Rooms
-    agency_id: UUID
-    client_id: UUID
-
-
-@dataclass(frozen=True)
-class Found:
-    """A thing as it is: its id, and what the document says of it, ids still in it."""
-
-    id: UUID
-    body: Mapping[str, Any]
-    version: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """Things with keys. ``members``: what a document says of each. ``remove`` None: nothing of the platform takes such
-    a thing away."""
-
-    members: frozenset[str]
-    read: Callable[[Work], dict[str, Found]]
-    create: Callable[[Work, str, Mapping[str, Any]], UUID]
-    change: Callable[[Work, Found, Mapping[str, Any]], None]
-    remove: Callable[[Work, Found], None] | None = None
-
-
-def every(read: Callable[[int, tuple[Any, ...] | None], Page[Any]]) -> Iterator[Any]:
-    """Every item of a list, page by page."""
-    after: tuple[Any, ...] | None = None
-    while True:
-        page = read(MOST_A_PAGE, after)
-        yield from page.items
-        if page.next is None:
-            return
-        after = page.next
-
-
-def _keyed(found: list[tuple[UUID, str, Found]]) -> dict[str, Found]:
-    keys = keys_of([(id_, name) for id_, name, _ in found])
-    return {keys[id_]: one for id_, _, one in found}
 
 
 # --- Targets and flows. ---
@@ -108,7 +27,7 @@ def _read_targets(work: Work) -> dict[str, Found]:
     rows = every(
         lambda limit, after: work.rooms.flows.list_targets(work.agency_id, work.client_id, limit=limit, after=after)
     )
-    return _keyed([
+    return keyed([
         (one.id, one.name, Found(one.id, {
             "name": one.name, "address": one.address, "ring_timeout_s": one.ring_timeout_s,
         }, one.version))
@@ -124,11 +43,35 @@ def _change_target(work: Work, found: Found, body: Mapping[str, Any]) -> None:
     work.rooms.flows.update_target(work.agency_id, found.id, client_id=work.client_id, **body)
 
 
+def _read_schedules(work: Work) -> dict[str, Found]:
+    rows = every(
+        lambda limit, after: work.rooms.schedules.list_schedules(
+            work.agency_id, work.client_id, limit=limit, after=after
+        )
+    )
+    return keyed([
+        (one.id, one.name, Found(one.id, {"name": one.name, "hours": one.hours}, one.version))
+        for one in rows if one.client_id == work.client_id
+    ])  # fmt: skip
+
+
+def _create_schedule(work: Work, _: str, body: Mapping[str, Any]) -> UUID:
+    return work.rooms.schedules.create_schedule(work.agency_id, work.client_id, **body).id
+
+
+def _change_schedule(work: Work, found: Found, body: Mapping[str, Any]) -> None:
+    work.rooms.schedules.update_schedule(work.agency_id, found.id, client_id=work.client_id, **body)
+
+
+def _remove_schedule(work: Work, found: Found) -> None:
+    work.rooms.schedules.delete_schedule(work.agency_id, found.id, client_id=work.client_id)
+
+
 def _read_flows(work: Work) -> dict[str, Found]:
     rows = every(
         lambda limit, after: work.rooms.flows.list_flows(work.agency_id, work.client_id, limit=limit, after=after)
     )
-    return _keyed([
+    return keyed([
         (one.id, one.name, Found(one.id, {"name": one.name, "document": one.document}, one.version))
         for one in rows if one.client_id == work.client_id
     ])  # fmt: skip
@@ -158,7 +101,7 @@ def _sites(work: Work) -> Iterator[Any]:
 
 
 def _read_sites(work: Work) -> dict[str, Found]:
-    return _keyed([
+    return keyed([
         (one.id, one.name, Found(one.id, {
             "name": one.name, "domains": list(one.domains), "settings": dict(one.settings), "status": one.status,
         }, one.version))
@@ -191,8 +134,8 @@ def _pools(work: Work) -> Iterator[Any]:
 
 
 def _read_pools(work: Work) -> dict[str, Found]:
-    return _keyed([
-        (one.id, one.name, Found(one.id, {name: _plain(getattr(one, name)) for name in SETTINGS}, one.version))
+    return keyed([
+        (one.id, one.name, Found(one.id, {name: plain(getattr(one, name)) for name in SETTINGS}, one.version))
         for one in _pools(work)
     ])  # fmt: skip
 
@@ -269,7 +212,7 @@ def _read_webhooks(work: Work) -> dict[str, Found]:
     rows = every(
         lambda limit, after: work.rooms.webhooks.list_webhooks(work.agency_id, work.client_id, limit=limit, after=after)
     )
-    return _keyed([
+    return keyed([
         (one.id, one.url.partition("://")[2], Found(one.id, {
             "url": one.url, "description": one.description, "event_types": list(one.event_types),
             "paused": one.state == "paused",
@@ -300,13 +243,13 @@ def _remove_webhook(work: Work, found: Found) -> None:
     work.rooms.webhooks.delete_webhook(work.agency_id, work.client_id, found.id)
 
 
-def _read_schedules(work: Work) -> dict[str, Found]:
+def _read_export_schedules(work: Work) -> dict[str, Found]:
     rows = every(
         lambda limit, after: work.rooms.export_schedules.list_schedules(
             work.agency_id, work.client_id, limit=limit, after=after
         )
     )
-    return _keyed([
+    return keyed([
         (one.id, one.values.name, Found(
             one.id, {name: value for name, value in asdict(one.values).items() if name != "client_id"}, one.version
         ))
@@ -314,34 +257,37 @@ def _read_schedules(work: Work) -> dict[str, Found]:
     ])  # fmt: skip
 
 
-def _create_schedule(work: Work, _: str, body: Mapping[str, Any]) -> UUID:
+def _create_export_schedule(work: Work, _: str, body: Mapping[str, Any]) -> UUID:
     values = ScheduleValues(client_id=work.client_id, **body)
     return work.rooms.export_schedules.create_schedule(work.agency_id, values).id
 
 
-def _change_schedule(work: Work, found: Found, body: Mapping[str, Any]) -> None:
+def _change_export_schedule(work: Work, found: Found, body: Mapping[str, Any]) -> None:
     work.rooms.export_schedules.change_schedule(work.agency_id, found.id, expected_version=found.version, changes=body)
 
 
-def _remove_schedule(work: Work, found: Found) -> None:
+def _remove_export_schedule(work: Work, found: Found) -> None:
     work.rooms.export_schedules.delete_schedule(work.agency_id, found.id)
-
-
-def _members(*words: str) -> frozenset[str]:
-    return frozenset(" ".join(words).split())
 
 
 #: In the order of `model.KINDS`.
 KEYED: Mapping[str, Kind] = {
     "targets": Kind(
-        members=_members("name address ring_timeout_s"),
+        members=members("name address ring_timeout_s"),
         read=_read_targets,
         create=_create_target,
         change=_change_target,
     ),
-    "flows": Kind(members=_members("name document"), read=_read_flows, create=_create_flow, change=_change_flow),
+    "schedules": Kind(
+        members=members("name hours"),
+        read=_read_schedules,
+        create=_create_schedule,
+        change=_change_schedule,
+        remove=_remove_schedule,
+    ),
+    "flows": Kind(members=members("name document"), read=_read_flows, create=_create_flow, change=_change_flow),
     "sites": Kind(
-        members=_members("name domains settings status"),
+        members=members("name domains settings status"),
         read=_read_sites,
         create=_create_site,
         change=_change_site,
@@ -351,14 +297,14 @@ KEYED: Mapping[str, Kind] = {
         members=frozenset(SETTINGS), read=_read_pools, create=_create_pool, change=_change_pool, remove=_close_pool
     ),
     "numbers": Kind(
-        members=_members("kind label region status flow", *SOURCE_FIELDS),
+        members=members("kind label region status flow", *SOURCE_FIELDS),
         read=_read_numbers,
         create=_create_number,
         change=_change_number,
         remove=_release_number,
     ),
     "webhooks": Kind(
-        members=_members("url description event_types paused"),
+        members=members("url description event_types paused"),
         read=_read_webhooks,
         create=_create_webhook,
         change=_change_webhook,
@@ -366,16 +312,9 @@ KEYED: Mapping[str, Kind] = {
     ),
     "export_schedules": Kind(
         members=frozenset(one.name for one in fields(ScheduleValues)) - {"client_id"},
-        read=_read_schedules,
-        create=_create_schedule,
-        change=_change_schedule,
-        remove=_remove_schedule,
+        read=_read_export_schedules,
+        create=_create_export_schedule,
+        change=_change_export_schedule,
+        remove=_remove_export_schedule,
     ),
 }
-
-
-def _plain(value: Any) -> Any:
-    """Money as its text; an id stays, to become a reference."""
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    return value.isoformat() if isinstance(value, datetime) else value

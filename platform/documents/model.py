@@ -19,7 +19,7 @@ from .errors import DocumentFaulty
 
 FORMAT = "dialtrace-client/1"
 #: Things with keys, in the order in which they are made; the others are one each.
-KINDS = ("targets", "flows", "sites", "pools", "numbers", "webhooks", "export_schedules")
+KINDS = ("targets", "schedules", "flows", "sites", "pools", "numbers", "webhooks", "export_schedules")
 SINGLES = (
     "client", "site_rules", "pool_numbers", "pool_reserves", "source_rules", "blocks", "limits", "retention",
     "recording", "export_columns", "billing",

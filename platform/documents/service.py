@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from ..db.engine import Database, tenant_settings
 from .errors import DocumentFaulty
-from .kinds import KEYED, Found, Rooms, Work, create_empty_flow
+from .kinds import KEYED, create_empty_flow
 from .model import (
     FORMAT,
     KINDS,
@@ -35,6 +35,7 @@ from .model import (
     resolve,
 )
 from .singles import ALONE
+from .work import Found, Rooms, Work
 
 R = TypeVar("R")
 

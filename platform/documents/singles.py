@@ -16,7 +16,8 @@ from ..exports.columns import names_of
 from ..pool.model import Reserve
 from ..privacy.model import Rules
 from .errors import DocumentFaulty
-from .kinds import KEYED, Found, Work, every
+from .kinds import KEYED
+from .work import Found, Work, every
 
 _RETENTION = ("cdr_days", "recording_days", "caller_days", "visit_days", "caller_becomes")
 _CONTENTS = ("calls", "events", "audit")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -191,7 +192,8 @@ class SignInService:
                 raise SessionInvalid
             if session.last_seen_at <= now - TOUCH_EVERY:
                 store.touch_session(connection, session, now)
-        return principal_of(user, session.id)
+            needs_factor = not user.has_second_factor and store.wants_second_factor(connection, sent.agency_id)
+        return replace(principal_of(user, session.id), needs_factor=needs_factor)
 
     def standing(self, agency_id: UUID, user_id: UUID) -> Principal:
         """What a user may do at this moment, signed in or not. Raises UserUnknown, also for one who may not sign in."""

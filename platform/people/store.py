@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, text, update
 
-from ..db.tables import OPERATOR_AGENCY, roles, sessions, user_links, users
+from ..db.tables import OPERATOR_AGENCY, agencies, roles, sessions, user_links, users
 from ..tenancy.permissions import ROLES
 from .model import Credentials, LinkKind, Role, Session, User, reach_of
 
@@ -44,6 +44,12 @@ def insert_user(connection: Connection, values: Mapping[str, Any]) -> None:
 def find_user(connection: Connection, agency_id: UUID, user_id: UUID) -> User | None:
     row = connection.execute(_users().where(users.c.agency_id == agency_id, users.c.id == user_id)).first()
     return _user(row) if row else None
+
+
+def wants_second_factor(connection: Connection, agency_id: UUID) -> bool:
+    """Whether the agency wants one of everybody who signs in."""
+    query = select(agencies.c.second_factor_required).where(agencies.c.agency_id == agency_id)
+    return bool(connection.execute(query).scalar())
 
 
 def find_users(

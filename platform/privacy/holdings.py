@@ -57,7 +57,7 @@ def tenants(personal: str, *, other: str) -> Held:
 #: Every table of the database but Alembic's own; of a library's tables too. A partition is its parent.
 HOLDINGS: Mapping[str, Held] = {
     "admissions": nobody("agency_id call_id client_id admitted_at told"),
-    "agencies": tenants("name", other="agency_id status created_at updated_at version"),
+    "agencies": tenants("name", other="agency_id status created_at updated_at version second_factor_required"),
     "api_keys": tenants("name last_used_from", other="agency_id id client_id role secret_hash created_at last_used_at expires_at revoked_at may_listen scopes networks rotated_from"),
     "attribution_due": nobody("agency_id call_id what client_id call_started_at due_since tries"),
     "attribution_fits": nobody("agency_id id client_id site_id kind fitted_at from_at until_at calls parameters"),
@@ -160,6 +160,7 @@ HOLDINGS: Mapping[str, Held] = {
     # Whoever signs in is an agency's or client's own person.
     "users": tenants("email name", other="agency_id id client_id role role_id state language password_hash totp_sealed totp_confirmed_at totp_last_step recovery_hashes last_sign_in_at created_at updated_at version"),
     "user_links": nobody("agency_id id client_id user_id kind secret_hash created_at expires_at used_at"),
+    "schedules": tenants("name hours", other="agency_id id client_id created_at updated_at version"),
     "sessions": tenants("address browser", other="agency_id id client_id user_id secret_hash created_at last_seen_at expires_at"),
     "sign_in_directory": tenants("email", other="agency_id user_id"),
     "sign_in_tries": nobody("key tries since"),

@@ -11,6 +11,7 @@ from ..audit.service import AuditService
 from ..billing.books import PriceBooks
 from ..billing.service import BillingService
 from ..calls.nodes import NodeDirectory
+from ..calls.schedules import ScheduleService
 from ..calls.service import CallFlowService
 from ..cdr.service import CdrService
 from ..clock import SystemClock
@@ -81,6 +82,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         ),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock, prompts=prompts, hosts=build_target_hosts(settings)),
+        schedules=ScheduleService(database, clock),
         prompts=prompts,
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),

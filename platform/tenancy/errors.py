@@ -33,6 +33,14 @@ class KeyUnknown(TenancyError):
     """There is no such API key."""
 
 
+class VersionMismatch(TenancyError):
+    """It was changed meanwhile."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"it is at version {current}: read it again and repeat the change")
+        self.current = current
+
+
 class ValueRefused(TenancyError):
     """A value of an agency, a client or a key is not usable. ``field`` names it, ``reason`` says how to mend it."""
 

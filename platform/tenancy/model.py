@@ -34,7 +34,8 @@ _TOKEN = re.compile(r"dt_([0-9a-f]{32})_([0-9a-f]{32})_([A-Za-z0-9_-]{43})", re.
 
 @dataclass(frozen=True)
 class Agency:
-    """Resells tracking to its clients. ``status``: active or suspended; suspended stops all its numbers."""
+    """Resells tracking to its clients. ``status``: active or suspended; suspended stops all its numbers.
+    ``second_factor_required``: whoever signs in needs one before he may do anything else."""
 
     id: UUID
     name: str
@@ -42,6 +43,7 @@ class Agency:
     created_at: datetime
     updated_at: datetime
     version: int
+    second_factor_required: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class Principal:
     permissions: frozenset[str] = ALL
     kind: Literal["key", "user"] = "key"
     session_id: UUID | None = None
+    #: A user of an agency that wants a second factor, who has none yet: he may make one, and nothing else.
+    needs_factor: bool = False
 
     @property
     def may_listen(self) -> bool:

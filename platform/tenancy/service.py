@@ -7,7 +7,7 @@ list of agencies reads across tenants. Must not know HTTP.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -22,7 +22,16 @@ from ..db.tables import OPERATOR_AGENCY
 from ..ids import new_id
 from ..paging import Page, cut
 from . import store
-from .errors import AddressRefused, AgencyUnknown, ClientUnknown, InvalidKey, KeyOver, KeyUnknown, ValueRefused
+from .errors import (
+    AddressRefused,
+    AgencyUnknown,
+    ClientUnknown,
+    InvalidKey,
+    KeyOver,
+    KeyUnknown,
+    ValueRefused,
+    VersionMismatch,
+)
 from .model import (
     SECRET_BYTES,
     Agency,
@@ -105,6 +114,24 @@ class TenancyService:
                 raise AgencyUnknown(f"there is no agency {agency_id}")
             store.refresh_directory(connection, agency_id)
         return changed
+
+    def update_agency(self, agency_id: UUID, *, version: int, changes: Mapping[str, Any]) -> Agency:
+        """``changes``: name, status, second_factor_required. Raises AgencyUnknown, ValueRefused, VersionMismatch."""
+        values = dict(changes)
+        if "name" in values:
+            values["name"] = check_name(values["name"])
+        if "status" in values:
+            check_status(values["status"])
+        with self._database.tenant(agency_id) as connection:
+            before = store.find_agency(connection, agency_id, lock=True)
+            if before is None:
+                raise AgencyUnknown(f"there is no agency {agency_id}")
+            if before.version != version:
+                raise VersionMismatch(before.version)
+            changed = store.update_agency(connection, agency_id, values, self._clock.now())
+            if changed.status != before.status:
+                store.refresh_directory(connection, agency_id)
+            return changed
 
     # --- Clients. ---
 

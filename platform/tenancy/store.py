@@ -35,8 +35,10 @@ def insert_agency(connection: Connection, agency_id: UUID, name: str) -> Agency:
     return _agency(connection.execute(statement).one())
 
 
-def find_agency(connection: Connection, agency_id: UUID) -> Agency | None:
-    row = connection.execute(select(*_AGENCY).where(agencies.c.agency_id == agency_id)).first()
+def find_agency(connection: Connection, agency_id: UUID, *, lock: bool = False) -> Agency | None:
+    """``lock``: nobody else changes it until the transaction ends."""
+    query = select(*_AGENCY).where(agencies.c.agency_id == agency_id)
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
     return _agency(row) if row else None
 
 
@@ -57,6 +59,17 @@ def update_agency_status(connection: Connection, agency_id: UUID, status: str, n
     )
     row = connection.execute(statement).first()
     return _agency(row) if row else None
+
+
+def update_agency(connection: Connection, agency_id: UUID, values: dict[str, Any], now: datetime) -> Agency:
+    """The row must be there and locked."""
+    statement = (
+        update(agencies)
+        .where(agencies.c.agency_id == agency_id)
+        .values(**values, updated_at=now, version=agencies.c.version + 1)
+        .returning(*_AGENCY)
+    )
+    return _agency(connection.execute(statement).one())
 
 
 def insert_client(connection: Connection, agency_id: UUID, client_id: UUID, name: str, time_zone: str) -> Client:

@@ -31,6 +31,7 @@ from dialtrace.billing.books import PriceBooks
 from dialtrace.billing.service import BillingService
 from dialtrace.brands.service import BrandService
 from dialtrace.calls.nodes import NodeDirectory
+from dialtrace.calls.schedules import ScheduleService
 from dialtrace.calls.service import CallFlowService
 from dialtrace.carriers.service import CarrierService
 from dialtrace.cdr.service import CdrService
@@ -110,6 +111,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         ),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock),
+        schedules=ScheduleService(database, clock),
         prompts=PromptService(database, clock, speech=open_speech("none"), convert=telephone_wav),
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),

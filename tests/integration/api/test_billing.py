@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +16,7 @@ from sqlalchemy import Engine, text
 from dialtrace.api.app import ApiServices
 from dialtrace.billing.rating import Rater
 from dialtrace.billing.statement_files import FONTS
+from dialtrace.cli_billing import billing_group
 from dialtrace.events.service import sequence
 from dialtrace.jobs.model import Done, Job
 
@@ -176,3 +181,29 @@ def test_given_an_account_in_another_currency_then_the_book_is_refused(
     assert refused.status_code == 422
     assert refused.get_json()["errors"][0]["pointer"] == "#/price_book_id"
     assert UUID(euros)
+
+
+def test_given_the_command_line_then_it_pays_tells_statements_and_rates_anew(
+    tenant: Tenant, paying: str, services: ApiServices, command_line: Callable[..., str], tmp_path: Path
+) -> None:
+    call_of(services, tenant, 90)
+    agency, client = tenant.agency["id"], tenant.client["id"]
+    run = partial(command_line, billing_group)
+    assert f"{client}  postpaid  good  -0.450000 GBP" in run("accounts", "--agency", agency)
+    paid = run("pay", "10.00", "bank 1", "--client", client)
+    assert paid == run("pay", "10.00", "bank 1", "--client", client), "the same reference is the same payment"
+    assert "the balance is 9.55" in paid
+    month = f"{services.clock.now():%Y-%m}"
+    told = json.loads(run("statement", month, "--client", client))
+    assert told["is_open"]
+    file = tmp_path / "statement.csv"
+    run("statement", month, "--client", client, "--file", file)
+    assert "minute" in file.read_text(encoding="utf-8-sig")
+    assert "must end in .csv or .pdf" in run("statement", month, "--client", client, "--file", "x.txt", fails=True)
+    assert "say whose account" in run("statement", month, fails=True)
+    cheaper = priced(tenant.agency_key, "client", "0.20")
+    made = run("rerate", "2020-01-01", "2100-01-01", "--client", client, "--book", cheaper).split()
+    assert made[1] == "waiting"
+    args = {"agency_id": agency, "rerating_id": made[0]}
+    assert Rater(services.database, services.clock).rerate(Job(1, "billing.rerate", 1, args)) == Done()
+    assert run("rerating", made[0]) == "done: 1 of 1 calls get another price\nagency: 0.00 GBP\nclient: -0.15 GBP\n"

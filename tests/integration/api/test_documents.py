@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dialtrace.cli_tenant import tenant_group
 from dialtrace.db.tables import TENANT
 from dialtrace.documents.coverage import COVERED, LEFT_OUT
 from dialtrace.documents.model import KINDS, MEMBERS, SINGLES
@@ -32,8 +35,13 @@ def furnish(tenant: Tenant) -> str:
     reception = made("/v1/targets", name="Приёмная", address="sip:desk@pbx.example", ring_timeout_s=15)
     twin = made("/v1/targets", name="Приёмная", address="sip:desk2@pbx.example")
     made("/v1/targets", name="Приёмная 2", address="sip:desk3@pbx.example")
-    ring = {"version": 1, "record": True, "steps": [{"type": "ring", "targets": [reception, twin]}]}
-    flow = made("/v1/flows", name="Day", document=ring)
+    hours = made("/v1/schedules", name="Office", hours={"weekly": {"mon": [["09:00", "18:00"]]}})
+    steps = [
+        {"type": "schedule", "schedule": hours, "closed": "late"},
+        {"type": "ring", "targets": [reception, twin]},
+        {"type": "hangup", "cause": "busy", "name": "late"},
+    ]
+    flow = made("/v1/flows", name="Day", document={"version": 2, "record": True, "steps": steps})
     site = made("/v1/sites", name="Shop", domains=["shop.example"])
     pool = made("/v1/pools", name="Search", site_id=site, flow_id=flow, tail_s=900, number_price="1.50", currency="GBP")
     numbers = [
@@ -270,3 +278,27 @@ def test_given_a_client_when_copied_then_the_copy_has_everything_but_the_numbers
     same = set(MEMBERS) - {"client", "numbers", "pool_numbers", "pool_reserves", "site_rules"}
     assert {name: found[name] for name in same} == {name: source[name] for name in same}
     assert json.loads(export(tenant.agency_key, client)) == source
+
+
+def test_given_the_command_line_then_a_client_is_exported_compared_applied_and_copied(
+    tenant: Tenant, command_line: Callable[..., str], tmp_path: Path
+) -> None:
+    client = furnish(tenant)
+    run = partial(command_line, tenant_group)
+    file = tmp_path / "client.json"
+    run("export", client, "--file", file)
+    assert file.read_text() == export(tenant.agency_key, client)
+    assert run("export", client) == file.read_text()
+    assert run("diff", client, file) == "nothing to do\n"
+    document = json.loads(file.read_text())
+    document["targets"]["приёмная"]["ring_timeout_s"] = 33
+    file.write_text(json.dumps(document))
+    assert run("diff", client, file, fails=True).startswith("~ targets/приёмная: ring_timeout_s")
+    assert json.loads(export(tenant.agency_key, client))["targets"]["приёмная"]["ring_timeout_s"] == 15
+    assert "~ targets/приёмная: ring_timeout_s" in run("apply", client, file)
+    assert json.loads(export(tenant.agency_key, client))["targets"]["приёмная"]["ring_timeout_s"] == 33
+    copy = run("copy", client, "Leeds").strip()
+    assert tenant.agency_key.get(f"/v1/clients/{copy}").get_json()["name"] == "Leeds"
+    file.write_text("{")
+    assert "is not JSON" in run("apply", client, file, fails=True)
+    assert "there is no client" in run("export", tenant.agency["id"], fails=True)

@@ -63,6 +63,7 @@ EMPTY_DOCUMENT: dict[str, Any] = {
 #: What each endpoint is asked for: bodies with somebody else's ids (`agency`, `client`, `target`, …).
 BODIES: dict[str, list[Body]] = {
     "POST /v1/agencies": [lambda _: {"name": "x"}],
+    "PATCH /v1/agencies/<uuid:agency_id>": [lambda _: {"name": "taken over"}],
     "POST /v1/clients": [lambda other: {"name": "x", "agency_id": other["agency"]}],
     "POST /v1/keys": [
         lambda other: {"role": "agency", "name": "x", "agency_id": other["agency"]},
@@ -241,6 +242,8 @@ BODIES: dict[str, list[Body]] = {
         }
     ],
     "POST /v1/prompts": [lambda other: {"agency_id": other["agency"], "label": "x", "audio": EXAMPLE_AUDIO}],
+    "POST /v1/schedules": [lambda other: {"name": "x", "client_id": other["client"], "hours": {"weekly": {}}}],
+    "PATCH /v1/schedules/<uuid:open_schedule_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/flows/<uuid:flow_id>": [lambda _: {"name": "taken over"}],
     "PATCH /v1/numbers/<uuid:number_id>": [lambda _: {"label": "taken over"}, lambda _: {"flow_id": None}],
 }
@@ -254,6 +257,7 @@ IDS = {
     "webhook_id": "webhook", "delivery_id": "delivery",
     "book_id": "book", "rerating_id": "rerating",
     "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool", "visit_id": "visit",
+    "open_schedule_id": "hours",
     "user_id": "user", "role_id": "role", "session_id": "session",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
@@ -278,6 +282,8 @@ ROWS = {
     "GET /v1/calls/<uuid:call_id>/explain": "one",
     "GET /v1/calls/<uuid:call_id>/revisions": "one",
     "DELETE /v1/numbers/<uuid:number_id>": "one",
+    "GET /v1/schedules": "list", "GET /v1/schedules/<uuid:open_schedule_id>": "one",
+    "DELETE /v1/schedules/<uuid:open_schedule_id>": "one",
     "GET /v1/pools": "list", "GET /v1/pools/<uuid:pool_id>": "one", "DELETE /v1/pools/<uuid:pool_id>": "one",
     "GET /v1/pools/<uuid:pool_id>/standing": "one", "GET /v1/pools/<uuid:pool_id>/reserves": "one",
     "GET /v1/pools/<uuid:pool_id>/forecast": "one", "GET /v1/inventory": "list",
@@ -452,6 +458,8 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
         UUID(agency), UUID(client), "+442079467771", carrier_id=carrier.id, label="Victimname",
         port={"losing_carrier": "Victimname"}, submit=False,
     )  # fmt: skip
+    hours = {"client_id": client, "name": "Victimname", "hours": {"weekly": {"mon": [["09:00", "18:00"]]}}}
+    opened = victim.agency_key.made("/v1/schedules", hours)["id"]
     pool = victim.agency_key.made("/v1/pools", {"client_id": client, "name": "Victimname"})["id"]
     book = victim.agency_key.made("/v1/price-books", {"side": "client", "name": "Victimname", "currency": "GBP"})["id"]
     victim.agency_key.made(f"/v1/price-books/{book}/editions", {"valid_from": "2026-01-01T00:00:00Z"})
@@ -470,7 +478,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     watcher = signed_in(services, victim.client_key.app, agency, client, email="w@victimname.example", role="owner")
     session = watcher.get("/v1/sessions").get_json()["data"][0]["id"]
     ids = {
-        "user": str(user.id), "role": str(role.id), "session": session,
+        "hours": opened, "user": str(user.id), "role": str(role.id), "session": session,
         "carrier": str(carrier.id), "order": str(order.id),
         "site": site["id"], "pool": pool, "visit": str(visit.id),
         "export": export, "schedule": schedule, "book": book, "rerating": rerating,

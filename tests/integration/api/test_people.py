@@ -158,6 +158,46 @@ def test_given_a_second_factor_when_signing_in_then_its_code_is_needed_and_opens
     assert post(app, "/v1/sessions", body).status_code == 201
 
 
+def test_given_an_agency_that_wants_a_second_factor_when_somebody_has_none_then_he_may_make_one_and_nothing_else(
+    tenant: Tenant, services: ApiServices, app: APIFlask
+) -> None:
+    agency = f"/v1/agencies/{tenant.agency['id']}"
+    ann = signed_in(services, app, tenant.agency["id"], None, email="ann@example.com", role="owner")
+    assert ann.get("/v1/clients").status_code == 200
+    wanted = tenant.agency_key.patch(agency, {"second_factor_required": True}, If_Match='"v1"')
+    assert (wanted.status_code, wanted.get_json()["second_factor_required"]) == (200, True)
+    assert tenant.agency_key.get("/v1/clients").status_code == 200, "a key is no person"
+    made_later = {"email": "ann@example.com", "password": PASSWORD}
+    assert post(app, "/v1/sessions", made_later).status_code == 201
+    row = {"method": "POST", "path": "/v1/clients", "body": {"name": "x"}}
+    for answer in (
+        ann.get("/v1/clients"), ann.post("/v1/clients", {"name": "x"}), ann.get("/v1/permissions"),
+        ann.post("/v1/bulk", {"rows": [row]}), ann.patch(agency, {"second_factor_required": False}, If_Match="*"),
+    ):  # fmt: skip
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "second_factor_required")
+    assert ann.get("/v1/session").status_code == 200
+    totp = pyotp.TOTP(ann.post("/v1/session/second-factor", {"password": PASSWORD}).get_json()["secret"])
+    assert ann.get("/v1/clients").status_code == 403, "it does not count before it was confirmed"
+    assert ann.post("/v1/session/second-factor/confirm", {"code": totp.now()}).status_code == 201
+    assert ann.get("/v1/clients").status_code == 200
+    assert ann.post("/v1/clients", {"name": "x"}).status_code == 201
+
+
+def test_given_an_agencys_own_key_when_it_changes_its_agency_then_anything_but_its_status(
+    tenant: Tenant, operator: Asker, make_tenant: Callable[[str], Tenant]
+) -> None:
+    path = f"/v1/agencies/{tenant.agency['id']}"
+    key = tenant.agency_key
+    assert key.patch(path, {"name": "North Star"}, If_Match='"v1"').get_json()["name"] == "North Star"
+    assert key.patch(path, {"name": "Late"}, If_Match='"v1"').status_code == 412
+    refused = key.patch(path, {"status": "suspended"}, If_Match="*")
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "role_insufficient")
+    assert tenant.client_key.patch(path, {"name": "x"}, If_Match="*").status_code == 403
+    assert make_tenant("South").agency_key.patch(path, {"name": "x"}, If_Match="*").status_code == 404
+    assert operator.patch(path, {"status": "suspended"}, If_Match="*").get_json()["status"] == "suspended"
+    assert operator.patch(path, {"status": "active"}, If_Match="*").get_json()["status"] == "active"
+
+
 def test_given_many_tries_when_signing_in_then_throttled_and_another_address_is_not(
     tenant: Tenant, services: ApiServices, app: APIFlask
 ) -> None:

@@ -118,6 +118,67 @@ def test_given_a_month_when_it_is_over_then_its_statement_tells_every_line_and_a
     check_books(owner_engine)
 
 
+def put_stocks(engine: Engine) -> None:
+    """Of one client: two people who sign in and one who may not any more; 2 GB of recordings from 11 October on in our
+    store, and some in a store of the agency's own; five messages that were delivered in October, one of before it, and
+    one that was not."""
+    client = CLIENTS[3]
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        for number, state in enumerate(("active", "active", "disabled")):
+            connection.exec_driver_sql(
+                "INSERT INTO users (agency_id, id, client_id, email, name, role, state, password_hash)"
+                " VALUES (%s, gen_random_uuid(), %s, %s, 'Ann', 'owner', %s, 'x')",
+                (AGENCY, client, f"{number}@people.example", state),
+            )
+        for size, store in ((1_500_000_000, None), (500_000_000, None), (9_000_000_000, AGENCY)):
+            connection.exec_driver_sql(
+                "INSERT INTO recordings (agency_id, id, client_id, call_id, call_started_at, segment, state, node,"
+                " size_bytes, created_at, store_id) VALUES (%s, gen_random_uuid(), %s, gen_random_uuid(), now(), 0,"
+                " 'verified', 'node-1', %s, '2026-10-11 09:00:00+00', %s)",
+                (AGENCY, client, size, store),
+            )
+        for day, state in (*((day, "delivered") for day in range(5, 10)), (1, "delivered"), (7, "failed")):
+            settled = f"2026-10-{day:02d} 12:00:00+00" if day > 1 else "2026-09-30 23:59:59+00"
+            connection.exec_driver_sql(
+                "INSERT INTO webhook_deliveries (agency_id, id, client_id, webhook_id, message_id, type, rank,"
+                " revision, occurred_at, state, settled_at) VALUES (%s, gen_random_uuid(), %s, gen_random_uuid(),"
+                " gen_random_uuid(), 'call.ended', 1, 1, now(), %s, %s)",
+                (AGENCY, client, state, settled),
+            )
+
+
+def test_given_people_recordings_and_messages_when_the_month_is_over_then_each_is_charged_by_what_was_there(
+    billing: BillingService,
+    closer: Closer,
+    clock: SetClock,
+    owner_engine: Engine,
+    make_book: Callable[..., UUID],
+    open_account: Callable[..., None],
+) -> None:
+    rates = [
+        {"meter": "seat_month", "amount": "7.50"},
+        {"meter": "recording_gb_month", "amount": "0.31"},
+        {"meter": "webhook_delivery", "amount": "0.002"},
+    ]
+    open_account(CLIENTS[3], make_book("client", [(datetime(2026, 1, 1, tzinfo=UTC), 4, "half_up", rates, {})]))
+    put_stocks(owner_engine)
+    close(closer, clock, datetime(2026, 11, 1, 7, 0, tzinfo=UTC))
+
+    told = billing.statement(AGENCY, CLIENTS[3], OCTOBER)
+    lines = {line["meter"]: (Decimal(line["quantity"]), Decimal(line["amount"])) for line in told["lines"]}
+    assert lines == {
+        "seat_month": (Decimal(2), Decimal("15.00")),
+        # Two gigabytes on 21 of 31 days.
+        "recording_gb_month": (Decimal("1.354839"), Decimal("0.42")),
+        "webhook_delivery": (Decimal(5), Decimal("0.01")),
+    }
+    check_books(owner_engine)
+    # Another run counts no day again.
+    close(closer, clock, datetime(2026, 11, 1, 8, 0, tzinfo=UTC))
+    assert billing.statement(AGENCY, CLIENTS[3], OCTOBER) == told
+
+
 def test_given_months_when_closed_then_opening_and_closing_balances_meet_and_every_movement_is_told_once(
     billing: BillingService, rater: Rater, closer: Closer, clock: SetClock, owner_engine: Engine, october: list[Made]
 ) -> None:

@@ -79,6 +79,8 @@ def _show(found: dict[str, Any], form: str) -> None:
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
         )
+    if found["archived_until"]:
+        click.echo(f"calls before {found['archived_until']} may have gone to the archive and are not in it", err=True)
     if found["unknown"]:
         click.echo(f"cannot be told by these dimensions: {', '.join(found['unknown'])}", err=True)
     if found["other_currencies"]:
@@ -135,11 +137,22 @@ def spend_group(begin: Begin, api_client: MakeClient) -> click.Group:
             )  # fmt: skip
         api = api_client(begin("spend"))
         owner = {"client_id": str(client)} | ({"agency_id": str(agency)} if agency else {})
-        sums = {"new": 0, "changed": 0, "same": 0}
-        for start in range(0, len(rows), BATCH):
-            taken = api.post("/v1/spend", owner | {"dry_run": dry_run, "rows": rows[start : start + BATCH]})
-            sums = {name: sums[name] + taken[name] for name in sums}
+        batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+        # What would be refused is refused before anything is taken.
+        sums = _send(api, owner, batches, dry_run=True)
+        if not dry_run:
+            sums = _send(api, owner, batches, dry_run=False)
         told = ", ".join(f"{count} {name}" for name, count in sums.items())
         click.echo(f"{len(rows)} rows{' (dry run)' if dry_run else ''}: {told}")
 
     return group
+
+
+def _send(
+    api: ApiClient, owner: dict[str, str], batches: list[list[dict[str, Any]]], *, dry_run: bool
+) -> dict[str, int]:
+    sums = {"new": 0, "changed": 0, "same": 0}
+    for rows in batches:
+        taken = api.post("/v1/spend", owner | {"dry_run": dry_run, "rows": rows})
+        sums = {name: sums[name] + taken[name] for name in sums}
+    return sums

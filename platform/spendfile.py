@@ -13,10 +13,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .errors import DialtraceError
+from .reports.dictionary import SOURCE_DIMENSIONS
 
-WORDS = ("channel", "source", "medium", "campaign", "content", "keyword")
 COUNTS = ("impressions", "clicks")
-FIELDS = ("day", *WORDS, *COUNTS, "cost", "currency")
+FIELDS = ("day", *SOURCE_DIMENSIONS, *COUNTS, "cost", "currency")
 MOST_FAULTS = 20
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 #: Blanks that spreadsheets put between thousands.
@@ -61,10 +61,16 @@ def read_spend(
         raise SpendFileRefused(f"there is no column {', '.join(missing)}; there are {', '.join(header) or 'none'}")
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
+    seen: dict[tuple[str | None, ...], int] = {}
     for line in reader:
         told = {name: (line.get(column) or "").strip() for name, column in places.items()} | dict(fixed)
         try:
-            rows.append(_row(told, date_format, decimal_comma=decimal_comma))
+            row = _row(told, date_format, decimal_comma=decimal_comma)
+            key = tuple(row.get(name) for name in ("day", *SOURCE_DIMENSIONS, "currency"))
+            if key in seen:
+                raise SpendFileRefused(f"tells of the same day and advertising as line {seen[key]}")
+            seen[key] = reader.line_num
+            rows.append(row)
         except SpendFileRefused as fault:
             faults.append(f"line {reader.line_num}: {fault}")
             if len(faults) >= MOST_FAULTS:
@@ -78,7 +84,7 @@ def read_spend(
 
 def _row(told: Mapping[str, str], date_format: str, *, decimal_comma: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"day": _day(told.get("day", ""), date_format).isoformat()}
-    row |= {name: told[name] for name in WORDS if told.get(name)}
+    row |= {name: told[name] for name in SOURCE_DIMENSIONS if told.get(name)}
     if "channel" not in row and "source" not in row:
         raise SpendFileRefused("names neither a channel nor a source (--set source=google?)")
     for name in COUNTS:

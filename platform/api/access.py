@@ -43,6 +43,7 @@ AREAS = {
     "exports": "exports",
     "export_schedules": "exports",
     "reports": "calls",
+    "report_settings": "tenants",
     "spend": "calls",
     "events": "events",
     "webhooks": "webhooks",

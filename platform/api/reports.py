@@ -1,26 +1,22 @@
-"""`/v1/reports`: figures by dimensions, whom nobody called back, and what the reports of a client go by."""
+"""`/v1/reports`: figures by dimensions, and whom nobody called back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import request
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ..reports.dictionary import DIMENSIONS, METRICS
 from ..reports.model import MOST_ROWS, Figure, Line, Question, Report, ReportSettings, unit_of
+from .archived import ArchivedUntil, archived_until
 from .auth import EVERYBODY, Asked
 from .endpoint import TenantQuery, endpoint
-from .errors import Problem
-from .fields import EXAMPLE_ID, Answer, Body, Id, Moment, Version, absent
-from .preconditions import check_match, tag_of
-from .replies import Reply
+from .fields import EXAMPLE_ID, Answer, Id, Moment
 
 blueprint = APIBlueprint("reports", __name__, tag="Reports")
 
@@ -158,6 +154,7 @@ class ReportAnswer(Answer):
     by: list[str]
     total: Annotated[ReportLineAnswer, Field(description="Of everything, whatever `limit` is.")]
     lines: list[ReportLineAnswer]
+    archived_until: ArchivedUntil
     unknown: Annotated[
         list[str], Field(description="Metrics that cannot be told by these dimensions and filters.", examples=[[]])
     ]
@@ -192,53 +189,6 @@ class MissedListAnswer(Answer):
     data: list[MissedAnswer]
 
 
-class TargetRuleChange(Body):
-    """A merge patch of the rule that tells target calls; null is the usual."""
-
-    answered: Annotated[bool | None, Field(default=None, description="Only answered calls.", examples=[True])]
-    min_talk_s: Annotated[int | None, Field(default=None, ge=0, le=86_400, examples=[30])]
-    min_score: Annotated[int | None, Field(default=None, ge=0, le=100, description="Of the assessment.")]
-    tags_any: Annotated[list[str] | None, Field(default=None, max_length=50, description="One of these tags.")]
-    tags_none: Annotated[list[str] | None, Field(default=None, max_length=50, description="None of these tags.")]
-    without_spam: Annotated[bool | None, Field(default=None, description="Not from `spam_from` on.", examples=[True])]
-
-
-class ReportSettingsChange(Body):
-    """A merge patch of what a client's reports go by; null is the usual."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"target": {"min_talk_s": 45, "tags_none": ["supplier"]}, "answer_norm_s": 15}}
-    )
-
-    target: Annotated[TargetRuleChange, Field(default_factory=absent)]
-    answer_norm_s: Annotated[int | None, Field(default=None, ge=1, le=3600)]
-    confidence: Annotated[float | None, Field(default=None, gt=0, le=1)]
-    spam_from: Annotated[int | None, Field(default=None, ge=1, le=100)]
-    currency: Annotated[str | None, Field(default=None, pattern="^[A-Z]{3}$")]
-
-
-class TargetRuleAnswer(Answer):
-    """Which calls a client wants: all that is set must hold."""
-
-    answered: bool
-    min_talk_s: Annotated[int, Field(examples=[30])]
-    min_score: Annotated[int | None, Field(examples=[None])]
-    tags_any: list[str]
-    tags_none: list[str]
-    without_spam: bool
-
-
-class ReportSettingsAnswer(Answer):
-    """What a client's reports go by."""
-
-    target: TargetRuleAnswer
-    answer_norm_s: Annotated[int, Field(description="An answer later than this is slow.", examples=[20])]
-    confidence: Annotated[float, Field(description="A source of at least this probability is certain.", examples=[0.8])]
-    spam_from: Annotated[int, Field(description="A spam score of at least this is spam.", examples=[70])]
-    currency: Annotated[str, Field(description="Of reports that name none (ISO 4217).", examples=["EUR"])]
-    version: Version
-
-
 @endpoint(blueprint, "GET", "/v1/reports/dictionary", roles=EVERYBODY, answer=DictionaryAnswer, query=ClientQuery)
 def get_dictionary(asked: Asked, query: ClientQuery) -> DictionaryAnswer:
     """Read the metric dictionary
@@ -253,7 +203,7 @@ def get_dictionary(asked: Asked, query: ClientQuery) -> DictionaryAnswer:
                 title=metric.title,
                 unit=metric.unit,
                 definition=metric.definition,
-                adds_up=not metric.over and name != "unique_callers",
+                adds_up=metric.adds_up,
             )
             for name, metric in METRICS.items()
         ],
@@ -290,7 +240,10 @@ def get_report(asked: Asked, query: ReportQuery) -> ReportAnswer:
         compare=query.compare,
         most=query.limit,
     )
-    return _show(asked.services.reports.answer(asked.agency_id, asked.client_id, question))
+    begins, _ = _bounds(question.compared() or (first, last))
+    _, ends = _bounds((first, last))
+    gone = archived_until(asked, begins, ends)
+    return _show(asked.services.reports.answer(asked.agency_id, asked.client_id, question), gone)
 
 
 @endpoint(blueprint, "GET", "/v1/reports/missed", roles=EVERYBODY, query=MissedQuery, answer=MissedListAnswer)
@@ -303,45 +256,6 @@ def list_missed(asked: Asked, query: MissedQuery) -> MissedListAnswer:
     first, last = _days(asked, query.from_, query.to)
     found = asked.services.reports.find_missed(asked.agency_id, asked.client_id, first, last, query.limit)
     return MissedListAnswer(data=[MissedAnswer.model_validate(one) for one in found])
-
-
-@endpoint(
-    blueprint, "GET", "/v1/clients/<uuid:client_id>/report-settings", roles=EVERYBODY, answer=ReportSettingsAnswer,
-    permission="tenants.read",
-)  # fmt: skip
-def get_report_settings(asked: Asked, client_id: UUID) -> Reply[Any]:
-    """Read what a client's reports go by"""
-    _known(asked, client_id)
-    return _reply(asked.services.reports.get_settings(asked.agency_id, client_id))
-
-
-@endpoint(
-    blueprint, "PATCH", "/v1/clients/<uuid:client_id>/report-settings", roles=EVERYBODY, body=ReportSettingsChange,
-    answer=ReportSettingsAnswer, permission="tenants.write",
-)  # fmt: skip
-def change_report_settings(asked: Asked, client_id: UUID, body: ReportSettingsChange) -> Reply[Any]:
-    """Change what a client's reports go by
-
-    A JSON merge patch, inside of `target` too. Reports of the past go by it at once: the records stay as they are.
-    """
-    _known(asked, client_id)
-    before = asked.services.reports.get_settings(asked.agency_id, client_id)
-    check_match(request.headers, before.version, required=True)
-    changes = body.changes()
-    if "target" in changes:
-        changes["target"] = changes["target"].changes()
-    return _reply(asked.services.reports.change_settings(asked.agency_id, client_id, changes, version=before.version))
-
-
-def _known(asked: Asked, client_id: UUID) -> None:
-    """Raises Problem (404) or ClientUnknown for a client that is not there, or somebody else's."""
-    if asked.client_id not in {None, client_id}:
-        raise Problem("not_found", "There is no such client.")
-    asked.services.tenancy.get_client(asked.agency_id, client_id)
-
-
-def _reply(found: ReportSettings) -> Reply[Any]:
-    return ReportSettingsAnswer.model_validate(asdict(found)), 200, {"ETag": tag_of(found.version)}
 
 
 def _days(asked: Asked, first: date | None, last: date | None) -> tuple[date, date]:
@@ -358,7 +272,13 @@ def _filters(query: ReportQuery) -> dict[str, tuple[str | None, ...]]:
     return {name: (None if value == UNKNOWN else value,) for name, value in asked.items() if value is not None}
 
 
-def _show(report: Report) -> ReportAnswer:
+def _bounds(days: tuple[date, date]) -> tuple[datetime, datetime]:
+    """The moments between which these days lie in any time zone."""
+    first, last = (datetime.combine(day, time(), UTC) for day in days)
+    return first - timedelta(days=1), last + timedelta(days=2)
+
+
+def _show(report: Report, gone: datetime | None) -> ReportAnswer:
     question = report.question
     compared = question.compared()
     return ReportAnswer(
@@ -370,6 +290,7 @@ def _show(report: Report) -> ReportAnswer:
         by=list(question.by),
         total=_show_line(question, report.total),
         lines=[_show_line(question, line) for line in report.lines],
+        archived_until=gone,
         unknown=list(report.unknown),
         other_currencies=report.other_currencies,
     )

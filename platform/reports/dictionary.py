@@ -44,6 +44,11 @@ class Metric:
         """All that it is made of."""
         return tuple(name for name in (self.of, self.less, self.over) if name)
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether the figures of parts may be added up."""
+        return not self.over and MEASURES[self.of].adds_up
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
@@ -74,6 +79,8 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "leads": _calls("settings", "assessment", "earlier"),
         "sales": _calls("assessment"),
         "revenue": _calls("assessment"),
+        #: Those that revenue is the sum of.
+        "revenue_sales": _calls("assessment"),
         "spam_calls": _calls("settings"),
         "confident_calls": _calls("settings", "attribution"),
         "visits": Measure(family="visits"),
@@ -158,7 +165,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "`other_currencies`.",
         ),
         "average_order": Metric(
-            title="Average order", unit="money", of="revenue", over="sales", definition="revenue / sales.",
+            title="Average order", unit="money", of="revenue", over="revenue_sales",
+            definition="revenue / the sales that are in the report's currency.",
         ),
         "spam_calls": Metric(
             title="Spam calls", unit="count", of="spam_calls",

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from ..clock import Clock
 from ..db.engine import Database
 from . import said_store, store
-from .dictionary import METRICS, SOURCE_DIMENSIONS
+from .dictionary import MEASURES, METRICS, SOURCE_DIMENSIONS
 from .errors import SettingsRefused, SpendRefused, VersionMismatch
 from .model import (
     Key,
@@ -189,7 +189,7 @@ def _rest(
     question: Question, keys: Sequence[Key], groups: Mapping[Key, Sums], before: Mapping[Key, Sums] | None
 ) -> Line:
     def added(of: Mapping[Key, Sums]) -> Sums:
-        names = {name for measures in question.measures.values() for name in measures if name != "callers"}
+        names = {name for measures in question.measures.values() for name in measures if MEASURES[name].adds_up}
         return {name: sum((of[key][name] for key in keys if key in of), start=0) for name in names}
 
     return _line(question, (), added(groups), added(before) if before is not None else None, is_rest=True)

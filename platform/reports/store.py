@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from .dictionary import MEASURES, Family
+from .dictionary import MEASURES, SOURCE_DIMENSIONS, Family
 from .model import Key, Question, ReportSettings
 
 #: The client's rule, with what is set by nobody filled in from ReportSettings' defaults by the service.
@@ -82,6 +82,7 @@ _MEASURES: Mapping[str, tuple[str, str]] = {
     "leads": _count(f"c.caller IS NOT NULL AND e.yes IS NULL AND {_IS_TARGET}"),
     "sales": _count("m.sale_amount IS NOT NULL"),
     "revenue": ("CASE WHEN m.sale_currency = :currency THEN m.sale_amount END", "coalesce(sum({0}), 0)"),
+    "revenue_sales": _count("m.sale_amount IS NOT NULL AND m.sale_currency = :currency"),
     "spam_calls": _count(_IS_SPAM),
     "confident_calls": _count("coalesce(a.source_probability, 0) >= s.confidence"),
     "visits": ("true", "count(*)"),
@@ -109,11 +110,10 @@ def _times(day: str, local: str | None) -> dict[str, str]:
     return found if local is None else found | {"hour": f"extract(hour FROM {local})::int"}
 
 
-_WORDS = ("channel", "source", "medium", "campaign", "content", "keyword")
 _DIMENSIONS: Mapping[Family, Mapping[str, str]] = {
     "calls": {
         **_times(f"({_LOCAL})::date", _LOCAL),
-        **{word: f"a.{word}" for word in _WORDS},
+        **{word: f"a.{word}" for word in SOURCE_DIMENSIONS},
         "site": "v.site_id::text",
         "landing_page": "v.landing_page",
         "visit_region": "v.region",
@@ -127,17 +127,17 @@ _DIMENSIONS: Mapping[Family, Mapping[str, str]] = {
     },
     "visits": {
         **_times(f"({_LOCAL})::date", _LOCAL),
-        **{word: f"c.{word}" for word in _WORDS},
+        **{word: f"c.{word}" for word in SOURCE_DIMENSIONS},
         "site": "c.site_id::text",
         "landing_page": "c.landing_page",
         "visit_region": "c.region",
         "device": "c.device",
     },
-    "spend": {**_times("c.day", None), **{word: f"c.{word}" for word in _WORDS}},
+    "spend": {**_times("c.day", None), **{word: f"c.{word}" for word in SOURCE_DIMENSIONS}},
 }
 #: Tables that a dimension of calls needs.
 _NEEDS = {
-    **dict.fromkeys(_WORDS, ("attribution",)),
+    **dict.fromkeys(SOURCE_DIMENSIONS, ("attribution",)),
     **dict.fromkeys(("site", "landing_page", "visit_region", "device"), ("attribution", "visit")),
     "repeat": ("earlier",),
 }

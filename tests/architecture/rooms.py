@@ -7,7 +7,7 @@ LEVELS = {
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
     "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
     "cli_pool": 8, "cli_numbers": 8, "cli_edge": 8, "cli_recordings": 8, "cli_keys": 8,
-    "cli_reports": 8, "spendfile": 1,
+    "cli_reports": 8, "spendfile": 3,
     "cli_attribution": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,

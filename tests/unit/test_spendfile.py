@@ -37,6 +37,11 @@ def test_given_commas_and_days_of_another_country_when_told_then_they_are_read()
         (["day,cost\n", "2026-03-01,two\n"], {"source": "x", "currency": "EUR"}, "line 2: cost two is no number"),
         (["day,cost\n", "2026-03-01,2\n"], {"currency": "EUR"}, "line 2: names neither a channel nor a source"),
         (["day,cost\n", "2026-03-01,2\n"], {"source": "x"}, "line 2: nothing is no currency"),
+        (
+            ["day,cost\n", "2026-03-01,2\n", "2026-03-01,3\n"],
+            {"source": "x", "currency": "EUR"},
+            "line 3: tells of the same day and advertising as line 2",
+        ),
         (["day,cost,clicks\n", "2026-03-01,2,1.5\n"], {"source": "x", "currency": "EUR"}, "clicks 1.5 is no whole"),
     ],
 )

@@ -71,6 +71,8 @@ def test_given_a_span_that_reaches_into_a_month_that_has_gone_then_lists_and_exp
         listed = key.get("/v1/calls").get_json()
         assert (listed["data"], listed["archived_until"]) == ([], june)
         assert key.get(f"/v1/calls?started_from={june}").get_json()["archived_until"] is None
+        report = key.get(f"/v1/reports/figures?from={june[:4]}-01-01&to={june[:10]}&metrics=calls").get_json()
+        assert report["archived_until"] == june
         streamed = key.get("/v1/calls/export?started_from=2021-05-20T00:00:00Z&started_until=2021-06-10T00:00:00Z")
         assert streamed.headers["Dialtrace-Archived-Until"] == june
         assert "Dialtrace-Archived-Until" not in key.get("/v1/calls/export").headers

@@ -257,7 +257,7 @@ def _measure_spend(_: World, rows: Sequence[dict[str, Any]], question: Question)
 def _measure_calls(world: World, rows: Sequence[dict[str, Any]], question: Question) -> dict[str, Any]:
     sums: dict[str, Any] = dict.fromkeys(
         ("calls", "first_calls", "repeat_calls", "answered", "missed", "blocked", "answer_ms", "slow_answers",
-         "talk_ms", "target_calls", "leads", "sales", "spam_calls", "confident_calls"), 0,
+         "talk_ms", "target_calls", "leads", "revenue_sales", "sales", "spam_calls", "confident_calls"), 0,
     ) | {"revenue": Decimal(0)}  # fmt: skip
     callers = set()
     for call in rows:
@@ -287,6 +287,7 @@ def _measure_calls(world: World, rows: Sequence[dict[str, Any]], question: Quest
         sums["target_calls"] += target
         sums["leads"] += target and call["caller"] is not None and not repeat
         sums["sales"] += said["sale_amount"] is not None
+        sums["revenue_sales"] += said["sale_amount"] is not None and said["sale_currency"] == question.currency
         sums["revenue"] += said["sale_amount"] if said["sale_currency"] == question.currency else 0
         sums["spam_calls"] += spam
         sums["confident_calls"] += (call["source_probability"] or 0) >= rules.confidence

@@ -37,7 +37,7 @@ def test_given_a_dimension_when_asked_by_then_each_family_that_knows_it_has_a_st
 
 
 def test_given_sums_when_metrics_are_made_then_nought_below_and_what_is_missing_make_null() -> None:
-    sums = {"calls": 4, "answered": 3, "cost": Decimal(8), "revenue": Decimal(12), "sales": 0}
+    sums = {"calls": 4, "answered": 3, "cost": Decimal(8), "revenue": Decimal(12), "revenue_sales": 0}
     assert figures_of(["answer_share", "cost_per_call", "roi", "average_order", "click_rate"], sums) == {
         "answer_share": Decimal("0.75"), "cost_per_call": Decimal(2), "roi": Decimal("0.5"), "average_order": None,
         "click_rate": None,

@@ -67,9 +67,9 @@ def delete_carrier(connection: Connection, carrier_id: UUID) -> bool:
 
 
 def sealed_tokens(connection: Connection) -> list[tuple[UUID, bytes]]:
-    """What is sealed of each carrier that has a token."""
+    """What is sealed of each carrier that has a token; nobody changes it meanwhile."""
     query = select(carriers.c.id, carriers.c.sealed_token).where(_OURS, carriers.c.sealed_token.is_not(None))
-    return [(row.id, bytes(row.sealed_token)) for row in connection.execute(query)]
+    return [(row.id, bytes(row.sealed_token)) for row in connection.execute(query.with_for_update())]
 
 
 def put_sealed_token(connection: Connection, carrier_id: UUID, sealed: bytes) -> None:

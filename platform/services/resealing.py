@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..carriers.resealing import reseal_tokens
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
@@ -20,6 +21,7 @@ def reseal_all(settings: Settings, database: Database) -> dict[str, int]:
     box = build_secrets_box(settings)
     counts = {
         "passwords of trunks": TrunkService(database, SystemClock(), box).reseal_passwords(),
+        "tokens of carriers": reseal_tokens(database, box),
         "keys of receipts": Signer(database, box, unopenable=(MasterKeyMissing, SealBroken)).reseal(),
         "secrets of stores and keys of recordings": 0,
         "secrets of webhooks and answers kept": 0,

@@ -174,6 +174,7 @@ OFFERED = {
         "visiting",
     },
     "trunks": {"errors", "gateways", "model", "service"},
+    "carriers": {"errors", "model", "resealing", "service"},
     "tenancy": {"errors", "model", "permissions", "service", "store"},
     "people": {"errors", "links", "model", "resealing", "service", "signing_in"},
     "sites": {

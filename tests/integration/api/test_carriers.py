@@ -9,15 +9,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 
 from dialtrace.api.app import ApiServices
 from dialtrace.carriers.http import HttpCarrier
 from dialtrace.carriers.model import Wanted
+from dialtrace.carriers.resealing import reseal_tokens
+from dialtrace.carriers.service import purpose_of
 from dialtrace.jobs.model import Job
 from dialtrace.outgoing.model import Rules
 from dialtrace.outgoing.service import OutgoingClient
+from dialtrace.secrets_box.model import SecretsBox
 
 from .conftest import Asker, Tenant
 from .test_conventions import assert_problem
@@ -167,3 +171,17 @@ def test_given_a_carrier_with_an_api_when_ordered_then_a_job_asks_it_until_the_n
     assert found["state"] == "active"
     assert found["reference"] == "A-" + order["id"][:8]
     assert tenant.agency_key.get(f"/v1/numbers/{found['number_id']}").get_json()["number"] == "+442079468803"
+
+
+def test_given_a_new_master_key_when_resealed_then_the_old_one_is_not_needed_for_a_carriers_token(
+    operator: Asker, services: ApiServices
+) -> None:
+    told = {"name": "acme", "adapter": "http", "base_url": "https://api.carrier.example/v1", "token": "secret"}
+    made = operator.made("/v1/carriers", told)
+    operator.made("/v1/carriers", {"name": "own", "adapter": "inventory", "file": "numbers.csv"})
+    old, new = b"k" * 32, b"n" * 32
+    assert [reseal_tokens(services.database, SecretsBox([new, old])) for _ in range(2)] == [1, 0]
+    carrier = services.carriers.get_carrier(UUID(made["id"]))
+    assert carrier.sealed_token is not None
+    assert SecretsBox([new]).open(bytes(carrier.sealed_token), purpose=purpose_of(carrier.id)) == b"secret"
+    assert carrier.version == made["version"]

@@ -6,7 +6,7 @@ A carrier with an API is asked by a job, never within a request; one whose numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from uuid import UUID
 from ..clock import Clock
 from ..db.engine import Database
 from ..db.tables import OPERATOR_AGENCY
+from ..errors import DialtraceError
 from ..ids import new_id
 from ..jobs.model import Done, Job, Outcome
 from ..jobs.model import Request as JobRequest
@@ -26,7 +27,15 @@ from ..paging import Page, cut
 from ..phone import parse_e164
 from ..secrets_box.model import SecretsBox
 from . import store
-from .errors import CarrierAway, CarrierRefuses, CarrierUnknown, OrderUnknown, ValueRefused, VersionMismatch
+from .errors import (
+    CarrierAway,
+    CarrierRefuses,
+    CarrierUnknown,
+    OrderNotOpen,
+    OrderUnknown,
+    ValueRefused,
+    VersionMismatch,
+)
 from .http import HttpCarrier, Sends
 from .inventory import InventoryFile
 from .model import (
@@ -251,8 +260,7 @@ class CarrierService:
         return moved
 
     def _defer(self, connection: Any, order: Order) -> None:
-        args = {"agency_id": str(order.agency_id), "order_id": str(order.id)}
-        self._jobs.defer(connection, JobRequest(name=FOLLOW, args=args, lock=f"order-{order.id}"))
+        self._jobs.defer(connection, _following(order.agency_id, order.id))
 
     @staticmethod
     def _asked(adapter: CarrierAdapter, order: Order) -> Progress:
@@ -291,38 +299,73 @@ class CarrierService:
         with self._database.system() as connection:
             waiting = store.waiting_orders(connection, before=before, limit=_MOST_AT_ONCE)
         for agency_id, order_id in waiting:
-            args = {"agency_id": str(agency_id), "order_id": str(order_id)}
-            self._jobs.defer_alone(JobRequest(name=FOLLOW, args=args, once=f"order-{order_id}"))
+            self._jobs.defer_alone(_following(agency_id, order_id, once=f"order-{order_id}"))
         return Done()
 
     def follow(self, job: Job) -> Outcome:
-        """Asks the carrier, outside of any transaction, and keeps what it says. Raises CarrierAway: then again."""
+        """Asks the carrier, outside of any transaction, and keeps what it says; one whose numbers are no longer offered
+        is asked as well. Raises CarrierAway: then again."""
         agency_id, order_id = UUID(str(job.args["agency_id"])), UUID(str(job.args["order_id"]))
         try:
             order = self.get_order(agency_id, None, order_id)
-            (carrier,) = self._enabled(order.carrier_id)
-        except (OrderUnknown, CarrierUnknown):
+        except OrderUnknown:
             return Done()
-        adapter = self.adapter_of(carrier)
+        try:
+            self._follow(order, self.adapter_of(self.get_carrier(order.carrier_id)))
+        except CarrierUnknown:
+            self._touch(order)
+        except DialtraceError:
+            self._touch(order)
+            raise
+        return Done()
+
+    def _follow(self, order: Order, adapter: CarrierAdapter) -> None:
         if order.state == "cancelled" and order.reference is not None:
             adapter.cancel(order.reference)
         elif order.state in WAITING:
-            self._keep(order, lambda: self._progress_of(adapter, order))
-        return Done()
+            self._keep(order, adapter)
 
-    def _progress_of(self, adapter: CarrierAdapter, order: Order) -> Progress:
-        return adapter.progress(order.reference) if order.reference else self._asked(adapter, order)
+    def _touch(self, order: Order) -> None:
+        """It had its turn, though nothing came of it: those that wait longest are followed first, and many that cannot
+        be followed would keep all others waiting."""
+        if order.state in WAITING:
+            with self._database.tenant(order.agency_id) as connection:
+                store.change_order(connection, order.agency_id, order.id, {}, self._clock.now())
 
-    def _keep(self, order: Order, ask: Callable[[], Progress]) -> None:
+    def _keep(self, order: Order, adapter: CarrierAdapter) -> None:
         try:
-            progress = ask()
+            progress = adapter.progress(order.reference) if order.reference else self._asked(adapter, order)
         except CarrierRefuses as error:
             progress = Progress("rejected", order.reference, str(error))
+        try:
+            self._come(order, progress)
+        except OrderNotOpen:
+            if not self._is_taken_back(order, progress.reference):
+                raise
+            if order.reference is None and progress.reference is not None:
+                adapter.cancel(progress.reference)
+
+    def _come(self, order: Order, progress: Progress) -> None:
         try:
             self.move(order.agency_id, None, order.id, progress)
         except NumberTaken:
             taken = Progress("rejected", progress.reference, "the number is in service on this platform already")
             self.move(order.agency_id, None, order.id, taken)
+
+    def _is_taken_back(self, order: Order, reference: str | None) -> bool:
+        """Whether it was cancelled while the carrier was asked. The carrier's name for it is kept first: should telling
+        it fail, the next try knows it."""
+        with self._database.tenant(order.agency_id) as connection:
+            now = _found_order(store.find_order(connection, order.agency_id, order.id, lock=True))
+            if now.state == "cancelled" and now.reference is None and reference is not None:
+                store.change_order(connection, order.agency_id, order.id, {"reference": reference}, self._clock.now())
+        return now.state == "cancelled"
+
+
+def _following(agency_id: UUID, order_id: UUID, *, once: str | None = None) -> JobRequest:
+    """The job that follows an order; of one order one at a time, in their order."""
+    args = {"agency_id": str(agency_id), "order_id": str(order_id)}
+    return JobRequest(name=FOLLOW, args=args, lock=f"order-{order_id}", once=once)
 
 
 def _found(carrier: Carrier | None) -> Carrier:

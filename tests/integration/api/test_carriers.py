@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,10 +15,12 @@ from uuid import UUID
 import pytest
 
 from dialtrace.api.app import ApiServices
+from dialtrace.carriers.errors import CarrierAway
 from dialtrace.carriers.http import HttpCarrier
 from dialtrace.carriers.model import Wanted
 from dialtrace.carriers.resealing import reseal_tokens
 from dialtrace.carriers.service import purpose_of
+from dialtrace.carriers.store import waiting_orders
 from dialtrace.jobs.model import Job
 from dialtrace.outgoing.model import Rules
 from dialtrace.outgoing.service import OutgoingClient
@@ -110,6 +113,10 @@ class Acme(BaseHTTPRequestHandler):
     orders: ClassVar[dict[str, dict[str, Any]]] = {}
     seen: ClassVar[list[tuple[str, str, str | None]]] = []
     state: ClassVar[str] = "requested"
+    #: What happens while an order is on its way.
+    meanwhile: ClassVar[list[Callable[[], object]]] = []
+    #: How often it does not take an order back yet.
+    busy: ClassVar[int] = 0
 
     def _answer(self, status: int, document: Any) -> None:
         content = json.dumps(document).encode()
@@ -131,8 +138,18 @@ class Acme(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.seen.append(("POST", self.path, self.headers.get("Idempotency-Key")))
+        for happens in self.meanwhile:
+            happens()
         order = self.orders.setdefault("A-" + body["reference"][:8], {"id": "A-" + body["reference"][:8]})
         self._answer(200, {**order, "state": self.state})
+
+    def do_DELETE(self) -> None:
+        self.seen.append(("DELETE", self.path, self.headers.get("Authorization")))
+        if Acme.busy:
+            Acme.busy -= 1
+            self._answer(503, {})
+            return
+        self._answer(200, {**self.orders[self.path.rsplit("/", 1)[1]], "state": "cancelled"})
 
     def log_message(self, *_: object) -> None:
         pass
@@ -140,7 +157,7 @@ class Acme(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def acme() -> Iterator[str]:
-    Acme.orders, Acme.seen, Acme.state = {}, [], "requested"
+    Acme.orders, Acme.seen, Acme.state, Acme.meanwhile, Acme.busy = {}, [], "requested", [], 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Acme)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -171,6 +188,66 @@ def test_given_a_carrier_with_an_api_when_ordered_then_a_job_asks_it_until_the_n
     assert found["state"] == "active"
     assert found["reference"] == "A-" + order["id"][:8]
     assert tenant.agency_key.get(f"/v1/numbers/{found['number_id']}").get_json()["number"] == "+442079468803"
+
+
+def job_of(order: dict[str, Any]) -> Job:
+    return Job(1, "carriers.follow", 1, {"agency_id": order["agency_id"], "order_id": order["id"]})
+
+
+def first_waiting(services: ApiServices) -> UUID:
+    with services.database.system() as connection:
+        return waiting_orders(connection, before=datetime.now(UTC) + timedelta(minutes=1), limit=1)[0][1]
+
+
+def test_given_carriers_that_are_away_or_gone_when_followed_then_their_orders_do_not_keep_others_waiting(
+    tenant: Tenant, operator: Asker, services: ApiServices, acme: str
+) -> None:
+    gone = operator.made("/v1/carriers", {"name": "gone", "adapter": "http", "base_url": acme})
+    away = operator.made("/v1/carriers", {"name": "away", "adapter": "http", "base_url": "http://127.0.0.1:1"})
+    there = operator.made("/v1/carriers", {"name": "there", "adapter": "http", "base_url": acme})
+    orders = [
+        ordered(tenant.agency_key, tenant, carrier["id"], f"+44207946880{digit}")
+        for digit, carrier in enumerate((gone, away, there), start=3)
+    ]
+    assert operator.delete(f"/v1/carriers/{gone['id']}").status_code == 204
+    assert first_waiting(services) == UUID(orders[0]["id"])
+    services.carriers.follow(job_of(orders[0]))
+    assert first_waiting(services) == UUID(orders[1]["id"])
+    with pytest.raises(CarrierAway):
+        services.carriers.follow(job_of(orders[1]))
+    assert first_waiting(services) == UUID(orders[2]["id"])
+
+
+def test_given_an_order_when_its_carrier_is_disabled_then_it_is_followed_to_its_end(
+    tenant: Tenant, operator: Asker, services: ApiServices, acme: str
+) -> None:
+    carrier = operator.made("/v1/carriers", {"name": "acme", "adapter": "http", "base_url": acme})
+    order = ordered(tenant.agency_key, tenant, carrier["id"], "+442079468803")
+    changed = operator.patch(f"/v1/carriers/{carrier['id']}", {"enabled": False}, If_Match='"v1"')
+    assert changed.status_code == 200, changed.text
+    assert numbers_of(tenant.agency_key) == []
+    Acme.state = "active"
+    services.carriers.follow(job_of(order))
+    assert tenant.agency_key.get(f"/v1/number-orders/{order['id']}").get_json()["state"] == "active"
+
+
+def test_given_an_order_on_its_way_when_taken_back_then_the_carrier_hears_of_it_even_if_it_is_away_at_first(
+    tenant: Tenant, operator: Asker, services: ApiServices, acme: str
+) -> None:
+    told = {"name": "acme", "adapter": "http", "base_url": acme, "token": "secret"}
+    carrier = operator.made("/v1/carriers", told)
+    order = ordered(tenant.agency_key, tenant, carrier["id"], "+442079468803")
+    path, reference = f"/v1/number-orders/{order['id']}", "A-" + order["id"][:8]
+    Acme.meanwhile, Acme.busy = [lambda: tenant.agency_key.post(f"{path}/cancel", {})], 1
+    with pytest.raises(CarrierAway):
+        services.carriers.follow(job_of(order))
+    found = tenant.agency_key.get(path).get_json()
+    assert (found["state"], found["reference"]) == ("cancelled", reference)
+    services.carriers.follow(job_of(order))
+    assert [seen for seen in Acme.seen if seen[0] != "GET"] == [
+        ("POST", "/orders", f'"{order["id"]}"'),
+        *[("DELETE", f"/orders/{reference}", "Bearer secret")] * 2,
+    ]
 
 
 def test_given_a_new_master_key_when_resealed_then_the_old_one_is_not_needed_for_a_carriers_token(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -39,11 +39,13 @@ class Policy:
 
 @dataclass
 class Standing:
-    """What this process knows of one key or agency in the current minute. ``left``: taken and not used yet."""
+    """What this process knows of one key or agency in the current minute. ``left``: taken and not used yet. ``lock``:
+    whoever spends of it holds it, also while the database is asked; nobody else waits for that."""
 
     began_s: int
     left: int = 0
     taken: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Quotas:
         self._clock = clock
         self._key = Policy("key", per_key)
         self._agency = Policy("tenant", per_agency)
+        # Guards the dictionary alone, and is never held over a wait.
         self._lock = threading.Lock()
         self._standing: dict[UUID, Standing] = {}
 
@@ -86,11 +89,8 @@ class Quotas:
             raise Problem("too_many_requests", headers=retry, members={"violated_policies": violated})
 
     def _spent(self, policy: Policy, agency_id: UUID, subject: UUID, began_s: int) -> Spent:
-        with self._lock:
-            standing = self._standing.get(subject)
-            if standing is None or standing.began_s != began_s:
-                self._forget(began_s)
-                standing = self._standing[subject] = Standing(began_s)
+        standing = self._standing_of(subject, began_s)
+        with standing.lock:
             if standing.left == 0 and standing.taken < policy.quota:
                 began = datetime.fromtimestamp(began_s, UTC)
                 block = max(1, policy.quota // _BLOCKS)
@@ -100,6 +100,14 @@ class Quotas:
             is_within = standing.left > 0
             standing.left -= is_within
             return Spent(policy, policy.quota - standing.taken + standing.left, is_within)
+
+    def _standing_of(self, subject: UUID, began_s: int) -> Standing:
+        with self._lock:
+            standing = self._standing.get(subject)
+            if standing is None or standing.began_s != began_s:
+                self._forget(began_s)
+                standing = self._standing[subject] = Standing(began_s)
+            return standing
 
     def _forget(self, began_s: int) -> None:
         """Minutes that are over go, once there are many."""

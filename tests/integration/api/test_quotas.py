@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection
 
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.api.errors import Problem
 from dialtrace.api.quotas import Quotas
 from dialtrace.clock import SystemClock
 from dialtrace.db.engine import Database
-from dialtrace.db.errors import DatabaseUnavailable
 
 from .conftest import Asker, Tenant
 from .test_conventions import assert_problem
@@ -88,14 +90,46 @@ def test_given_an_agencys_quota_when_its_keys_ask_then_they_share_it_and_no_othe
     assert Asker(app, operator.token).get("/v1/agencies").status_code == 200
 
 
-def test_given_no_database_when_spent_then_nothing_is_refused(
-    database: Database, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+def test_given_a_key_whose_refill_is_slow_when_another_one_asks_then_it_does_not_wait(
+    database: Database, tenant: Tenant, clock: StillClock
 ) -> None:
-    def away(*_: object, **__: object) -> None:
-        raise DatabaseUnavailable
+    quotas = Quotas(database, clock, per_key=2, per_agency=0)
+    agency, slow, quick = UUID(tenant.agency["id"]), uuid4(), uuid4()
+    is_over = threading.Event()
 
-    monkeypatch.setattr("dialtrace.api.quotas.take_requests", away)
-    quotas = Quotas(database, clock, per_key=1, per_agency=1)
+    def spend(key: UUID) -> None:
+        with Flask("test").app_context():
+            quotas.spend(agency, key)
+
+    def spend_slowly() -> None:
+        spend(slow)
+        is_over.set()
+
+    spend(slow)
+    with database.tenant(agency) as connection:
+        held = "SELECT FROM request_windows WHERE agency_id = %s AND subject_id = %s FOR UPDATE"
+        connection.exec_driver_sql(held, (agency, slow))
+        thread = threading.Thread(target=spend_slowly)
+        thread.start()
+        wait_for_waiter(connection)
+        spend(quick)
+        was_over = is_over.is_set()
+    thread.join(20)
+    assert (was_over, is_over.is_set()) == (False, True)
+
+
+def wait_for_waiter(connection: Connection) -> None:
+    """Until somebody waits for what this transaction holds."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    deadline = time.monotonic() + 8
+    while not connection.exec_driver_sql(waiting).scalar_one():
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)
+
+
+def test_given_no_database_when_spent_then_nothing_is_refused(clock: StillClock) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:24197/none", connect_timeout_s=1)
+    quotas = Quotas(away, clock, per_key=1, per_agency=1)
     agency = uuid4()
     with Flask("test").app_context():
         for _ in range(3):

@@ -17,7 +17,7 @@ from .auth import AGENCY, Asked
 from .endpoint import endpoint, public, services
 from .errors import Fault, Problem
 from .fields import Answer, Body, Id, Moment, Name, Version
-from .preconditions import check_match, is_known, tag_of
+from .preconditions import is_known, tag_of
 from .problems import validation_problem
 
 blueprint = APIBlueprint("brands", __name__, tag="Agencies")
@@ -101,7 +101,6 @@ def put_brand(asked: Asked, agency_id: UUID, body: BrandIn) -> tuple[BrandAnswer
     """
     brands = asked.services.brands
     before = brands.brand_of(agency_id)
-    check_match(request.headers, before.version, required=False)
     if body.domain != before.domain and asked.principal.role != "operator":
         raise Problem("role_insufficient", "Only the operator sets the domain.")
     version = before.version if "If-Match" in request.headers and before.version else None

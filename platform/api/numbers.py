@@ -318,7 +318,6 @@ def release_number(asked: Asked, number_id: UUID) -> Reply[NumberAnswer]:
     """
     numbers = asked.services.numbers
     before = numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)
-    check_match(request.headers, before.version, required=False)
     # With If-Match the version that was checked is the one that is released.
     version = before.version if "If-Match" in request.headers else None
     released = numbers.release_number(asked.agency_id, number_id, client_id=asked.client_id, version=version)

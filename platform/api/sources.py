@@ -18,7 +18,7 @@ from .endpoint import endpoint
 from .errors import Problem
 from .fields import EXAMPLE_ID, AgencyId, Answer, Body, Id, Moment
 from .owners import ClientId, owner_of
-from .preconditions import check_match, tag_of
+from .preconditions import tag_of
 
 blueprint = APIBlueprint("sources", __name__, tag="Sites")
 
@@ -113,7 +113,6 @@ def put_source_rules(asked: Asked, client_id: UUID, body: SourceRulesIn) -> Any:
     """
     _own_client(asked, client_id)
     before = asked.services.sites.get_source_rules(asked.agency_id, client_id)
-    check_match(request.headers, before.version, required=False)
     version = before.version if "If-Match" in request.headers else None
     return _show_source_rules(
         asked.services.sites.put_source_rules(asked.agency_id, client_id, body.rules, version=version)

@@ -25,9 +25,6 @@ from dialtrace.db.tables import metadata
 PLATFORM = str(Path(__file__).parents[1] / "platform")
 DISTRIBUTED = frozenset(table.name for table in metadata.sorted_tables if kind_of(table) == "distributed")
 
-#: Modules whose statements may cross shards, and why that is on no hot path.
-MAY_CROSS: dict[str, str] = {}
-
 _NOT_A_QUERY = re.compile(
     r"\s*(SET|RESET|SHOW|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|EXECUTE|LISTEN|NOTIFY|LOCK|DEALLOCATE|DISCARD|ALTER|"
     r"CREATE|DROP|GRANT|COMMENT|COPY|DO|EXPLAIN|VACUUM|ANALYZE|TRUNCATE|DECLARE|FETCH|CLOSE|CALL)\b",
@@ -81,7 +78,7 @@ def faults_in(collected: Collected) -> list[str]:
     """What a cluster could not send to one node, one line each."""
     found = []
     for text, (module, mode) in sorted(collected.found.items(), key=lambda one: one[1]):
-        if module in MAY_CROSS or mode == "system":
+        if mode == "system":
             continue
         for fault in _read(text):
             found.append(f"{module} ({mode}): {fault}: {' '.join(text.split())[:300]}")
@@ -137,7 +134,7 @@ def _unbound(query: exp.Expression) -> list[str]:
     wanted: list[tuple[str, Any]] = []
     for table in query.find_all(exp.Table):
         if table.name in DISTRIBUTED and table.name not in ctes:
-            if _is_filled(table, classes):
+            if _is_filled(table):
                 continue
             wanted.append((table.name, (id(_scope_of(table)), table.alias_or_name)))
     for equal in query.find_all(exp.EQ):
@@ -151,7 +148,7 @@ def _unbound(query: exp.Expression) -> list[str]:
     return [f"{name} without its {COLUMN}" for name, key in wanted if not classes.is_bound(key)]
 
 
-def _is_filled(table: exp.Table, classes: _Classes) -> bool:
+def _is_filled(table: exp.Table) -> bool:
     """The table that an INSERT fills: its rows bring their agency along."""
     parent = table.parent
     if isinstance(parent, exp.Schema) and isinstance(parent.parent, exp.Insert):

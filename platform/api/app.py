@@ -72,7 +72,7 @@ from . import (
     webhook_deliveries,
     webhooks,
 )
-from .endpoint import EXTENSION
+from .endpoint import BODILESS, EXTENSION
 from .errors import SecretKeyMissing
 from .gate import MAX_BODY_BYTES
 from .page_answers import PageAnswers
@@ -144,10 +144,6 @@ RESOURCES = (
     reference,
     health,
 )
-
-
-#: Answers without a body, most of the time.
-_OFTEN_EMPTY = frozenset({202, 204, 304})
 
 
 def create_app(services: ApiServices) -> APIFlask:
@@ -247,7 +243,7 @@ def finish(response: Response) -> Response:
     headers.set(*answering.NOSNIFF)
     for name, value in answering.DEFAULTS:
         headers.setdefault(name, value)
-    if response.status_code in _OFTEN_EMPTY and not response.calculate_content_length():
+    if response.status_code in BODILESS and not response.calculate_content_length():
         # Nothing is of no type.
         headers.pop("Content-Type", None)
     allow_origin(response)

@@ -126,8 +126,7 @@ def write_bulk(asked: Asked, body: BulkBody) -> BulkAnswer:
 
     Up to 1,000 rows, each a POST, PUT, PATCH or DELETE of this API with its own answer. They are done in their order
     and in one transaction: nobody sees half of them, and with an `Idempotency-Key` all of them are done once. Rows
-    whose
-    answer holds a secret, or that ask another system, must be sent alone. Each row counts as a request.
+    whose answer holds a secret, or that ask another system, must be sent alone. Each row counts as a request.
     """
     results: list[RowResult] = []
     try:

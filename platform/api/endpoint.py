@@ -46,8 +46,8 @@ EXTENSION = "dialtrace"
 #: Problems of whatever takes a body, and of everything.
 _BODY_PROBLEMS = ("malformed_request", "body_too_large", "unsupported_media_type", "validation_failed")
 _ALWAYS_PROBLEMS = ("internal_error", "temporarily_unavailable")
-#: Answers of an endpoint without a key that have no body.
-_BODILESS = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+#: Answers that have no body; 202 has one where an endpoint with a key says so.
+BODILESS = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class TenantQuery(Body):
@@ -337,7 +337,7 @@ def public(
 
 
 def _public_response(status: int, text: str, media_type: str, refusals: str) -> dict[str, Any]:
-    if status in _BODILESS:
+    if status in BODILESS:
         return {"description": text}
     if status < HTTPStatus.BAD_REQUEST:
         return {"description": text, "content": _content_of(media_type)}

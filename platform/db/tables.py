@@ -1043,7 +1043,6 @@ destinations = Table(
     CheckConstraint("prefix ~ '^\\+[1-9][0-9]{0,13}$'", name="prefix"),
 )
 
-#: Who carries calls to telephone numbers. Every row is the operator's; no secret stands here.
 #: Who has telephone numbers for the platform: the operator's.
 carriers = Table(
     "carriers",
@@ -1107,6 +1106,7 @@ number_orders = Table(
     )),
 )  # fmt: skip
 
+#: Who carries calls to telephone numbers. Every row is the operator's; a password stands here sealed only.
 trunks = Table(
     "trunks",
     metadata,

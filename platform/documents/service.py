@@ -70,6 +70,13 @@ class Within(Database):
         yield self._standing
         self._turn_to(before)
 
+    @contextmanager
+    def whole(self, *, turn: str | None = None) -> Iterator[None]:
+        """It is whole already; a ``turn`` is held until its end, as everywhere."""
+        if turn is not None:
+            self._standing.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (turn,))
+        yield
+
     def _turn_to(self, client_id: UUID | str | None) -> None:
         if client_id != self._client_id:
             self._standing.exec_driver_sql(tenant_settings(self._agency_id, client_id))

@@ -105,7 +105,7 @@ def is_content_name(name: str) -> bool:
 
 
 def checked_label(label: str) -> str:
-    """What people call a sound. Raises NameFaulty."""
+    """What people call a sound. Raises LabelFaulty."""
     if not label.strip() or len(label) > 100 or not label.isprintable():
         raise LabelFaulty
     return label.strip()

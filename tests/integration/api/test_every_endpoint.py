@@ -107,12 +107,11 @@ def test_given_every_get_when_some_members_are_asked_for_then_they_alone_come(
         if made.answer is None:
             continue
         key, path = key_of(made, victim, operator), path_of(made.path, ids)
-        required = "?" if made.method else ""
         whole = key.get(path)
         if whole.status_code != 200:
             continue
         name = sorted(members_of(made.answer))[0]
-        answer = key.get(f"{path}{required}fields={name}")
+        answer = key.get(f"{path}?fields={name}")
         assert answer.status_code == 200, f"{row}: {answer.text}"
         document = answer.get_json()
         items = document["data"] if item_of(made.answer) is not None else [document]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dialtrace.monitoring.chaos_series import FOLDER, WITHIN_S, asked_metrics, notation
+from dialtrace.loadtest.chaos_drills import DRILLS
+from dialtrace.monitoring.chaos_series import FOLDER, STEP_S, WITHIN_S, asked_metrics, notation
 
 RULES = FOLDER.parent / "rules"
 #: Drill → the alert that must fire; None: no fault is in it that anybody should hear of.
@@ -42,6 +43,13 @@ recorded_ones = pytest.mark.skipif(
 
 def test_given_the_recordings_then_they_are_of_drills_that_there_are() -> None:
     assert set(RECORDED) <= set(RAISES)
+
+
+def test_given_the_drills_then_of_each_it_is_said_which_alert_it_raises_and_there_is_such_an_alert() -> None:
+    assert set(RAISES) == {drill.name for drill in DRILLS}
+    groups = yaml.safe_load((RULES / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"]}
+    assert {alert for alert in RAISES.values() if alert is not None} - alerts == set()
 
 
 def hushed(alert: str | None) -> list[str]:
@@ -91,6 +99,18 @@ def test_given_a_fault_when_its_series_are_replayed_then_its_alert_fires_in_time
     recorded = json.loads((FOLDER / f"{drill}.json").read_text(encoding="utf-8"))
     ran = replay(recorded, questions(recorded, RAISES[drill]), tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@promtool
+@pytest.mark.parametrize(("values", "holds"), [("0x4 1x43", True), ("0x48", False)])
+def test_given_series_written_by_hand_when_they_are_replayed_then_it_holds_only_where_the_disk_fills(
+    values: str, holds: bool, tmp_path: Path
+) -> None:
+    """The replay itself, whether anything is recorded or not."""
+    series = {'dialtrace_spool_full{node="node-1"}': values}
+    recorded = {"step_s": STEP_S, "samples": 49, "fault_s": 24, "series": series}
+    ran = replay(recorded, questions(recorded, "DiskIsFull"), tmp_path)
+    assert (ran.returncode == 0) == holds, ran.stdout + ran.stderr
 
 
 @promtool

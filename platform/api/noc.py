@@ -67,7 +67,10 @@ class NocSpan(Answer):
     calls_per_s: Annotated[float, Field(examples=[1.5])]
     asr: Annotated[float | None, Field(description="Answered over all that ended.", examples=[0.62])]
     ner: Annotated[float | None, Field(description="What the network delivered over all that ended.", examples=[0.99])]
-    acd_s: Annotated[float | None, Field(description="Average call duration.", examples=[184.2])]
+    acd_s: Annotated[
+        float | None,
+        Field(description="Seconds talked over calls that were answered, voicemail included.", examples=[184.2]),
+    ]
 
 
 class NocPool(Answer):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-#: Outcomes for which the network did its work, whatever the called party did with it (NER; the runbooks state the
-#: choice beside the figure).
+#: Outcomes for which the network did its work, whatever the called party did with it (NER; the glossary states the
+#: choice).
 DELIVERED = frozenset(
     {"answered", "voicemail", "no_answer", "busy", "rejected", "caller_cancelled", "blocked", "unallocated"}
 )

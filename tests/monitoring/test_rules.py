@@ -15,6 +15,7 @@ from dialtrace.monitoring.alert_cases import CASES
 from dialtrace.monitoring.dashboards import DASHBOARDS
 from dialtrace.monitoring.metrics_page import exposed_name, own_metrics, page
 from dialtrace.watching.agency import FIGURES
+from dialtrace.watching.model import ANSWERED, DELIVERED
 
 FOLDER = make.HERE
 ROOT = Path(__file__).parents[2]
@@ -169,6 +170,15 @@ def test_given_alertmanager_configuration_then_it_names_only_alerts_that_there_a
     for pattern in asked:
         for part in pattern.split("|"):
             assert any(re.fullmatch(part, name) for name in NAMES), f"{part} is no alert"
+
+
+@pytest.mark.parametrize(("figure", "outcomes"), [("asr", ANSWERED), ("ner", DELIVERED)])
+def test_given_a_ratio_then_its_rules_count_the_outcomes_that_the_noc_page_counts(
+    figure: str, outcomes: frozenset[str]
+) -> None:
+    recording = (FOLDER / "rules/recording.yml").read_text(encoding="utf-8")
+    rules = re.findall(rf"record: (\w+):dialtrace_{figure}:ratio15m\n +expr: >-\n.*outcome=~\"([^\"]+)\"", recording)
+    assert {of: frozenset(said.split("|")) for of, said in rules} == {"node": outcomes, "trunk": outcomes}
 
 
 def expressions() -> list[str]:

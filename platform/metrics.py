@@ -290,11 +290,18 @@ CALLS_WOKEN = Counter(
 WAKE_FAILURES = Counter(
     "dialtrace_wake_failures_total", "Looks for calls to wake that failed, by what they waited for.", ["node", "what"]
 )
-LIVE_BY_STATE = Gauge("dialtrace_live_calls_by_state", "Calls that stand, on all nodes, by what they do.", ["state"])
+LIVE_BY_STATE = Gauge(
+    "dialtrace_live_calls_by_state",
+    "Calls that stand, on all nodes, by what the caller's own leg does; "
+    "who waits in a queue is in the queues' figures too.",
+    ["state"],
+)
 QUEUE_CALLERS = Gauge("dialtrace_queue_callers", "Callers in queues, of all agencies.", ["state"])
 QUEUE_LONGEST_SECONDS = Gauge("dialtrace_queue_longest_wait_seconds", "For how long the first of them has waited.")
 LIVE_LISTENERS = Gauge("dialtrace_live_listeners", "Connections that hear the calls that stand.")
-LIVE_READS_FAILED = Counter("dialtrace_live_reads_failed_total", "Readings for all listeners that failed.")
+LIVE_READS_FAILED = Counter(
+    "dialtrace_live_reads_failed_total", "Readings of the calls that stand, for listeners or figures, that failed."
+)
 LIVE_STREAMS_REFUSED = Counter("dialtrace_live_streams_refused_total", "Requests that got no stream.", ["code"])
 EVENTS_SEQUENCED = Counter("dialtrace_events_sequenced_total", "Events that were given their position.")
 EVENTS_UNSEQUENCED = Gauge("dialtrace_events_unsequenced", "Events of all agencies that have no position yet.")

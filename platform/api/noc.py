@@ -52,7 +52,8 @@ class NocNode(Answer):
 
 
 class NocStanding(Answer):
-    """The calls that stand, of all tenants."""
+    """The calls that stand, of all tenants: by what the caller's own leg does; who waits in a queue is in the queues'
+    figures too."""
 
     by_state: Annotated[dict[str, int], Field(examples=[{"answered": 40, "ringing": 2}])]
     waiting: Annotated[int, Field(description="Callers who wait in queues.", examples=[1])]

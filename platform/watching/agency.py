@@ -23,7 +23,8 @@ class Figure:
 
 FIGURES: Sequence[Figure] = (
     Figure(
-        "dialtrace_agency_live_calls", "state", "Calls that stand, by what they do.",
+        "dialtrace_agency_live_calls", "state",
+        "Calls that stand, by what the caller's own leg does; who waits in a queue is in the queues' figures too.",
         "SELECT state, count(*) FROM live_calls WHERE agency_id = :agency GROUP BY state",
     ),
     Figure(

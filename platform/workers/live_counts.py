@@ -10,13 +10,15 @@ import gevent
 import structlog
 
 from ..db.errors import DatabaseError
+from ..live.model import STATES as LIVE_STATES
 from ..metrics import LIVE_BY_STATE, LIVE_READS_FAILED, QUEUE_CALLERS, QUEUE_LONGEST_SECONDS
 from ..watching.service import Standing
 
 log = structlog.get_logger("live")
 
 COUNT_EVERY_S = 5.0
-STATES = ("started", "ringing", "answered", "held")
+#: What a call's own leg tells. `queued` is told by the queue, whose figures are beside these.
+STATES = tuple(one for one in LIVE_STATES if one != "queued")
 
 
 def count_standing(read: Callable[[], Standing]) -> None:

@@ -21,7 +21,7 @@ from .launch import Plan, plan_nodes, plan_platform, running_database
 from .nodesfile import NodeSettings, NodesFileFaulty, read_nodes
 from .preflight import check_folder, check_ports, wanted_ports
 from .rolling import Progress, ask_for_restart, restart_all
-from .scraping import prometheus_spec, scrape_targets, write_targets
+from .scraping import prometheus_spec
 from .supervisor import Interrupted, Supervisor
 
 log = structlog.get_logger("up")
@@ -123,11 +123,7 @@ def run_up(
 
 
 def _add_scraping(plan: Plan, settings: Settings, prometheus: tuple[str, int] | None) -> None:
-    specs = [spec for group in plan.groups for spec in group]
-    if settings.metrics_listen is None:
-        return
-    write_targets(settings.data_dir, scrape_targets(specs, api_url=plan.api_url, own=settings.metrics_listen))
-    if prometheus is not None:
+    if settings.metrics_listen is not None and prometheus is not None:
         key_file = settings.data_dir / "operator-key"
         spec = prometheus_spec(settings.data_dir, api_url=plan.api_url, key_file=key_file, listen=prometheus)
         plan.groups.append([spec])

@@ -51,7 +51,8 @@ DB_CONNECTIONS_MOST = Gauge(
 )
 DB_FAILURES = Counter(
     "dialtrace_db_failures_total",
-    "Transactions and questions that came to nothing, by why: `db.errors` has the words.",
+    "Transactions and questions that came to nothing, by why: `db.errors` has the words; "
+    "`GivenUp`: whoever asked waits no more.",
     ["why"],
 )
 

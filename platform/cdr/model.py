@@ -155,13 +155,8 @@ def as_json(facts: Facts) -> bytes:
     return _ENCODER.encode(facts)
 
 
-def digest_of(facts: Facts) -> bytes:
-    """SHA-256 of what the file says: the same facts again have the same digest, whatever the file's spelling."""
-    return digest_of_json(as_json(facts))
-
-
 def digest_of_json(encoded: bytes) -> bytes:
-    """:func:`digest_of` of what :func:`as_json` has given."""
+    """SHA-256 of what :func:`as_json` has given: the same facts again have the same digest."""
     return hashlib.sha256(encoded).digest()
 
 

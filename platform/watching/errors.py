@@ -9,7 +9,3 @@ class WatchingError(DialtraceError):
 
 class PrometheusAway(WatchingError):
     """Prometheus does not answer, so nobody knows which alerts stand."""
-
-
-class TargetFaulty(WatchingError):
-    """A process cannot be announced to Prometheus."""

@@ -27,7 +27,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A process that serves metrics. ``address``: host and port; ``path``: where they are."""
+    """A process that serves metrics. ``address``: host and port."""
 
     process: str
     kind: str

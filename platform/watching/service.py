@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -58,18 +58,11 @@ class WatchService:
 
     def note_targets(self, machine: str, targets: Sequence[Target]) -> None:
         """Which processes of a machine serve metrics."""
-        found = [{"process": one.process, "kind": one.kind, "address": one.address} for one in targets]
-        self.note(f"machine:{machine}", {"targets": found})
+        self.note(f"machine:{machine}", {"targets": [asdict(one) for one in targets]})
 
     def note_pools(self, standings: Sequence[PoolStanding]) -> None:
         """How the pools stand, the worst of them by name."""
-        told = [
-            {
-                "agency_id": one.agency_id, "pool_id": one.pool_id, "name": one.name, "visits": one.visits,
-                "lost": one.lost, "loss_target": one.loss_target,
-            }
-            for one in worst_pools(standings, MOST_POOLS)
-        ]  # fmt: skip
+        told = [asdict(one) for one in worst_pools(standings, MOST_POOLS)]
         self.note("pools", {"pools": len(standings), "worst": told})
 
     def write_minutes(self, book: MinuteBook) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,12 +28,8 @@ def notes(database: Database) -> list[Note]:
 def add_minutes(database: Database, counted: Mapping[tuple[str, datetime], Counts]) -> None:
     """Adds to what stands there."""
     rows = [
-        {
-            "node": node, "minute": minute.isoformat(), "begun": one.begun, "ended": one.ended,
-            "answered": one.answered, "delivered": one.delivered, "talk_ms": one.talk_ms,
-        }
-        for (node, minute), one in counted.items()
-    ]  # fmt: skip
+        {"node": node, "minute": minute.isoformat(), **asdict(counts)} for (node, minute), counts in counted.items()
+    ]
     database.look_up("SELECT dialtrace_watch_count(%s::jsonb)", (json.dumps(rows),))
 
 
@@ -44,7 +41,7 @@ def minutes(database: Database, since: datetime) -> list[MinuteRow]:
     return [MinuteRow(*row) for row in database.look_up(statement, (since,))]
 
 
-_PENDING = text("SELECT node, count(*) AS calls FROM recordings WHERE state = 'pending' GROUP BY node ORDER BY node")
+_PENDING = text("SELECT count(*) FROM recordings WHERE state = 'pending'")
 _STANDING = text("SELECT node, state, count(*) AS calls FROM live_calls GROUP BY node, state")
 _QUEUES = text("""
 SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'offered') AS offered,
@@ -77,4 +74,5 @@ def figures(connection: Connection, statement: str, agency_id: UUID) -> list[tup
 
 def pending_recordings(connection: Connection) -> int:
     """On their way, of all nodes. Needs the system role."""
-    return sum(row.calls for row in connection.execute(_PENDING))
+    found: int = connection.execute(_PENDING).scalar_one()
+    return found

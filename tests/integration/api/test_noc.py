@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.calls.model import NodeReport
@@ -74,6 +72,7 @@ def test_given_a_platform_at_work_when_the_operator_looks_then_all_of_it_is_on_o
 ) -> None:
     seen = operator.get("/v1/noc").json
     assert seen["missing"] == {}
+    assert seen["at"].endswith("Z")
     assert [one["node"]["name"] for one in seen["nodes"]] == ["node-1", "node-2"]
     first = seen["nodes"][0]
     assert (first["backlog"]["cdr_files"], first["is_stale"]) == (3, False)
@@ -150,16 +149,6 @@ def test_given_the_page_then_it_needs_no_other_file_and_no_other_script_may_run(
 # --- In Chromium. ---
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "Debian's chromium is not installed (make setup)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @contextmanager
 def opened(chromium: Browser, app: APIFlask, scheme: str, width: int) -> Iterator[Page]:
     with serving(app) as port:
@@ -227,6 +216,7 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
 
 
+@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 400)])
 def test_given_the_page_when_a_node_is_drained_and_undrained_then_it_was_confirmed_and_done(
     chromium: Browser, services: ApiServices, watch: WatchService, operator: Asker, database: Database, scheme: str,
@@ -276,6 +266,7 @@ def test_given_the_page_when_a_node_is_drained_and_undrained_then_it_was_confirm
         assert page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.xdist_group("browser")
 def test_given_an_agency_s_key_when_it_is_given_then_the_page_shows_nothing(
     chromium: Browser, app: APIFlask, tenant: Tenant
 ) -> None:
@@ -286,7 +277,3 @@ def test_given_an_agency_s_key_when_it_is_given_then_the_page_shows_nothing(
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("operator")
         expect(page.locator("#page")).to_be_hidden()
-
-
-def test_given_the_pages_answer_then_it_is_json_that_the_page_can_read(operator: Asker, watch: WatchService) -> None:
-    assert json.loads(operator.get("/v1/noc").text)["at"].endswith("Z")

@@ -82,14 +82,19 @@ def run_loadtest(
 ) -> None:  # fmt: skip
     """Run PROFILE (a TOML file, or the name of a packaged one) and report. Exit status: 0 if every limit was kept, 1 if
     one was not, 2 if it could not be run."""
+    from .errors import DialtraceError
     from .loadruns.compare import compare, read_report
     from .loadruns.page import page_of
     from .loadruns.words import told
 
     configure_logs(level="warning", process="loadtest")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    before = read_report(against) if against else None
-    found = _run(profile, allow, cps=cps, switch=switch)
+    try:
+        before = read_report(against) if against else None
+        found = _run(profile, allow, cps=cps, switch=switch)
+    except DialtraceError as error:
+        click.echo(f"dialtrace: {error}", err=True)
+        sys.exit(2)
     rows = compare(before, found) if before else []
     for line in told(found, rows):
         click.echo(line)
@@ -102,24 +107,19 @@ def run_loadtest(
 
 
 def _run(named: str, allow: tuple[str, ...], *, cps: float | None, switch: str | None) -> dict[str, Any]:
-    from .errors import DialtraceError
     from .loadruns.allow import AllowList
     from .loadruns.profile import Profile
     from .loadruns.run import run_profile
     from .loadruns.system import running_system
 
-    try:
-        text, name = _profile_text(named)
-        read = Profile.read(text, name)
-        if switch is not None:
-            read = read.model_copy(update={"system": read.system.model_copy(update={"switch": switch})})
-        if cps is not None:
-            read = read.at_most(cps)
-        key = load_settings()["DIALTRACE_API_KEY"] or ""
-        return run_profile(read, AllowList.of(allow), key=key, open_system=running_system, say=_say())
-    except DialtraceError as error:
-        click.echo(f"dialtrace: {error}", err=True)
-        sys.exit(2)
+    text, name = _profile_text(named)
+    read = Profile.read(text, name)
+    if switch is not None:
+        read = read.model_copy(update={"system": read.system.model_copy(update={"switch": switch})})
+    if cps is not None:
+        read = read.at_most(cps)
+    key = load_settings()["DIALTRACE_API_KEY"] or ""
+    return run_profile(read, AllowList.of(allow), key=key, open_system=running_system, say=_say())
 
 
 def _say() -> Callable[[str], None]:

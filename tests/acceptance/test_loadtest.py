@@ -168,3 +168,14 @@ def test_given_a_node_outside_the_list_when_run_then_nothing_is_sent_and_it_says
     assert ran.returncode == 2
     assert "node 192.0.2.1" in ran.stderr
     assert "--allow" in ran.stderr
+
+
+def test_given_a_file_that_is_no_report_when_compared_with_then_it_could_not_be_run_and_no_limit_was_missed(tmp_path):
+    against = tmp_path / "report.json"
+    against.write_text("<html>")
+    ran = subprocess.run(
+        [sys.executable, "-m", "dialtrace", "loadtest", "run", "mixed", "--against", str(against)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert "is not the JSON of a load run" in ran.stderr

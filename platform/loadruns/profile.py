@@ -189,9 +189,10 @@ def _bounds(profile: Profile) -> Iterator[str]:
     if profile.search is not None:
         fastest = max(fastest, profile.search.most_cps)
         standing = max(standing, profile.search.most_cps * min(profile.talk.hold_s, profile.search.step_s))
+        seconds = max(seconds, profile.search.repeat * profile.search.within_s)
     seconds += profile.talk.hold_s
     if seconds > bounds.seconds:
-        yield f"bounds.seconds: {bounds.seconds:g}, and the curve with the last call takes {seconds:g}"
+        yield f"bounds.seconds: {bounds.seconds:g}, and the profile takes {seconds:g}"
     if calls < 1:
         yield "rate.steps: the curve makes no call"
     if calls > bounds.calls:

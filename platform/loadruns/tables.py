@@ -190,8 +190,8 @@ class Stop(Strict):
 
 
 class Bounds(Strict):
-    """What a run may never exceed, whatever else the profile says; checked before it starts, and held by the
-    generators."""
+    """What a run may never exceed, whatever else the profile says; checked before it starts. Each generator is given
+    its share of the calls that may stand, and a time limit."""
 
     calls: Annotated[int, Field(ge=1, le=5_000_000)] = 20_000
     cps: Annotated[float, Field(gt=0, le=2_000, allow_inf_nan=False)] = 200.0

@@ -50,6 +50,7 @@ def test_given_a_small_profile_then_what_it_does_not_say_has_sane_values():
         (("share = 3", "share = 3\nname2 = 1"), "calls.0.name2"),
         (("from_cps = 2", "from_cps = 300"), "bounds.cps: 200, and the profile goes up to 300"),
         (("for_s = 10", "for_s = 20000"), "bounds.seconds"),
+        (("[rate]", "[search]\nwithin_s = 1300\nrepeat = 3\n[rate]"), "bounds.seconds: 3600, and the profile takes 39"),
         (("from_cps = 2", "from_cps = 0"), "the curve makes no call"),
         (("share = 3", 'share = 3\ncaller = "waits"'), "no target of it hangs up"),
         (("share = 3", 'share = 3\ncaller = "gives_up"'), "so no target of it may answer"),

@@ -6,7 +6,6 @@ All of it listens on loopback, writes into one temporary folder, and ends with t
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from dialtrace.demo.sound import CALLER_TONE_HZ, ulaw_tone
 from dialtrace.errors import DialtraceError
 from dialtrace.freeswitch_launch import configuration_folder
 from dialtrace.launch import PROGRAM, is_listening, make_spool, plan_platform, running_database
-from dialtrace.loadruns.searching import ask_switch
+from dialtrace.loadruns.idle import ask_switch, settle_node
 from dialtrace.loadtest.bench_setup_plain import plan_actions, with_contestants, write_overlay
 from dialtrace.loadtest.bench_setup_trace import TracedCall, Trial, is_lost, read_trace, trial_of
 from dialtrace.nodesfile import NodeSettings
@@ -149,28 +148,9 @@ class Stage:
             raise StageFailed(f"ended while it was measured: {', '.join(dead)}")
 
     def _settle(self) -> None:
-        """Until no call and no record is left: what one turn leaves behind must not load the next. What an overload has
-        left standing is hung up, and a switch that does not recover from it is started anew."""
-        if self._becomes_idle(SETTLE_TIMEOUT_S):
-            return
-        ask_switch(self.node, "hupall")  # the embedded node has no such command
-        if self._becomes_idle(HANGUP_TIMEOUT_S):
-            return
+        """What one turn leaves behind must not load the next."""
         switch = self.supervisor.children[self.node.name]
-        switch.ask_to_stop()
-        switch.await_end()
-        switch.start()
-        switch.await_ready()
-
-    def _becomes_idle(self, timeout_s: float) -> bool:
-        deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
-            records = self.records and any((self.node.spool / "cdr").iterdir())
-            # Not `show channels`: that asks the switch's own database, which its calls are waiting for.
-            if not records and re.search(r"^0 session\(s\) - peak", ask_switch(self.node, "status"), re.MULTILINE):
-                return True
-            time.sleep(0.2)
-        return False
+        settle_node(self.node, switch, idle_s=SETTLE_TIMEOUT_S, hang_up_s=HANGUP_TIMEOUT_S, records=self.records)
 
 
 def _voice(folder: Path) -> Path:

@@ -8,17 +8,14 @@ until the system is idle.
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..demo.stage import await_calm
-from ..esl.errors import EslError
-from ..esl.inbound import InboundClient
-from ..nodesfile import NodeSettings
 from . import figures
+from .idle import settle_node
 from .plan import plan_calls
 from .search import RateSearch
 from .seen import SeenCall
@@ -149,37 +146,5 @@ def settle(stage: Stage) -> None:
         time.sleep(2.0)
         return
     for node in demo.plan.nodes:
-        if not _becomes_idle(node, IDLE_S):
-            ask_switch(node, "hupall")  # the embedded node has no such command
-            if not _becomes_idle(node, HANG_UP_S):
-                switch = demo.supervisor.children[node.name]
-                switch.ask_to_stop()
-                switch.await_end()
-                switch.start()
-                switch.await_ready()
+        settle_node(node, demo.supervisor.children[node.name], idle_s=IDLE_S, hang_up_s=HANG_UP_S)
     await_calm()
-
-
-def _becomes_idle(node: NodeSettings, timeout_s: float) -> bool:
-    until_s = time.monotonic() + timeout_s
-    while time.monotonic() < until_s:
-        records = any((node.spool / "cdr").iterdir())
-        if not records and re.search(r"^0 session\(s\) - peak", ask_switch(node, "status"), re.MULTILINE):
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def ask_switch(node: NodeSettings, *question: str) -> str:
-    """One question over the event socket; empty if the switch does not answer in time."""
-    host, port = node.event_socket_address
-    client = InboundClient(
-        host, port, node.event_socket_password, on_event=lambda _: None, on_disconnect=lambda _: None
-    )
-    try:
-        client.connect()
-        return client.api(*question)
-    except EslError:
-        return ""
-    finally:
-        client.close()

@@ -17,7 +17,7 @@ import psutil
 from ..apiclient import ApiClient
 from ..config import Settings, load_settings
 from ..errors import DialtraceError
-from ..launch import Plan, free_port, is_listening, plan_nodes, plan_platform, running_database
+from ..launch import Plan, free_port, plan_nodes, plan_platform, running_database
 from ..metrics import serve_metrics
 from ..node.phones_plan import TARGET_ENDINGS, PhoneCall, PhonesPlan, PlannedTarget
 from ..nodesfile import NodeSettings
@@ -134,18 +134,27 @@ def watched_settings(prometheus: tuple[str, int]) -> dict[str, str]:
     """Every process serves metrics on a port of its own, one after another."""
     host, port = prometheus
     return {
-        "DIALTRACE_METRICS_LISTEN": f"127.0.0.1:{_free_ports(METRICS_PORTS)}",
+        "DIALTRACE_METRICS_LISTEN": f"127.0.0.1:{free_ports(METRICS_PORTS)}",
         "DIALTRACE_PROMETHEUS_URL": f"http://{host}:{port}",
     }
 
 
-def _free_ports(count: int) -> int:
-    """The first of so many in a row that nobody has at this moment."""
-    for _ in range(50):
+class PortsTaken(DialtraceError):
+    """So many free ports in a row were not found."""
+
+
+def free_ports(count: int) -> int:
+    """The first of so many TCP ports of 127.0.0.1 in a row that nobody has at this moment. Raises PortsTaken."""
+    for _ in range(100):
         first = free_port()
-        if not any(is_listening(("127.0.0.1", first + offset)) for offset in range(count)):
-            return first
-    raise OSError(f"no {count} free ports in a row on 127.0.0.1")
+        try:
+            with ExitStack() as stack:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise PortsTaken(f"no {count} free ports in a row on 127.0.0.1")
 
 
 def begin_watching(settings: Settings, plan: Plan, prometheus: tuple[str, int]) -> ChildSpec:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +19,7 @@ import psutil
 
 from ..apiclient import ApiClient, ApiRefused
 from ..db.tables import OPERATOR_AGENCY
-from ..demo.stage import Demo, DemoOptions, await_calm, running_platform
-from ..launch import free_port
+from ..demo.stage import METRICS_PORTS, Demo, DemoOptions, await_calm, free_ports, running_platform
 from .errors import SystemNotReady
 from .profile import Profile
 from .tables import Calls
@@ -29,8 +27,6 @@ from .tables import Calls
 #: A number of our own platform: Ofcom's range for drama, which reaches nobody.
 FIRST_NUMBER = 441632960100
 MENU_PROMPT = {"kind": "tone", "frequency_hz": 440, "duration_ms": 300}
-#: The first and one for each process (launch.control_specs).
-METRICS_PORTS = 16
 #: For the workers to hear of new numbers.
 ROUTES_S = 2.0
 
@@ -170,20 +166,6 @@ def scraped(url: str, name: str) -> float | None:
     return float(found[1]) if found else None
 
 
-def free_row(count: int) -> int:
-    """The first of so many TCP ports of 127.0.0.1 in a row that nobody has. Raises SystemNotReady."""
-    for _ in range(100):
-        first = free_port()
-        try:
-            with ExitStack() as stack:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise SystemNotReady(f"no {count} free ports in a row on 127.0.0.1")
-
-
 @contextmanager
 def running_system(profile: Profile, key: str, hosts: Sequence[str]) -> Iterator[System]:
     """What the profile names, ready to be provisioned. ``key``: a standing platform's. ``hosts``: where targets are."""
@@ -202,7 +184,7 @@ def _own_system(profile: Profile, hosts: Sequence[str]) -> Iterator[System]:
     options = DemoOptions(calls=0, rate=profile.bounds.cps, nodes=1, seed=profile.rate.seed, freeswitch=switch)
     more = {
         "DIALTRACE_TARGET_HOSTS_ALLOWED": ",".join(sorted({"127.0.0.1", *hosts})),
-        "DIALTRACE_METRICS_LISTEN": f"127.0.0.1:{free_row(METRICS_PORTS)}",
+        "DIALTRACE_METRICS_LISTEN": f"127.0.0.1:{free_ports(METRICS_PORTS)}",
     }
     with running_platform(options, more_settings={**more, "DIALTRACE_LOG_LEVEL": "warning"}) as demo:
         operator = ApiClient(demo.plan.api_url, demo.plan.operator_token)

@@ -1,7 +1,6 @@
 """SIPp's log of messages against call records: codes exactly, moments within a tolerance. Pure.
 
-SIPp writes a line a message (``-trace_shortmsg``): date, time, epoch with microseconds, direction, Call-ID, CSeq, first
-line. A dialog's moments are read from it as its telephone saw them; records are joined by the SIP Call-ID.
+A dialog's moments are read from the log as its telephone saw them; records are joined by the SIP Call-ID.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from dialtrace.loadruns.seen import lines_of
 
 
 @dataclass
@@ -51,16 +52,11 @@ class Dialog:
 
 
 def read_dialogs(lines: Iterable[str], *, calls: bool) -> dict[str, Dialog]:
-    """Call-ID → dialog. Lines that are not whole (SIPp was stopped) are passed over."""
+    """Call-ID → dialog, of a ``-trace_shortmsg`` file."""
     found: dict[str, Dialog] = {}
-    for line in lines:
-        parts = line.rstrip("\r\n").split("\t")
-        if len(parts) != 7:
-            continue
-        _, _, moment, direction, call_id, cseq, first_line = parts
+    for moment_s, sent, call_id, method, first_line in lines_of(lines):
         dialog = found.setdefault(call_id, Dialog(call_id))
-        method = cseq.rpartition(" ")[2]
-        dialog.take(float(moment), sent=direction == "S", method=method, first_line=first_line, calls=calls)
+        dialog.take(moment_s, sent=sent, method=method, first_line=first_line, calls=calls)
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dialtrace.loadruns.figures import percentile
+from dialtrace.loadruns.seen import lines_of
 
 #: A caller that took this much longer than it should to send its INVITEs did not keep its rate.
 KEPT_RATE = 1.10
@@ -67,19 +68,13 @@ class Trial:
 
 
 def read_trace(lines: Iterable[str]) -> list[TracedCall]:
-    """The calls of one ``-trace_shortmsg`` file: date, time, epoch, direction, Call-ID, CSeq, first line; tabs between.
-    Lines that are not whole (SIPp was stopped) are passed over."""
+    """The calls of one ``-trace_shortmsg`` file."""
     calls: dict[str, TracedCall] = {}
-    for line in lines:
-        parts = line.rstrip("\r\n").split("\t")
-        if len(parts) != 7:
-            continue
-        _, _, moment, direction, call_id, cseq, first_line = parts
-        method = cseq.rpartition(" ")[2]
-        if direction == "S" and first_line.startswith("INVITE "):
-            calls.setdefault(call_id, TracedCall(float(moment)))  # a retransmission does not begin the call anew
-        elif direction == "R" and call_id in calls:
-            _receive(calls[call_id], float(moment), method, first_line.removeprefix("SIP/2.0 ")[:3])
+    for moment_s, sent, call_id, method, first_line in lines_of(lines):
+        if sent and first_line.startswith("INVITE "):
+            calls.setdefault(call_id, TracedCall(moment_s))  # a retransmission does not begin the call anew
+        elif not sent and call_id in calls:
+            _receive(calls[call_id], moment_s, method, first_line.removeprefix("SIP/2.0 ")[:3])
     return list(calls.values())
 
 

@@ -64,10 +64,11 @@ class SeenCall:
         return None if self.sent_s is None else (self.sent_s - self.planned_s) * 1000
 
 
-def lines_of(log: str) -> Iterator[tuple[float, bool, str, str, str]]:
-    """(moment, whether it was sent, Call-ID, method, first line); what is not whole is passed over."""
-    for line in log.splitlines():
-        parts = line.split("\t")
+def lines_of(log: Iterable[str]) -> Iterator[tuple[float, bool, str, str, str]]:
+    """(moment, whether it was sent, Call-ID, method, first line). Lines that are not whole (SIPp was stopped) are
+    passed over."""
+    for line in log:
+        parts = line.rstrip("\r\n").split("\t")
         if len(parts) == 7:
             try:
                 yield float(parts[2]), parts[3] == "S", parts[4], parts[5].rpartition(" ")[2], parts[6]
@@ -89,7 +90,7 @@ class Reader:
 
     def feed(self, log: str) -> None:
         """More of the log."""
-        for moment_s, sent, call_id, method, first_line in lines_of(log):
+        for moment_s, sent, call_id, method, first_line in lines_of(log.splitlines()):
             call = self._by_id.get(call_id)
             if call is not None:
                 _take(call, moment_s, sent, method, first_line)

@@ -17,7 +17,7 @@ from .mix import PlannedCall
 #: Media ports of SIPp, above Linux' ephemeral ports (node.md 5.9).
 MEDIA_PORTS = range(61_000, 65_200, 4)
 #: SIPp's exit statuses from here on tell that it could not even begin (a port taken, a scenario it cannot read).
-_FATAL_STATUS = 200
+FATAL_STATUS = 200
 
 
 class SippFailed(DialtraceError):
@@ -31,6 +31,12 @@ class Counts:
     created: int = 0
     successful: int = 0
     failed: int = 0
+
+
+def last_row(statistics: Iterable[str]) -> dict[str, str]:
+    """SIPp's statistics (``-trace_stat``), by column: the last line that is whole; empty if there is none."""
+    rows = [row for row in csv.DictReader(statistics, delimiter=";") if row.get("FailedCall(C)")]
+    return rows[-1] if rows else {}
 
 
 @dataclass
@@ -107,7 +113,7 @@ class Sipp:
     def check(self) -> None:
         """Raises SippFailed where it could not even begin."""
         status = self.process.poll() if self.process is not None else None
-        if status is not None and (status >= _FATAL_STATUS or status < 0):
+        if status is not None and (status >= FATAL_STATUS or status < 0):
             told = self.errors_path if self.errors_path.exists() else self.folder / f"{self.name}.log"
             text = told.read_text(encoding="utf-8", errors="replace").strip()
             raise SippFailed(f"{self.name} ended with status {status}: {text[-300:]}")
@@ -116,12 +122,11 @@ class Sipp:
         """The last complete line of its statistics."""
         try:
             with self.statistics_path.open(encoding="utf-8", newline="") as file:
-                rows = [row for row in csv.DictReader(file, delimiter=";") if row.get("FailedCall(C)")]
+                last = last_row(file)
         except FileNotFoundError:
             return Counts()
-        if not rows:
+        if not last:
             return Counts()
-        last = rows[-1]
         return Counts(int(last["TotalCallCreated"]), int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]))
 
     def stop(self) -> None:

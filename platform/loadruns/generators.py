@@ -6,7 +6,6 @@ whoever started it is gone.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import secrets
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
+from ..demo.sipp import FATAL_STATUS, last_row
 from .allow import AllowList
 from .errors import GeneratorFailed, HostFailed
 from .hosts import LocalMachine, Machine, Running
@@ -29,8 +29,6 @@ BLOCK = 8
 PORTS = (*range(19_000, 20_000, BLOCK), *range(61_000, 65_000, BLOCK))
 #: SIPp opens a call so long before its moment, and keeps it so long after its conversation.
 AHEAD_S, LINGER_S = 8.0, 45.0
-#: From here on, SIPp's exit status says that it could not even begin.
-FATAL_STATUS = 200
 
 _PORT_TRIAL = (
     "import socket,sys\n"
@@ -134,10 +132,9 @@ class SippProcess:
     def counted(self) -> Counted:
         """Its own statistics: the last line that is whole."""
         text = self.machine.get(f"{self.name}.csv").decode("utf-8", "replace")
-        rows = [row for row in csv.DictReader(io.StringIO(text), delimiter=";") if row.get("FailedCall(C)")]
-        if not rows:
+        last = last_row(io.StringIO(text))
+        if not last:
             return Counted()
-        last = rows[-1]
         counters = {
             name.removesuffix("(C)"): int(value)
             for name, value in last.items()

@@ -8,6 +8,7 @@ band is by Kendall's test: with what certainty the true slope lies above 0. What
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,12 +52,7 @@ def slope_of(series: Series) -> Slope | None:
     spread = _CERTAIN * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
     low = max(0, math.floor((len(slopes) - spread) / 2))
     values = sorted(value for _, value in points)
-    return Slope(values[count // 2], _middle(slopes) * 3600, slopes[low] * 3600, count)
-
-
-def _middle(ordered: Sequence[float]) -> float:
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    return Slope(values[count // 2], statistics.median(slopes) * 3600, slopes[low] * 3600, count)
 
 
 def series_of(samples: Sequence[Mapping[str, Any]], *, from_s: float, to_s: float) -> dict[tuple[str, str], Series]:

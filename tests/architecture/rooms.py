@@ -216,7 +216,7 @@ OFFERED = {
         "route_copy",
         "webhooks",
     },
-    "demo": {"books", "kills", "run", "sound", "stage"},
+    "demo": {"books", "kills", "run", "sipp", "sound", "stage"},
     "loadruns": {"allow", "compare", "page", "plan", "profile", "run", "system", "words"},
     "objectstore": {"service", "errors", "model", "sealing"},
     "recording": {

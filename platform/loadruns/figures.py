@@ -16,6 +16,8 @@ from .seen import LATE_S, SeenCall
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 #: What counts as delivered by the network (E.425; docs/glossary.md, NER).
 DELIVERED = frozenset({200, 404, 480, 486, 487, 600, 603})
+#: More rows of a series are only weight.
+MOST_ROWS = 1000
 #: Upper ends of the distribution, in ms: the same everywhere, so that two runs lie over each other.
 EDGES_MS = (
     5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000,
@@ -51,16 +53,17 @@ def signalling(calls: Sequence[SeenCall]) -> dict[str, Any]:
     """What the callers saw of these calls: the figures of a report's heart."""
     asked, sent = len(calls), [call for call in calls if call.sent_s is not None]
     statuses = Counter(call.status or 0 for call in sent)
-    answered = statuses[200]
+    answered, good = statuses[200], sum(call.good for call in calls)
+    late = sum((call.late_ms or 0) > LATE_S * 1000 for call in sent) + asked - len(sent)
     return {
         "asked": asked,
         "sent": len(sent),
         "never_sent": asked - len(sent),
-        "good": sum(call.good for call in calls),
-        "failed": asked - sum(call.good for call in calls),
-        "failed_share": _share(asked - sum(call.good for call in calls), asked),
-        "late": sum((call.late_ms or 0) > LATE_S * 1000 for call in sent) + asked - len(sent),
-        "late_share": _share(sum((call.late_ms or 0) > LATE_S * 1000 for call in sent) + asked - len(sent), asked),
+        "good": good,
+        "failed": asked - good,
+        "failed_share": _share(asked - good, asked),
+        "late": late,
+        "late_share": _share(late, asked),
         "answered": answered,
         "asr": _share(answered, len(sent)),
         "ner": _share(sum(count for status, count in statuses.items() if status in DELIVERED), len(sent)),
@@ -189,3 +192,25 @@ def machine(samples: Sequence[Mapping[str, Any]], *, from_s: float, to_s: float)
         "busy": round((within[-1][0] - within[0][0]) / whole, 4),
         "stolen": round((within[-1][1] - within[0][1]) / whole, 4),
     }
+
+
+def process_seconds(samples: Sequence[Mapping[str, Any]], *, base_s: float) -> dict[str, list[list[float]]]:
+    """For the plots: by kind of process [second of the run, processors, megabytes]."""
+    found: dict[str, list[list[float]]] = {}
+    before: dict[str, tuple[float, dict[int, float]]] = {}
+    for sample in samples:
+        now: dict[str, tuple[dict[int, float], int]] = {}
+        for kind, pid, cpu_s, rss, _files, _threads in sample["processes"]:
+            used, memory = now.get(kind, ({}, 0))
+            used[pid] = cpu_s
+            now[kind] = (used, memory + rss)
+        for kind, (used, memory) in now.items():
+            if kind in before:
+                past_s, past = before[kind]
+                span_s = sample["at_s"] - past_s
+                grown = sum(cpu_s - past[pid] for pid, cpu_s in used.items() if pid in past)
+                if span_s > 0:
+                    row = [round(sample["at_s"] - base_s, 1), round(grown / span_s, 3), round(memory / 1e6, 1)]
+                    found.setdefault(kind, []).append(row)
+            before[kind] = (sample["at_s"], used)
+    return {kind: rows[:: math.ceil(len(rows) / MOST_ROWS)] for kind, rows in found.items()}

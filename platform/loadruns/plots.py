@@ -42,7 +42,7 @@ def lines(series: Mapping[str, Points], *, x: str, y: str) -> str:
     ys = nice_steps(max(point[1] for points in shown.values() for point in points))
     body = [_grid(xs, ys, x, y)]
     for place, (name, points) in enumerate(shown.items()):
-        kept = points[:: max(1, len(points) // MOST_POINTS)]
+        kept = points[:: math.ceil(len(points) / MOST_POINTS)]
         told = " ".join(f"{_x(value, xs):.1f},{_y(other, ys):.1f}" for value, other in kept)
         body.append(f'<polyline class="s{place % 8}" points="{told}"><title>{escape(name)}</title></polyline>')
     return _figure(body, list(shown))

@@ -24,8 +24,6 @@ from .system import System
 from .verdict import judge
 
 RECORDS_WITHIN_S = 90.0
-#: More rows of a series are only weight.
-MOST_ROWS = 1000
 #: They are of the run itself: what they hold grows with what they have seen.
 NOT_OURS = frozenset({"load run", "SIPp", "media"})
 OpenSystem = Callable[[Profile, str, Sequence[str]], AbstractContextManager[System]]
@@ -156,28 +154,6 @@ def _processes(stage: Stage, first_s: float, offered: Offered) -> dict[str, Any]
         found[sampler.machine.name] = {
             "machine": figures.machine(samples, from_s=first_s, to_s=ended_s),
             "kinds": figures.processes(samples, from_s=first_s, to_s=ended_s),
-            "seconds": series_of(samples, base_s=offered.base_s),
+            "seconds": figures.process_seconds(samples, base_s=offered.base_s),
         }
     return found
-
-
-def series_of(samples: Sequence[Mapping[str, Any]], *, base_s: float) -> dict[str, list[list[float]]]:
-    """For the plots: by kind of process [second of the run, processors, megabytes]."""
-    found: dict[str, list[list[float]]] = {}
-    before: dict[str, tuple[float, dict[int, float]]] = {}
-    for sample in samples:
-        now: dict[str, tuple[dict[int, float], int]] = {}
-        for kind, pid, cpu_s, rss, _files, _threads in sample["processes"]:
-            used, memory = now.get(kind, ({}, 0))
-            used[pid] = cpu_s
-            now[kind] = (used, memory + rss)
-        for kind, (used, memory) in now.items():
-            if kind in before:
-                past_s, past = before[kind]
-                span_s = sample["at_s"] - past_s
-                grown = sum(cpu_s - past[pid] for pid, cpu_s in used.items() if pid in past)
-                if span_s > 0:
-                    row = [round(sample["at_s"] - base_s, 1), round(grown / span_s, 3), round(memory / 1e6, 1)]
-                    found.setdefault(kind, []).append(row)
-            before[kind] = (sample["at_s"], used)
-    return {kind: rows[:: max(1, len(rows) // MOST_ROWS)] for kind, rows in found.items()}

@@ -13,7 +13,7 @@ from dialtrace.loadruns.compare import compare, read_report
 from dialtrace.loadruns.errors import NotAllowed, ReportUnknown
 from dialtrace.loadruns.generators import Counted
 from dialtrace.loadruns.page import page_of
-from dialtrace.loadruns.plots import bars, lines, nice_steps
+from dialtrace.loadruns.plots import MOST_POINTS, bars, lines, nice_steps
 from dialtrace.loadruns.profile import Profile
 from dialtrace.loadruns.tables import Limits
 from dialtrace.loadruns.verdict import judge
@@ -155,6 +155,8 @@ def test_given_a_plot_then_every_point_is_within_it():
     assert all(0 <= left <= 860 and 0 <= top <= 240 for left, top in points)
     assert "nothing was measured" in lines({"a": []}, x="s", y="n")
     assert bars([10, 20], {"a": [1, 2, 1]}, x="ms", y="%").count("<rect") == 3
+    drawn = lines({"a": [(at, 1) for at in range(2 * MOST_POINTS - 1)]}, x="s", y="n")
+    assert len(re.search(r'points="([^"]+)"', drawn)[1].split()) == MOST_POINTS
     for most in (0.003, 1, 7, 99.9, 12_345):
         steps = nice_steps(most)
         assert steps[0] == 0

@@ -146,3 +146,10 @@ def test_given_samples_then_processors_are_what_was_added_and_a_new_process_coun
     assert told["memory_bytes"] == 400
     assert told["files"] == 10
     assert figures.machine(samples, from_s=0, to_s=20)["busy"] == 0.5
+
+
+def test_given_a_long_run_then_its_series_are_what_was_used_each_second_and_no_more_rows_than_are_drawn():
+    samples = [sample(at_s, ("worker", 1, at_s / 4, 5_000_000, 9, 3)) for at_s in range(2 * figures.MOST_ROWS)]
+    rows = figures.process_seconds(samples, base_s=-1)["worker"]
+    assert rows[:2] == [[2, 0.25, 5.0], [4, 0.25, 5.0]]
+    assert len(rows) == figures.MOST_ROWS

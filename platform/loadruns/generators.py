@@ -30,6 +30,9 @@ PORTS = (*range(19_000, 20_000, BLOCK), *range(61_000, 65_000, BLOCK))
 #: SIPp opens a call so long before its moment, and keeps it so long after its conversation.
 AHEAD_S, LINGER_S = 8.0, 45.0
 
+#: How often a generator is told to end, so that a busy one has heard it twice.
+SIGNALS, SIGNALS_APART_S = 3, 0.1
+
 _PORT_TRIAL = (
     "import socket,sys\n"
     "for port in map(int, sys.argv[2:]):\n"
@@ -146,10 +149,12 @@ class SippProcess:
 
     def give_up(self) -> None:
         """Ends its calls as a telephone does, by BYE or CANCEL, and places no more: SIPp's second SIGUSR1 does not wait
-        for calls that stand."""
-        for _ in range(2):
+        for calls that stand (sipp.cpp, traffic_thread)."""
+        for _ in range(SIGNALS):
             if self.running is not None:
                 self.running.signal("USR1")
+                # A signal that the first one still waits for is none: Linux keeps one of a kind.
+                time.sleep(SIGNALS_APART_S)
 
     def stop(self) -> None:
         """Now."""

@@ -62,7 +62,6 @@ class Offered:
     """What came of calls that were offered."""
 
     base_s: float
-    ended_s: float
     calls: list[SeenCall]
     counted: dict[str, Counted]
     sound: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]
@@ -127,7 +126,6 @@ class Stage:
             part.look()
         return Offered(
             base_s,
-            time.time(),
             [call for part in placing for call in part.reader.calls],
             {part.sipp.name: part.sipp.counted() for part in placing},
             [one.heard() for one in media],

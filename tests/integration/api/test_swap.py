@@ -406,7 +406,6 @@ class TestPagesThatChange:
     def test_given_a_page_that_a_server_has_made_then_the_framework_finds_it_as_it_was(self, stage):
         page = stage.open("/next")
         page.wait_for_function("() => window.dialtrace && dialtrace.numbers().length")
-        show(page, "#number", REAL)
         show(page, "#number", SHOWN)
         show(page, "#page", SHOWN)
         assert page.evaluate("() => [before, faults, __NEXT_DATA__.props.telephone]") == [REAL, [], REAL]

@@ -1,4 +1,5 @@
-"""`dialtrace report` and `dialtrace spend`: figures at the terminal, and what advertising cost from a file."""
+"""`dialtrace report` and `dialtrace spend`: figures at the terminal, whether the sums of days are right, and what
+advertising cost from a file."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import csv
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +22,15 @@ if TYPE_CHECKING:
 
 Begin = Callable[..., Settings]
 MakeClient = Callable[[Settings], "ApiClient"]
+AnyDatabase = Callable[[Settings], AbstractContextManager[str]]
 #: Rows of one request.
 BATCH = 1_000
 
 
-def report_command(begin: Begin, api_client: MakeClient) -> click.Command:
+def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDatabase | None = None) -> click.Group:
     """`dialtrace report …`."""
 
-    @click.command("report")
+    @click.group("report", invoke_without_command=True)
     @click.option("--client", type=click.UUID, help="Only this client's.")
     @click.option("--agency", type=click.UUID, help="Whose; only the operator's key needs it.")
     @click.option("--from", "from_", type=click.DateTime(["%Y-%m-%d"]), help="First day.  [default: 30 days]")
@@ -38,11 +41,14 @@ def report_command(begin: Begin, api_client: MakeClient) -> click.Command:
     @click.option("--where", multiple=True, metavar="DIMENSION=VALUE", help="Only these; - is what is not known.")
     @click.option("--currency", help="ISO 4217.")
     @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+    @click.pass_context
     def report(
-        client: Any, agency: Any, from_: datetime | None, to: datetime | None, metrics: str | None, by: str,
-        compare: str, where: tuple[str, ...], currency: str | None, form: str,
+        context: click.Context, client: Any, agency: Any, from_: datetime | None, to: datetime | None,
+        metrics: str | None, by: str, compare: str, where: tuple[str, ...], currency: str | None, form: str,
     ) -> None:  # fmt: skip
         """Any metrics by any dimensions, right to the last call."""
+        if context.invoked_subcommand is not None:
+            return
         query: dict[str, Any] = {
             "client_id": client, "agency_id": agency, "metrics": metrics, "by": by or None, "compare": compare,
             "currency": currency, "from": from_ and from_.date(), "to": to and to.date(),
@@ -56,7 +62,42 @@ def report_command(begin: Begin, api_client: MakeClient) -> click.Command:
         told = {name: str(value) for name, value in query.items() if value is not None}
         _show(api.get("/v1/reports/figures", **told), form)
 
+    if any_database is not None:
+        report.add_command(_check_command(begin, any_database))
     return report
+
+
+def _check_command(begin: Begin, any_database: AnyDatabase) -> click.Command:
+    @click.command("check")
+    @click.option("--agency", type=click.UUID, help="Only this agency's clients.")
+    @click.option("--client", type=click.UUID, help="Only this client; needs --agency.")
+    @click.option("--from", "from_", type=click.DateTime(["%Y-%m-%d"]), help="First day.  [default: 62 days]")
+    @click.option("--to", "to", type=click.DateTime(["%Y-%m-%d"]), help="Last day.  [default: today]")
+    @click.option("--repair", is_flag=True, help="Make wrong days anew.")
+    def check(agency: Any, client: Any, from_: datetime | None, to: datetime | None, repair: bool) -> None:
+        """Compare the sums of days that reports read with the records, a line of JSON each client. Exit status 1 when a
+        day was wrong."""
+        from .clock import SystemClock
+        from .db.engine import Database
+        from .reports.rolling import CHECKED_DAYS, Roller
+
+        if client is not None and agency is None:
+            raise click.UsageError("--client needs --agency")
+        wrong, clock = False, SystemClock()
+        last = to.date() if to else clock.now().date()
+        first = from_.date() if from_ else last - timedelta(days=CHECKED_DAYS)
+        if last < first:
+            raise click.UsageError("--to lies before --from")
+        with any_database(begin("report")) as url:
+            roller = Roller(Database(url, pool_size=1, statement_timeout_ms=1_800_000), clock)
+            for one in roller.check(first=first, last=last, agency_id=agency, client_id=client, repair=repair):
+                wrong = wrong or bool(one.wrong)
+                days = [day.isoformat() for day in one.wrong]
+                told = {"agency": str(one.agency_id), "client": str(one.client_id), "days": one.days, "wrong": days}
+                click.echo(json.dumps(told | {"repaired": repair and bool(days)}))
+        raise SystemExit(1 if wrong else 0)
+
+    return check
 
 
 def _show(found: dict[str, Any], form: str) -> None:

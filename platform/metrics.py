@@ -481,6 +481,16 @@ ATTRIBUTION_CORRECTIONS = Counter(
 )
 ATTRIBUTION_FITS = Counter("dialtrace_attribution_fits_total", "What was learnt: curves and channels.", ["kind"])
 
+REPORT_COVERAGE_AGE = Gauge(
+    "dialtrace_report_coverage_age_seconds", "How far the sums of days, which reports read, lie behind at most."
+)
+REPORT_CHANGES = Gauge("dialtrace_report_changes", "Spans that changed since they were summed up.")
+REPORT_CHANGES_OLDEST = Gauge("dialtrace_report_changes_oldest_seconds", "For how long the first of them waits.")
+REPORT_DAYS_MADE = Counter("dialtrace_report_days_made_total", "Days of clients that were summed up for reports.")
+REPORT_DAYS_WRONG = Counter(
+    "dialtrace_report_days_wrong_total", "Days whose sums were not what the records said; they were made anew."
+)
+
 BILLING_DUE = Gauge("dialtrace_billing_due_positions", "Positions of event logs that are not rated yet.")
 BILLING_CALLS = Counter("dialtrace_billing_rated_calls_total", "Calls that were given a price, or another one.")
 BILLING_UNPRICED = Counter(

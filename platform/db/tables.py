@@ -2336,6 +2336,78 @@ ad_spend = Table(
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
 )
 
+#: Until when a client's days are summed up, and by which rules.
+report_coverage = Table(
+    "report_coverage",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("settings_version", Integer, nullable=False),
+    stamp("covered_until", nullable=False),
+    stamp("updated_at", nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+)
+
+#: A span in which records have changed since they were summed up; triggers add it.
+report_changes = Table(
+    "report_changes",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("client_id", Uuid, nullable=False),
+    stamp("from_at", nullable=False),
+    stamp("until_at", nullable=False),
+    stamp("noted_at", default_now=True),
+    PrimaryKeyConstraint("agency_id", "id"),
+    Index("ix_report_changes_agency_id_client_id", "agency_id", "client_id"),
+)
+
+#: One row a day, cut and group (`reports.rollup_model`).
+report_sums = Table(
+    "report_sums",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("cut", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("family", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("hour", SmallInteger),
+    *_source(),
+    Column("number", Text),
+    Column("flow", Text),
+    Column("target", Text),
+    Column("outcome", Text),
+    Column("sale_currency", Text),
+    *(
+        Column(name, Numeric() if name == "revenue" else BigInteger, nullable=False)
+        for name in (
+            "calls", "first_calls", "repeat_calls", "answered", "missed", "blocked", "answer_ms", "slow_answers",
+            "talk_ms", "target_calls", "leads", "sales", "revenue", "spam_calls", "confident_calls", "visits",
+        )
+    ),
+    PrimaryKeyConstraint("agency_id", "client_id", "cut", "day", "family", "place"),
+)  # fmt: skip
+
+#: How many callers of a day had last called on which day.
+report_callers = Table(
+    "report_callers",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("cut", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("channel", Text),
+    Column("source", Text),
+    Column("previous_day", Date),
+    Column("callers", BigInteger, nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id", "cut", "day", "place"),
+)
+
 promo_codes = Table(
     "promo_codes",
     metadata,
@@ -2563,6 +2635,10 @@ TENANT: dict[str, str | None] = {
     "call_assessments": "client_id",
     "report_settings": "client_id",
     "ad_spend": "client_id",
+    "report_coverage": "client_id",
+    "report_changes": "client_id",
+    "report_sums": "client_id",
+    "report_callers": "client_id",
     "number_orders": "client_id",
     "carriers": None,
     "request_windows": None,

@@ -60,6 +60,7 @@ LEFT_OUT: Mapping[str, str] = {
     "report_settings": "how a client's reports are read, not how its calls go; its own resource tells and sets it",
     "flow_notices": _DERIVED,
     "package_use": _DERIVED,
+    **dict.fromkeys(("report_coverage", "report_changes", "report_sums", "report_callers"), _DERIVED),
     **dict.fromkeys(
         (
             "calls", "legs", "call_revisions", "recordings", "events", "event_sequences", "webhook_deliveries",

@@ -12,11 +12,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from ..clock import Clock
 from ..db.engine import Database
 from . import said_store, store
+from .adding import Sums, both_sums
 from .dictionary import MEASURES, METRICS, SOURCE_DIMENSIONS
 from .errors import SettingsRefused, SpendRefused, VersionMismatch
 from .model import (
@@ -34,8 +33,6 @@ from .model import (
 MOST_SPEND_ROWS, LONGEST_WORD = 1_000, 500
 MOST_COST, MOST_COUNT = Decimal("999999999999.9999"), 2**53
 _SPEND_VALUES = ("impressions", "clicks", "cost")
-
-Sums = dict[str, int | Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +55,12 @@ class ReportService:
         """All figures of one report come from one state of the database."""
         with self._database.tenant(agency_id, client_id) as connection:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            groups = _sums(connection, agency_id, client_id, question, grouped=True) if question.by else {}
-            total = _sums(connection, agency_id, client_id, question, grouped=False)[()]
+            groups, total = both_sums(connection, agency_id, client_id, question)
             compared = question.compared()
             groups_before, total_before = None, None
             if compared is not None:
                 earlier = replace(question, first=compared[0], last=compared[1], compare="none")
-                groups_before = _sums(connection, agency_id, client_id, earlier, grouped=True) if question.by else {}
-                total_before = _sums(connection, agency_id, client_id, earlier, grouped=False)[()]
+                groups_before, total_before = both_sums(connection, agency_id, client_id, earlier)
         others = sum(int(value) for name, value in total.items() if name.startswith("other_"))
         return Report(
             question=question,
@@ -124,25 +119,6 @@ class ReportService:
             if not dry_run:
                 said_store.put_spend(connection, agency_id, client_id, rows, self._clock.now())
         return SpendTaken(new=new, changed=len(rows) - new - same, same=same)
-
-
-def _sums(
-    connection: Connection, agency_id: UUID, client_id: UUID | None, question: Question, *, grouped: bool
-) -> dict[Key, Sums]:
-    """Of all families, put side by side. Where one that was asked for has no row of a group, its sums are nought."""
-    wanted = question.measures
-    found: dict[Key, Sums] = {} if grouped else {(): {}}
-    for family, measures in wanted.items():
-        added = store.add_up(
-            connection, agency_id, client_id, question, family=family, measures=measures, grouped=grouped
-        )
-        for key, sums in added.items():
-            found.setdefault(key, {}).update(sums)
-    for sums in found.values():
-        for measures in wanted.values():
-            for name in measures:
-                sums.setdefault(name, 0)
-    return found
 
 
 def _is_known(question: Question, metric: str) -> bool:

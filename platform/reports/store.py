@@ -17,9 +17,10 @@ from sqlalchemy import Connection, RowMapping, text
 
 from .dictionary import MEASURES, SOURCE_DIMENSIONS, Family
 from .model import Key, Question, ReportSettings
+from .rollup_model import Span
 
 #: The client's rule, with what is set by nobody filled in from ReportSettings' defaults by the service.
-_SETTINGS = (
+SETTINGS = (
     "LEFT JOIN report_settings rs ON rs.agency_id = c.agency_id AND rs.client_id = c.client_id "
     "CROSS JOIN LATERAL (SELECT coalesce(rs.answer_norm_s, :d_norm) AS answer_norm_s,"
     " coalesce(rs.confidence, :d_confidence) AS confidence, coalesce(rs.spam_from, :d_spam) AS spam_from,"
@@ -29,7 +30,7 @@ _SETTINGS = (
     " coalesce(rs.target_without_spam, :d_without_spam) AS target_without_spam) s"
 )
 _ASSESSMENT = "LEFT JOIN call_assessments m ON m.agency_id = c.agency_id AND m.call_id = c.id"
-_ATTRIBUTION = (
+ATTRIBUTION = (
     "LEFT JOIN LATERAL (SELECT * FROM attributions x WHERE x.agency_id = c.agency_id AND x.call_id = c.id"
     " ORDER BY x.revision DESC LIMIT 1) a ON true"
 )
@@ -39,10 +40,10 @@ _EARLIER = (
     " AND e.caller = c.caller AND e.started_at < c.started_at AND NOT e.is_test LIMIT 1) e ON c.caller IS NOT NULL"
 )
 #: In the order in which they need one another.
-_JOINS = {"settings": _SETTINGS, "assessment": _ASSESSMENT, "attribution": _ATTRIBUTION, "visit": _VISIT,
+JOINS = {"settings": SETTINGS, "assessment": _ASSESSMENT, "attribution": ATTRIBUTION, "visit": _VISIT,
           "earlier": _EARLIER}  # fmt: skip
 
-_CLIENT = "JOIN clients k ON k.agency_id = c.agency_id AND k.id = c.client_id"
+CLIENT = "JOIN clients k ON k.agency_id = c.agency_id AND k.id = c.client_id"
 _TENANT = "c.agency_id = :agency AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)"
 
 _IS_ANSWERED = "c.outcome = 'answered'"
@@ -58,7 +59,7 @@ _IS_TARGET = (
     f" AND (s.target_tags_any = '{{}}' OR s.target_tags_any && {_TAGS})"
     f" AND NOT s.target_tags_none && {_TAGS} AND NOT (s.target_without_spam AND {_IS_SPAM})"
 )
-_CALLER = "coalesce(c.caller, encode(c.caller_key, 'hex'))"
+IDENTITY = "coalesce(c.caller, encode(c.caller_key, 'hex'))"
 _WAITED_MS = "extract(epoch FROM c.connected_at - c.started_at) * 1000"
 
 
@@ -67,9 +68,9 @@ def _count(condition: str) -> tuple[str, str]:
 
 
 #: Measure → its value in the row of one call, and how the rows are added up.
-_MEASURES: Mapping[str, tuple[str, str]] = {
+ROW_MEASURES: Mapping[str, tuple[str, str]] = {
     "calls": ("true", "count(*)"),
-    "callers": (f"c.client_id::text || {_CALLER}", "count(DISTINCT {0})"),
+    "callers": (f"c.client_id::text || {IDENTITY}", "count(DISTINCT {0})"),
     "first_calls": _count("c.caller IS NOT NULL AND e.yes IS NULL"),
     "repeat_calls": _count("c.caller IS NOT NULL AND e.yes"),
     "answered": _count(_IS_ANSWERED),
@@ -91,12 +92,12 @@ _MEASURES: Mapping[str, tuple[str, str]] = {
     "cost": ("CASE WHEN c.currency = :currency THEN c.cost END", "coalesce(sum({0}), 0)"),
 }
 #: What was left out because of its currency, counted beside the measure.
-_OTHER = {
+OTHER = {
     "revenue": ("(m.sale_currency <> :currency)", "count(*) FILTER (WHERE {0})"),
     "cost": ("(c.currency <> :currency)", "count(*) FILTER (WHERE {0})"),
 }
 
-_LOCAL = "c.started_at AT TIME ZONE k.time_zone"
+LOCAL = "c.started_at AT TIME ZONE k.time_zone"
 
 
 def _times(day: str, local: str | None) -> dict[str, str]:
@@ -110,9 +111,9 @@ def _times(day: str, local: str | None) -> dict[str, str]:
     return found if local is None else found | {"hour": f"extract(hour FROM {local})::int"}
 
 
-_DIMENSIONS: Mapping[Family, Mapping[str, str]] = {
+ROW_DIMENSIONS: Mapping[Family, Mapping[str, str]] = {
     "calls": {
-        **_times(f"({_LOCAL})::date", _LOCAL),
+        **_times(f"({LOCAL})::date", LOCAL),
         **{word: f"a.{word}" for word in SOURCE_DIMENSIONS},
         "site": "v.site_id::text",
         "landing_page": "v.landing_page",
@@ -126,7 +127,7 @@ _DIMENSIONS: Mapping[Family, Mapping[str, str]] = {
         "node": "c.node",
     },
     "visits": {
-        **_times(f"({_LOCAL})::date", _LOCAL),
+        **_times(f"({LOCAL})::date", LOCAL),
         **{word: f"c.{word}" for word in SOURCE_DIMENSIONS},
         "site": "c.site_id::text",
         "landing_page": "c.landing_page",
@@ -141,7 +142,7 @@ _NEEDS = {
     **dict.fromkeys(("site", "landing_page", "visit_region", "device"), ("attribution", "visit")),
     "repeat": ("earlier",),
 }
-_BY_TIME = f"c.started_at >= :from_at AND c.started_at < :until_at AND ({_LOCAL})::date BETWEEN :first AND :last"
+_BY_TIME = f"c.started_at >= :from_at AND c.started_at < :until_at AND ({LOCAL})::date BETWEEN :first AND :last"
 _SOURCES: Mapping[Family, tuple[str, str]] = {
     "calls": ("calls", f"NOT c.is_test AND {_BY_TIME}"),
     "visits": ("visits", f"NOT c.is_bot AND NOT c.is_preview AND {_BY_TIME}"),
@@ -149,32 +150,44 @@ _SOURCES: Mapping[Family, tuple[str, str]] = {
 }
 
 
-def statement_of(family: Family, question: Question, measures: Sequence[str], *, grouped: bool) -> str:
-    """One family's sums, by the question's dimensions or as a whole."""
-    by = question.by if grouped else ()
+#: Records of these spans only (rollup_model.Span).
+SPANS = (
+    "unnest(CAST(:span_clients AS uuid[]), CAST(:span_froms AS timestamptz[]), CAST(:span_untils AS timestamptz[]),"
+    " CAST(:span_days AS date[])) AS r (client_id, from_at, until_at, day) JOIN {0} c ON c.agency_id = :agency"
+    " AND c.client_id = r.client_id AND c.started_at >= r.from_at AND c.started_at < r.until_at"
+)
+OF_SPAN = f"(r.day IS NULL OR ({LOCAL})::date = r.day)"
+
+
+def statement_of(family: Family, question: Question, measures: Sequence[str], *, in_spans: bool = False) -> str:
+    """One family's sums, by the question's dimensions, if it has any. ``in_spans``: of the records of SPANS only."""
+    by = question.by
     used = (*by, *question.filters)
     needs = {need for name in used for need in _NEEDS.get(name, ())} if family == "calls" else set()
     needs |= {need for name in measures for need in MEASURES[name].needs}
     if "visit" in needs:
         needs.add("attribution")
-    others = {f"other_{name}": _OTHER[name] for name in measures if name in _OTHER}
-    kinds = {name: _MEASURES[name] for name in measures} | others
-    known = _DIMENSIONS[family]
+    others = {f"other_{name}": OTHER[name] for name in measures if name in OTHER}
+    kinds = {name: ROW_MEASURES[name] for name in measures} | others
+    known = ROW_DIMENSIONS[family]
     table, where = _SOURCES[family]
-    joins = " ".join(join for name, join in _JOINS.items() if name in needs)
+    joins = " ".join(join for name, join in JOINS.items() if name in needs)
     inner = [f"{known[name]} AS d{place}" for place, name in enumerate(by)]
     inner += [f"{row} AS {name}" for name, (row, _) in kinds.items()]
     outer = [f"d{place}" for place in range(len(by))]
     outer += [f"{add.format(name)} AS {name}" for name, (_, add) in kinds.items()]
-    where += "".join(f" AND {_let_through(known[name], place)}" for place, name in enumerate(question.filters))
+    where += "".join(f" AND {let_through(known[name], place)}" for place, name in enumerate(question.filters))
+    rows = f"{table} c"
+    if in_spans:
+        rows, where = SPANS.format(table), f"{where} AND {OF_SPAN}"
     query = (
-        f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {table} c {_CLIENT}"  # noqa: S608
+        f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {rows} {CLIENT}"  # noqa: S608
         f" {joins} WHERE {_TENANT} AND {where}) one"
     )
     return query + (f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))}" if by else "")
 
 
-def _let_through(expression: str, place: int) -> str:
+def let_through(expression: str, place: int) -> str:
     """Values are compared as text; `null` has a mark of its own."""
     return f"(({expression})::text = ANY (:f{place}) OR (:n{place} AND ({expression}) IS NULL))"
 
@@ -187,9 +200,18 @@ def add_up(
     *,
     family: Family,
     measures: Sequence[str],
-    grouped: bool,
+    spans: Sequence[Span] | None = None,
 ) -> dict[Key, dict[str, int | Decimal]]:
-    """Key → measure → its sum; the empty key when not grouped."""
+    """Key → measure → its sum; the empty key where there is nothing to group by. ``spans``: of these records only."""
+    statement = statement_of(family, question, measures, in_spans=spans is not None)
+    rows = connection.execute(text(statement), bound_of(agency_id, client_id, question, spans or ())).mappings()
+    count = len(question.by)
+    names = [*measures, *(f"other_{name}" for name in measures if name in OTHER)]
+    return {tuple(row[f"d{place}"] for place in range(count)): {name: row[name] for name in names} for row in rows}
+
+
+def bound_of(agency_id: UUID, client_id: UUID | None, question: Question, spans: Sequence[Span] = ()) -> dict[str, Any]:
+    """What the statements of a question are bound with."""
     bound: dict[str, Any] = {
         "agency": agency_id,
         "client": client_id,
@@ -199,18 +221,19 @@ def add_up(
         "from_at": question.first - timedelta(days=1),
         "until_at": question.last + timedelta(days=2),
         "currency": question.currency,
-        **_defaults(),
+        "span_clients": [str(one.client_id) for one in spans],
+        "span_froms": [one.from_at for one in spans],
+        "span_untils": [one.until_at for one in spans],
+        "span_days": [one.day for one in spans],
+        **defaults(),
     }
     for place, values in enumerate(question.filters.values()):
         bound[f"f{place}"] = [value for value in values if value is not None]
         bound[f"n{place}"] = None in values
-    rows = connection.execute(text(statement_of(family, question, measures, grouped=grouped)), bound).mappings()
-    count = len(question.by) if grouped else 0
-    names = [*measures, *(f"other_{name}" for name in measures if name in _OTHER)]
-    return {tuple(row[f"d{place}"] for place in range(count)): {name: row[name] for name in names} for row in rows}
+    return bound
 
 
-def _defaults() -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
     usual = ReportSettings()
     return {
         "d_norm": usual.answer_norm_s,
@@ -223,7 +246,7 @@ def _defaults() -> dict[str, Any]:
 
 
 _MISSED = text(
-    f"WITH missed AS (SELECT c.client_id, c.caller, c.id, c.number, c.started_at FROM calls c {_CLIENT}"  # noqa: S608
+    f"WITH missed AS (SELECT c.client_id, c.caller, c.id, c.number, c.started_at FROM calls c {CLIENT}"  # noqa: S608
     " LEFT JOIN call_assessments m ON m.agency_id = c.agency_id AND m.call_id = c.id"
     f" WHERE {_TENANT} AND NOT c.is_test"
     f" AND c.caller IS NOT NULL AND c.outcome NOT IN ('answered', 'blocked') AND {_BY_TIME}"

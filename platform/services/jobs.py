@@ -18,6 +18,8 @@ from ..jobs.model import LONG, Kind, Schedule
 from ..jobs.service import JobQueue
 from ..people.service import SEND_LINK
 from ..privacy.service import CARRY_OUT
+from ..reports.rolling import CHECK as CHECK_REPORTS
+from ..reports.rolling import ROLL_UP, Roller
 from .archive import build_archive
 from .call_plane import build_prompts
 from .carriers import build_carriers
@@ -39,6 +41,8 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="enforce-payment", cron="*/5 * * * *", job=ENFORCE),
     Schedule(name="learn-attribution", cron="37 1 * * *", job=LEARN, lane=LONG),
     Schedule(name="render-whispers", cron="* * * * *", job=RENDER),
+    Schedule(name="roll-up-reports", cron="*/5 * * * *", job=ROLL_UP, lane=LONG),
+    Schedule(name="check-reports", cron="11 4 * * *", job=CHECK_REPORTS, lane=LONG),
     Schedule(name="care-for-partitions", cron="23 2 * * *", job=CARE, lane=LONG),
 )
 
@@ -51,6 +55,7 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
     # A month of calls is rated anew by one statement.
     patient = build_database(settings, pool_size=3, statement_timeout_ms=1_800_000)
     rater, closer = Rater(patient, SystemClock()), Closer(patient, SystemClock())
+    roller = Roller(patient, SystemClock())
     carriers = build_carriers(settings, database)
     return (
         Kind(name=FOLLOW_ALL, handler=carriers.follow_all),
@@ -68,5 +73,7 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name=CLOSE, handler=closer.close_months, longest_run_s=3600),
         Kind(name=ENFORCE, handler=closer.enforce),
         Kind(name=LEARN, handler=Teacher(database, SystemClock()).learn_all, tries=3, longest_run_s=6 * 3600.0),
+        Kind(name=ROLL_UP, handler=roller.roll_up, tries=3, longest_run_s=6 * 3600.0),
+        Kind(name=CHECK_REPORTS, handler=roller.check_all, tries=3, longest_run_s=6 * 3600.0),
         Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
     )

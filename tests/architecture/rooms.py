@@ -7,14 +7,15 @@ LEVELS = {
     "supervisor": 2, "leftovers": 1, "rolling": 3, "cli_node": 8, "cli_proofs": 8, "cli_options": 4, "cli_demo": 8,
     "cli_events": 8, "cli_privacy": 8, "cli_secrets": 8, "cli_jobs": 8, "cli_partitions": 8, "cli_export": 8,
     "cli_pool": 8, "cli_numbers": 8, "cli_edge": 8, "cli_recordings": 8, "cli_keys": 8,
-    "cli_reports": 8, "spendfile": 3,
+    "cli_reports": 8, "spendfile": 5,
     "cli_attribution": 8,
     "workers": 7, "wsgi": 7,
     "services": 6, "api": 5,
     "cdr": 4, "calls": 4, "privacy": 4, "exports": 4, "archive": 4,
     "carriers": 3, "recording": 3, "prompts": 3, "attribution": 3,
     "assessments": 2,
-    "reports": 2,
+    # Above attribution, whose models a report may be asked with.
+    "reports": 4,
     "tenancy": 2, "audit": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "jobs": 2, "sites": 2,
     "mail": 1, "brands": 2, "people": 3,
@@ -81,7 +82,7 @@ READ_CONFIG = {
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "doctor": {"database", "machine", "model", "nodes", "outside"},
-    "reports": {"dictionary", "errors", "model", "service"},
+    "reports": {"dictionary", "errors", "model", "rolling", "service"},
     "attribution": {
         "comparing",
         "errors",
@@ -248,6 +249,10 @@ LIBRARIES = {
         "attribution/learn_store",
         "attribution/making",
         "attribution/said_store",
+        "reports/adding",
+        "reports/rolling",
+        "reports/rollup_read_store",
+        "reports/rollup_store",
         "reports/said_store",
         "billing/book_store",
         "billing/books",

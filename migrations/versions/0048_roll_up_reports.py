@@ -1,0 +1,19 @@
+"""Keeps sums of days for reports, and notes which days late facts have changed.
+
+Deployment: pre.
+"""
+
+from importlib.resources import files
+
+from alembic import op
+
+revision = "0048"
+down_revision = "0045"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    text = files("dialtrace.migrations").joinpath("sql", "0048_roll_up_reports.sql").read_text(encoding="utf-8")
+    # No parameter is bound, so no character needs escaping.
+    op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

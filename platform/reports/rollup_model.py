@@ -1,0 +1,135 @@
+"""Which sums of days there are, and what of a question they can answer. Pure.
+
+A **cut** is a choice of dimensions by which every day of a client is summed up. A client's days are covered until some
+moment; what is younger, and days that have changed since, are read from the records: a report's figures are the same
+whichever way they came.
+
+Callers do not add up, so of them is kept how many had last called on which day before. Who calls for the first time
+within a span, or within a week of it, is then a sum again: those whose last call before lies before the span. It holds
+within a cut (a channel's callers are those new to the channel), so there is a table for each of CALLER_CUTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from .dictionary import MEASURES, SOURCE_DIMENSIONS, Family
+from .model import Question
+
+#: Raised whenever a measure or a cut is told otherwise than before: all sums are made anew.
+EDITION = 1
+#: Nothing younger is summed up. Together with the triggers' hour (migration 0048) this leaves half an hour for the
+#: longest transaction that writes a record: what is written later than an hour after its call is noted as a change.
+SETTLE = timedelta(minutes=90)
+#: Coverage moves in steps of it, so that a day's sums are not made anew each minute.
+STEP = timedelta(minutes=15)
+
+#: Lightest first: the first that has all dimensions of a question answers it.
+CUTS: Mapping[str, tuple[str, ...]] = {
+    "channel": ("channel",),
+    "hour": ("hour", "channel"),
+    "source": tuple(SOURCE_DIMENSIONS),
+    "handling": ("number", "flow", "target", "outcome"),
+}
+#: Of visits no one knows which number will be called.
+VISIT_CUTS = ("channel", "hour", "source")
+CALLER_CUTS: Mapping[str, tuple[str, ...]] = {
+    "all": (),
+    "channel": ("channel",),
+    "source": ("channel", "source"),
+}
+#: What follows from a row's client and day, in every cut.
+OF_THE_DAY = frozenset({"client", "date", "week", "month", "weekday"})
+#: Groups that are spans of days without a gap, so that who is new within one can be told.
+SPANS = frozenset({"client", "date", "week", "month"})
+
+#: What a row holds of calls. Its sales are in one currency, so that what is asked in one is told apart when it is read.
+SUMMED = tuple(
+    name
+    for name, measure in MEASURES.items()
+    if measure.family == "calls" and measure.adds_up and name != "revenue_sales"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Of one client: until when its days are summed up (None: not at all, or by other rules), and which of the days in
+    question have changed since."""
+
+    client_id: UUID
+    covered_until: datetime | None
+    changed: Sequence[date] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Records that are read as such. ``day``: only those of this day where the client is."""
+
+    client_id: UUID
+    from_at: datetime
+    until_at: datetime
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a span of days is read: the sums of ``covered``, but for ``changed``, and the records of ``spans``."""
+
+    covered: Sequence[UUID] = ()
+    changed: Sequence[tuple[UUID, date]] = ()
+    spans: Sequence[Span] = field(default=())
+
+
+def cut_of(family: Family, question: Question) -> str | None:
+    """The cut that answers the question; None: none does."""
+    wanted = {*question.by, *question.filters} - OF_THE_DAY
+    known = CUTS if family == "calls" else VISIT_CUTS if family == "visits" else ()
+    return next((name for name in known if wanted <= set(CUTS[name])), None)
+
+
+def caller_cut_of(question: Question) -> str | None:
+    """The same for callers. Every word of the cut must be settled, by a group of its own or by a filter with one value:
+    who is new to two channels is new once to both together."""
+    words = {name for name in question.by if name not in SPANS}
+    settled = words | {name for name, values in question.filters.items() if len(values) == 1}
+    if settled != words | set(question.filters):
+        return None
+    return next((name for name, cut in CALLER_CUTS.items() if settled == set(cut)), None)
+
+
+def plan_reading(coverages: Sequence[Coverage], first: date, last: date) -> Reading:
+    """What is read from where for these days."""
+    from_at, until_at = earliest_of(first), latest_of(last)
+    covered: list[UUID] = []
+    changed: list[tuple[UUID, date]] = []
+    spans: list[Span] = []
+    for one in coverages:
+        if one.covered_until is None or one.covered_until <= from_at:
+            spans.append(Span(one.client_id, from_at, until_at))
+            continue
+        covered.append(one.client_id)
+        for day in one.changed:
+            changed.append((one.client_id, day))
+            spans.append(Span(one.client_id, earliest_of(day), min(latest_of(day), one.covered_until), day))
+        if one.covered_until < until_at:
+            spans.append(Span(one.client_id, one.covered_until, until_at))
+    return Reading(tuple(covered), tuple(changed), tuple(one for one in spans if one.from_at < one.until_at))
+
+
+def earliest_of(day: date) -> datetime:
+    """No zone is further ahead: nowhere does the day begin earlier."""
+    return datetime.combine(day, time(), tzinfo=UTC) - timedelta(hours=15)
+
+
+def latest_of(day: date) -> datetime:
+    """Nowhere does the day end later."""
+    return datetime.combine(day, time(), tzinfo=UTC) + timedelta(hours=24 + 13)
+
+
+def step_before(now: datetime) -> datetime:
+    """Until when everything is settled at this moment."""
+    settled = now.astimezone(UTC) - SETTLE
+    return settled - timedelta(seconds=settled.timestamp() % STEP.total_seconds())

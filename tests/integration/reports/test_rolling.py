@@ -1,0 +1,305 @@
+"""Sums of days against the records: the same for every question, whatever has changed and wherever it was read."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import delete, func, insert, select, text, update
+
+from dialtrace.cli_reports import report_command
+from dialtrace.clock import SystemClock
+from dialtrace.config import load_settings
+from dialtrace.db.engine import Database
+from dialtrace.db.tables import (
+    attributions,
+    call_assessments,
+    calls,
+    clients,
+    report_changes,
+    report_coverage,
+    report_sums,
+    visits,
+)
+from dialtrace.reports.adding import both_sums, find_reading
+from dialtrace.reports.dictionary import DIMENSIONS, METRICS
+from dialtrace.reports.model import Question
+from dialtrace.reports.rolling import Roller
+from dialtrace.reports.rollup_model import Reading
+from dialtrace.reports.service import ReportService
+from dialtrace.tenancy.service import TenancyService
+
+from .world import BEGIN, World, write_world
+
+PAST = (datetime.now(UTC).date() - BEGIN).days - 2
+SPAN = {"first": BEGIN, "last": BEGIN + timedelta(days=300)}
+SUMMED_UP = ("client", "date", "week", "month", "weekday", "hour", "channel", "source", "campaign", "keyword", "target",
+             "outcome", "number")  # fmt: skip
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    tenancy = TenancyService(database, SystemClock())
+    agency = tenancy.create_agency("North")
+    zones = {
+        tenancy.create_client(agency.id, "Berlin", "Europe/Berlin").id: "Europe/Berlin",
+        tenancy.create_client(agency.id, "Chatham", "Pacific/Chatham").id: "Pacific/Chatham",
+    }
+    return write_world(database, agency.id, zones, seed=11, count=500)
+
+
+@pytest.fixture
+def roller(database: Database, world: World) -> Roller:
+    made = Roller(database, SystemClock())
+    for client in world.zones:
+        made.roll_client(world.agency_id, client)
+    return made
+
+
+def questions(seed: int, count: int) -> Iterator[Question]:
+    """Such as sums of days can answer, and some that they cannot."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        first = BEGIN + timedelta(days=rng.randrange(PAST))
+        known = SUMMED_UP if rng.random() < 0.8 else tuple(DIMENSIONS)
+        filters: dict[str, tuple[str | None, ...]] = {}
+        if rng.random() < 0.4:
+            filters["channel"] = tuple(rng.sample(["paid_search", "social", None], rng.choice([1, 1, 2])))
+        if rng.random() < 0.2:
+            filters["source"] = ("google",)
+        if rng.random() < 0.2:
+            filters["weekday"] = ("1", "7")
+        metrics = ("unique_callers", "visits", *rng.sample(sorted(set(METRICS) - {"unique_callers", "visits"}), 10))
+        yield Question(
+            first=first, last=first + timedelta(days=rng.choice([0, 6, 30, 200])),
+            by=tuple(rng.sample(known, rng.choice([0, 1, 1, 2, 3]))), filters=filters, metrics=metrics,
+            currency=rng.choice(["EUR", "USD"]), most=5_000,
+        )  # fmt: skip
+
+
+def agree(database: Database, world: World, seed: int, count: int = 12) -> int:
+    """Asks; how many records' spans had to be read beside the sums."""
+    spans = covered = 0
+    for place, question in enumerate(questions(seed, count)):
+        client = list(world.zones)[place % 2] if place % 3 else None
+        with database.tenant(world.agency_id, client) as connection:
+            reading = find_reading(connection, world.agency_id, client, question)
+            covered += bool(reading.covered)
+            spans += len(reading.spans)
+            told = both_sums(connection, world.agency_id, client, question, reading)
+            assert told == both_sums(connection, world.agency_id, client, question, Reading()), (client, question)
+    assert covered
+    return spans
+
+
+def count(database: Database, world: World, what: Any) -> int:
+    with database.tenant(world.agency_id) as connection:
+        return int(connection.execute(select(func.count()).select_from(what)).scalar_one())
+
+
+def test_given_days_that_are_summed_up_when_asked_then_every_sum_is_that_of_the_records(
+    database: Database, world: World, roller: Roller
+) -> None:
+    assert count(database, world, report_sums) > 1_000
+    assert agree(database, world, seed=1, count=40) > 0
+    assert not [one for one in roller.check(**SPAN, agency_id=world.agency_id) if one.wrong or not one.days]
+
+
+def late_call(world: World, rng: random.Random) -> dict[str, Any]:
+    """Of a caller who has called before and since."""
+    like = rng.choice([one for one in world.calls if one["caller"] and not one["is_test"]])
+    return {name: like[name] for name in ("agency_id", "client_id", "number", "caller", "node")} | {
+        "id": uuid.UUID(int=rng.getrandbits(128)), "started_at": like["started_at"] - timedelta(days=rng.randrange(20)),
+        "outcome": "no_answer", "decided_by": "worker", "digest": b"", "facts": {},
+    }  # fmt: skip
+
+
+def _past(world: World) -> list[dict[str, Any]]:
+    return [one for one in world.calls if one["started_at"] < datetime.now(UTC) - timedelta(days=3)]
+
+
+def add_calls(connection: Any, world: World, rng: random.Random) -> None:
+    connection.execute(insert(calls), [late_call(world, rng) for _ in range(5)])
+
+
+def revise_calls(connection: Any, world: World, rng: random.Random) -> None:
+    for one in rng.sample(_past(world), 5):
+        connection.execute(
+            update(calls).where(calls.c.id == one["id"]).values(outcome="busy", facts={"tags": ["vip"]}, talk_ms=1)
+        )
+
+
+def forget_callers(connection: Any, world: World, rng: random.Random) -> None:
+    for one in rng.sample(_past(world), 10):
+        connection.execute(
+            update(calls).where(calls.c.id == one["id"])
+            .values(caller=None, caller_key=(one["caller"] or "").encode(), anonymised_at=func.now())
+        )  # fmt: skip
+
+
+def remove_calls(connection: Any, world: World, rng: random.Random) -> None:
+    """As when the time to keep them is over."""
+    oldest = sorted(one["started_at"] for one in _past(world))[20]
+    purge = text("SELECT count(*) FROM dialtrace_purge_calls(:agency, :client, :before, 100)")
+    for client in world.zones:
+        connection.execute(purge, {"agency": world.agency_id, "client": client, "before": oldest})
+
+
+def attribute_anew(connection: Any, world: World, rng: random.Random) -> None:
+    for one in rng.sample([call for call in _past(world) if call["attributed"]], 5):
+        connection.execute(
+            insert(attributions).values(
+                agency_id=world.agency_id, call_id=one["id"], revision=9, client_id=one["client_id"], digest=b"",
+                call_started_at=one["started_at"], method="self_reported", channel="social", source="vk",
+                source_probability=1.0,
+            )
+        )  # fmt: skip
+
+
+def say_something(connection: Any, world: World, rng: random.Random) -> None:
+    for one in rng.sample([call for call in _past(world) if call["assessment"]], 5):
+        connection.execute(
+            update(call_assessments).where(call_assessments.c.call_id == one["id"])
+            .values(sale_amount=7, sale_currency="USD", tags=["vip"])
+        )  # fmt: skip
+
+
+def judge_visits(connection: Any, world: World, rng: random.Random) -> None:
+    for one in rng.sample(world.visits, 5):
+        connection.execute(update(visits).where(visits.c.id == one["id"]).values(is_bot=True))
+    connection.execute(delete(visits).where(visits.c.id == rng.choice(world.visits)["id"]))
+
+
+CHANGES = [add_calls, revise_calls, forget_callers, remove_calls, attribute_anew, say_something, judge_visits]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: one.__name__)
+def test_given_a_late_fact_when_asked_then_it_is_in_the_report_at_once_and_in_the_sums_later(
+    database: Database, world: World, roller: Roller, change: Callable[[Any, World, random.Random], None]
+) -> None:
+    with database.tenant(world.agency_id) as connection:
+        change(connection, world, random.Random(5))
+    assert count(database, world, report_changes) > 0
+    agree(database, world, seed=2)
+    for client in world.zones:
+        roller.roll_client(world.agency_id, client)
+    assert count(database, world, report_changes) == 0
+    agree(database, world, seed=2)
+    for checked in roller.check(**SPAN, agency_id=world.agency_id):
+        assert (list(checked.wrong), checked.days > 100) == ([], True)
+
+
+def test_given_sums_that_are_wrong_when_checked_then_the_days_are_named_and_repaired(
+    database: Database, world: World, roller: Roller
+) -> None:
+    with database.tenant(world.agency_id) as connection:
+        row = connection.execute(
+            select(report_sums.c.client_id, report_sums.c.day).where(report_sums.c.calls > 0).limit(1)
+        ).one()
+        connection.execute(
+            update(report_sums).where(report_sums.c.client_id == row.client_id, report_sums.c.day == row.day)
+            .values(calls=report_sums.c.calls + 1)
+        )  # fmt: skip
+    span = {**SPAN, "agency_id": world.agency_id}
+    assert {one.client_id: list(one.wrong) for one in roller.check(**span) if one.wrong} == {row.client_id: [row.day]}
+    assert [one.wrong for one in roller.check(**span, repair=True) if one.wrong] == [[row.day]]
+    assert not [one for one in roller.check(**span) if one.wrong]
+
+
+def test_given_other_settings_or_another_zone_when_asked_then_no_old_sum_is_read(
+    database: Database, world: World, roller: Roller
+) -> None:
+    client = next(iter(world.zones))
+    question = Question(first=BEGIN, last=BEGIN + timedelta(days=100), metrics=("target_calls",), by=("date",))
+
+    def covered() -> bool:
+        with database.tenant(world.agency_id, client) as connection:
+            return bool(find_reading(connection, world.agency_id, client, question).covered)
+
+    assert covered()
+    ReportService(database, SystemClock()).change_settings(world.agency_id, client, {"target": {"min_talk_s": 60}})
+    assert not covered()
+    roller.roll_client(world.agency_id, client)
+    assert covered()
+    agree(database, world, seed=3)
+    with database.tenant(world.agency_id) as connection:
+        connection.execute(update(clients).where(clients.c.id == client).values(time_zone="America/New_York"))
+    assert not covered()
+    roller.roll_client(world.agency_id, client)
+    assert covered()
+    agree(database, world, seed=4)
+
+
+def test_given_time_that_has_passed_when_rolled_on_then_what_was_left_is_summed_up(
+    database: Database, world: World, roller: Roller
+) -> None:
+    """Coverage that ends in the middle of a day."""
+    client = next(iter(world.zones))
+    for back in (timedelta(days=40, hours=7), timedelta(days=10, hours=3, minutes=20)):
+        with database.tenant(world.agency_id, client) as connection:
+            until = datetime.now(UTC) - back
+            connection.execute(update(report_coverage).values(covered_until=until))
+            connection.execute(delete(report_sums).where(report_sums.c.day >= until.date() - timedelta(days=1)))
+            connection.execute(text("DELETE FROM report_callers WHERE day >= :day"),
+                               {"day": until.date() - timedelta(days=1)})  # fmt: skip
+            connection.execute(
+                insert(report_changes),
+                [{"agency_id": world.agency_id, "client_id": client, "from_at": until - timedelta(days=2),
+                  "until_at": until}],
+            )  # fmt: skip
+        agree(database, world, seed=6)
+        roller.roll_client(world.agency_id, client)
+        agree(database, world, seed=6)
+    assert not [one for one in roller.check(**SPAN, agency_id=world.agency_id) if one.wrong]
+
+
+def test_given_a_fresh_call_when_stored_then_nothing_is_noted(database: Database, world: World, roller: Roller) -> None:
+    with database.tenant(world.agency_id) as connection:
+        fresh = late_call(world, random.Random(1)) | {"started_at": datetime.now(UTC) - timedelta(minutes=30)}
+        connection.execute(insert(calls), [fresh])
+        connection.execute(update(calls).where(calls.c.id == fresh["id"]).values(talk_ms=5))
+    assert count(database, world, report_changes) == 0
+    agree(database, world, seed=8, count=4)
+
+
+def test_given_filters_with_more_values_than_one_when_callers_are_counted_then_nobody_is_counted_twice(
+    database: Database, world: World, roller: Roller
+) -> None:
+    question = Question(
+        first=BEGIN, last=BEGIN + timedelta(days=200), metrics=("unique_callers",),
+        filters={"channel": ("paid_search", "social")},
+    )  # fmt: skip
+    answered = ReportService(database, SystemClock()).answer(world.agency_id, None, question).total.figures
+    parts = [
+        ReportService(database, SystemClock())
+        .answer(world.agency_id, None, replace(question, filters={"channel": (one,)}))
+        .total.figures["unique_callers"]
+        for one in ("paid_search", "social")
+    ]
+    assert 0 < int(answered["unique_callers"] or 0) < sum(int(one or 0) for one in parts)
+
+
+def test_given_the_command_when_a_day_is_wrong_then_it_says_so_and_repairs_it(
+    database: Database, world: World, roller: Roller
+) -> None:
+    with database.tenant(world.agency_id) as connection:
+        connection.execute(text("UPDATE report_callers SET callers = callers + 1 WHERE day = :day"),
+                           {"day": BEGIN + timedelta(days=100)})  # fmt: skip
+    command = report_command(
+        lambda *_: load_settings(), lambda _: pytest.fail("it asks no API"), lambda _: nullcontext(database.url)
+    )
+    arguments = ["check", "--agency", str(world.agency_id), "--from", "2026-03-01", "--to", "2026-10-01"]
+    runs = [CliRunner().invoke(command, [*arguments, *more]) for more in ([], ["--repair"], [])]
+    assert [run.exit_code for run in runs] == [1, 1, 0], runs[0].output
+    told = [[json.loads(line) for line in run.output.splitlines()] for run in runs]
+    wrong = [sum(bool(line["wrong"]) for line in lines) for lines in told]
+    assert wrong[0] == wrong[1] > wrong[2] == 0
+    assert {line["days"] for line in told[0]} == {215}

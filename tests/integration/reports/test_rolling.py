@@ -288,13 +288,13 @@ def test_given_filters_with_more_values_than_one_when_callers_are_counted_then_n
 
 
 def test_given_the_command_when_a_day_is_wrong_then_it_says_so_and_repairs_it(
-    database: Database, world: World, roller: Roller
+    database: Database, database_url: str, world: World, roller: Roller
 ) -> None:
     with database.tenant(world.agency_id) as connection:
         connection.execute(text("UPDATE report_callers SET callers = callers + 1 WHERE day = :day"),
                            {"day": BEGIN + timedelta(days=100)})  # fmt: skip
     command = report_command(
-        lambda *_: load_settings(), lambda _: pytest.fail("it asks no API"), lambda _: nullcontext(database.url)
+        lambda *_: load_settings(), lambda _: pytest.fail("it asks no API"), lambda _: nullcontext(database_url)
     )
     arguments = ["check", "--agency", str(world.agency_id), "--from", "2026-03-01", "--to", "2026-10-01"]
     runs = [CliRunner().invoke(command, [*arguments, *more]) for more in ([], ["--repair"], [])]

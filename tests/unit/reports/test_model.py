@@ -33,7 +33,7 @@ def test_given_a_dimension_when_asked_by_then_each_family_that_knows_it_has_a_st
     question = Question(first=DAY, last=DAY, metrics=metrics, by=(name,), filters={name: ("x", None)})
     assert set(question.measures) == set(DIMENSIONS[name].families)
     for family, measures in question.measures.items():
-        assert " GROUP BY 1" in statement_of(family, question, measures, grouped=True)
+        assert " GROUP BY 1" in statement_of(family, question, measures)
 
 
 def test_given_sums_when_metrics_are_made_then_nought_below_and_what_is_missing_make_null() -> None:

@@ -1,9 +1,9 @@
 """Keeps the sums of days: goes on as time passes, makes anew what late facts have changed, compares with the records.
 
 A call that is stored costs nothing here. What is stored or changed later than an hour after its call is noted by
-triggers (migration 0048); nothing younger than SETTLE is in any sum, so nothing can slip between. One transaction sums up
-some days of one client, takes off the notes that it saw, and moves the coverage: whoever reads meanwhile sees the state
-before or the state after.
+triggers (migration 0048); nothing younger than SETTLE is in any sum, so nothing can slip between. One transaction sums
+up some days of one client, takes off the notes that it saw, and moves the coverage: whoever reads meanwhile sees the
+state before or the state after.
 """
 
 from __future__ import annotations

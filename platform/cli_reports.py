@@ -62,9 +62,44 @@ def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDataba
         told = {name: str(value) for name, value in query.items() if value is not None}
         _show(api.get("/v1/reports/figures", **told), form)
 
+    for kind in ("daily", "weekly", "monthly"):
+        report.add_command(_named_command(begin, api_client, kind))
     if any_database is not None:
         report.add_command(_check_command(begin, any_database))
     return report
+
+
+def _named_command(begin: Begin, api_client: MakeClient, kind: str) -> click.Command:
+    @click.command(kind, help=f"The {kind} report: its sections one after another.")
+    @click.option("--client", type=click.UUID, help="Only this client's.")
+    @click.option("--agency", type=click.UUID, help="Whose; only the operator's key needs it.")
+    @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: yesterday]")
+    @click.option(
+        "--compare", type=click.Choice(["none", "previous", "last_year"]), default="previous", show_default=True
+    )
+    @click.option("--currency", help="ISO 4217.")
+    @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+    def named(client: Any, agency: Any, day: datetime | None, compare: str, currency: str | None, form: str) -> None:
+        query = {
+            "client_id": client, "agency_id": agency, "day": day and day.date(), "compare": compare,
+            "currency": currency,
+        }  # fmt: skip
+        told = {name: str(value) for name, value in query.items() if value is not None}
+        found = api_client(begin("report")).get(f"/v1/reports/{kind}", **told)
+        if form == "json":
+            click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+            return
+        before = f", compared with {found['compared_from']} to {found['compared_to']}" if found["compared_from"] else ""
+        click.echo(f"{kind} report, {found['from']} to {found['to']}{before}")
+        for section in found["sections"]:
+            click.echo(f"\n{section['title']}")
+            _show(section["report"], "table")
+        if found["not_called_back"]:
+            click.echo("\nNot called back")
+            for one in found["not_called_back"]:
+                click.echo(f"{one['caller']}  {one['calls']} calls, the last {one['last_at']} to {one['number']}")
+
+    return named
 
 
 def _check_command(begin: Begin, any_database: AnyDatabase) -> click.Command:

@@ -42,6 +42,7 @@ AREAS = {
     "archive": "exports",
     "exports": "exports",
     "export_schedules": "exports",
+    "named_reports": "calls",
     "reports": "calls",
     "report_settings": "tenants",
     "spend": "calls",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from apiflask import APIBlueprint
@@ -13,10 +14,11 @@ from pydantic import Field
 
 from ..reports.dictionary import DIMENSIONS, METRICS
 from ..reports.model import MOST_ROWS, Figure, Line, Question, Report, ReportSettings, unit_of
+from ..reports.named import days_of
 from .archived import ArchivedUntil, archived_until
 from .auth import EVERYBODY, Asked
 from .endpoint import TenantQuery, endpoint
-from .fields import EXAMPLE_ID, Answer, Id, Moment
+from .fields import EXAMPLE_ID, Answer, Body, Id, Moment
 
 blueprint = APIBlueprint("reports", __name__, tag="Reports")
 
@@ -40,7 +42,30 @@ class ClientQuery(TenantQuery):
     client_id: Annotated[UUID | None, Field(default=None, description="Only this client's.", examples=[EXAMPLE_ID])]
 
 
-class ReportQuery(ClientQuery):
+class DimensionFilters(Body):
+    """Which calls, visits and spend are let through."""
+
+    channel: Filter
+    source: Filter
+    medium: Filter
+    campaign: Filter
+    content: Filter
+    keyword: Filter
+    site: Filter
+    landing_page: Filter
+    visit_region: Filter
+    device: Filter
+    number: Filter
+    flow: Filter
+    target: Filter
+    outcome: Filter
+    repeat: Filter
+    node: Filter
+    weekday: Filter
+    hour: Filter
+
+
+class ReportQuery(ClientQuery, DimensionFilters):
     """What is asked of the metric dictionary."""
 
     from_: Annotated[Day, Field(default=None, alias="from", examples=["2026-03-01"])]
@@ -70,24 +95,6 @@ class ReportQuery(ClientQuery):
         int,
         Field(default=500, ge=1, le=MOST_ROWS, description="Lines at most; the others are added up in one."),
     ]
-    channel: Filter
-    source: Filter
-    medium: Filter
-    campaign: Filter
-    content: Filter
-    keyword: Filter
-    site: Filter
-    landing_page: Filter
-    visit_region: Filter
-    device: Filter
-    number: Filter
-    flow: Filter
-    target: Filter
-    outcome: Filter
-    repeat: Filter
-    node: Filter
-    weekday: Filter
-    hour: Filter
 
 
 class MetricAnswer(Answer):
@@ -141,6 +148,13 @@ class ReportLineAnswer(Answer):
     figures: Figures
     before: Annotated[Figures | None, Field(description="The same of the days that these are compared with.")]
     is_rest: Annotated[bool, Field(description="All groups beyond `limit`, added up; `group` is empty then.")]
+    calls: Annotated[
+        str | None,
+        Field(
+            description="Where these calls are listed one by one (`GET /v1/reports/calls`); null: nowhere.",
+            examples=["/v1/reports/calls?from=2026-03-01&to=2026-03-31&channel=paid_search"],
+        ),
+    ]
 
 
 class ReportAnswer(Answer):
@@ -229,21 +243,21 @@ def get_report(asked: Asked, query: ReportQuery) -> ReportAnswer:
             if asked.client_id is not None
             else ReportSettings().currency
         )
-    first, last = _days(asked, query.from_, query.to)
+    first, last = days_asked(asked, query.from_, query.to)
     question = Question(
         first=first,
         last=last,
         metrics=_words(query.metrics),
         by=_words(query.by),
-        filters=_filters(query),
+        filters=filters_of(query),
         currency=currency,
         compare=query.compare,
         most=query.limit,
     )
-    begins, _ = _bounds(question.compared() or (first, last))
-    _, ends = _bounds((first, last))
+    begins, _ = bounds_of(question.compared() or (first, last))
+    _, ends = bounds_of((first, last))
     gone = archived_until(asked, begins, ends)
-    return _show(asked.services.reports.answer(asked.agency_id, asked.client_id, question), gone)
+    return show_report(asked.services.reports.answer(asked.agency_id, asked.client_id, question), gone)
 
 
 @endpoint(blueprint, "GET", "/v1/reports/missed", roles=EVERYBODY, query=MissedQuery, answer=MissedListAnswer)
@@ -253,12 +267,12 @@ def list_missed(asked: Asked, query: MissedQuery) -> MissedListAnswer:
     Callers who were missed on these days and have not been spoken with since: no later call of theirs was answered, and
     nobody tagged their call `called back`. Who withheld the number cannot be called back and is not in it.
     """
-    first, last = _days(asked, query.from_, query.to)
+    first, last = days_asked(asked, query.from_, query.to)
     found = asked.services.reports.find_missed(asked.agency_id, asked.client_id, first, last, query.limit)
     return MissedListAnswer(data=[MissedAnswer.model_validate(one) for one in found])
 
 
-def _days(asked: Asked, first: date | None, last: date | None) -> tuple[date, date]:
+def days_asked(asked: Asked, first: date | None, last: date | None) -> tuple[date, date]:
     last = last or asked.services.clock.now().date()
     return first or last - timedelta(days=DEFAULT_DAYS - 1), last
 
@@ -267,18 +281,18 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _filters(query: ReportQuery) -> dict[str, tuple[str | None, ...]]:
+def filters_of(query: DimensionFilters) -> dict[str, tuple[str | None, ...]]:
     asked = {name: getattr(query, name) for name in DIMENSIONS if name not in NO_FILTER}
     return {name: (None if value == UNKNOWN else value,) for name, value in asked.items() if value is not None}
 
 
-def _bounds(days: tuple[date, date]) -> tuple[datetime, datetime]:
+def bounds_of(days: tuple[date, date]) -> tuple[datetime, datetime]:
     """The moments between which these days lie in any time zone."""
     first, last = (datetime.combine(day, time(), UTC) for day in days)
     return first - timedelta(days=1), last + timedelta(days=2)
 
 
-def _show(report: Report, gone: datetime | None) -> ReportAnswer:
+def show_report(report: Report, gone: datetime | None) -> ReportAnswer:
     question = report.question
     compared = question.compared()
     return ReportAnswer(
@@ -302,7 +316,25 @@ def _show_line(question: Question, line: Line) -> ReportLineAnswer:
         figures=_show_figures(line.figures),
         before=_show_figures(line.before) if line.before is not None else None,
         is_rest=line.is_rest,
+        calls=None if line.is_rest else _link(question, dict(zip(question.by, line.key, strict=False))),
     )
+
+
+def _link(question: Question, group: Mapping[str, str | int | None]) -> str | None:
+    """The list of the calls of one group."""
+    if not question.is_known_to("calls") or any(len(values) != 1 for values in question.filters.values()):
+        return None
+    first, last = question.first, question.last
+    for name, span in (("date", "daily"), ("week", "weekly"), ("month", "monthly")):
+        if name in group:
+            begin, end = days_of(span, date.fromisoformat(str(group[name])))  # type: ignore[arg-type]
+            first, last = max(first, begin), min(last, end)
+    words = {name: values[0] for name, values in question.filters.items()} | {
+        name: value for name, value in group.items() if name not in NO_FILTER
+    }
+    told = {"client_id": group["client"]} if "client" in group else {}
+    shown = {name: UNKNOWN if value is None else value for name, value in words.items()}
+    return "/v1/reports/calls?" + urlencode({"from": first, "to": last} | told | shown)
 
 
 def _show_figures(figures: Mapping[str, Figure]) -> dict[str, int | float | str | None]:

@@ -38,6 +38,8 @@ class Question:
     currency: str = "EUR"
     compare: Compare = "none"
     most: int = 500
+    #: Days to compare with, whatever ``compare`` says.
+    against: tuple[date, date] | None = None
 
     def __post_init__(self) -> None:
         if self.last < self.first:
@@ -71,6 +73,8 @@ class Question:
 
     def compared(self) -> tuple[date, date] | None:
         """The days that these are compared with."""
+        if self.against is not None:
+            return self.against
         days = (self.last - self.first).days + 1
         if self.compare == "previous":
             return self.first - timedelta(days=days), self.first - timedelta(days=1)
@@ -162,6 +166,23 @@ class Report:
     total: Line
     unknown: Sequence[str]
     other_currencies: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportCall:
+    """One of the calls that a figure counts: nothing of the caller, who is read with the call."""
+
+    id: UUID
+    client_id: UUID
+    started_at: datetime
+    number: str
+    outcome: str
+    talk_ms: int | None
+    channel: str | None
+    source: str | None
+    campaign: str | None
+    keyword: str | None
+    target_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

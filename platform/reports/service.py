@@ -7,31 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from ..clock import Clock
 from ..db.engine import Database
+from ..paging import Page, cut
 from . import said_store, store
 from .adding import Sums, both_sums
 from .dictionary import MEASURES, METRICS, SOURCE_DIMENSIONS
 from .errors import SettingsRefused, SpendRefused, VersionMismatch
 from .model import (
+    Compare,
     Key,
     Line,
     MissedCaller,
     Question,
     Report,
+    ReportCall,
     ReportSettings,
     SpendRow,
     TargetRule,
     figures_of,
 )
+from .named import RECIPES, Kind, NamedReport, Section, compared_days, days_of, question_of
 
 MOST_SPEND_ROWS, LONGEST_WORD = 1_000, 500
 MOST_COST, MOST_COUNT = Decimal("999999999999.9999"), 2**53
+#: All figures of one report come from one state of the database.
+_ONE_STATE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SPEND_VALUES = ("impressions", "clicks", "cost")
 
 
@@ -54,21 +62,62 @@ class ReportService:
     def answer(self, agency_id: UUID, client_id: UUID | None, question: Question) -> Report:
         """All figures of one report come from one state of the database."""
         with self._database.tenant(agency_id, client_id) as connection:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            groups, total = both_sums(connection, agency_id, client_id, question)
-            compared = question.compared()
-            groups_before, total_before = None, None
-            if compared is not None:
-                earlier = replace(question, first=compared[0], last=compared[1], compare="none")
-                groups_before, total_before = both_sums(connection, agency_id, client_id, earlier)
-        others = sum(int(value) for name, value in total.items() if name.startswith("other_"))
-        return Report(
-            question=question,
-            lines=_lines(question, groups, groups_before),
-            total=_line(question, (), total, total_before),
-            unknown=tuple(name for name in question.metrics if not _is_known(question, name)),
-            other_currencies=others,
+            connection.exec_driver_sql(_ONE_STATE)
+            return _answer(connection, agency_id, client_id, question)
+
+    def make_named(
+        self,
+        agency_id: UUID,
+        client_id: UUID | None,
+        kind: Kind,
+        day: date,
+        *,
+        compare: Compare = "previous",
+        currency: str | None = None,
+        most_missed: int = 100,
+    ) -> NamedReport:
+        """The report of the day, the week or the month in which ``day`` lies. ``currency`` None: the client's own."""
+        first, last = days_of(kind, day)
+        compared = compared_days(kind, first, compare)
+        with self._database.tenant(agency_id, client_id) as connection:
+            connection.exec_driver_sql(_ONE_STATE)
+            settings = said_store.find_settings(connection, agency_id, client_id) if client_id is not None else None
+            settings = settings or ReportSettings()
+            money = currency or settings.currency
+            sections = [
+                Section(
+                    name=recipe.name,
+                    title=recipe.title,
+                    report=_answer(connection, agency_id, client_id, question_of(recipe, first, last, compared, money)),
+                )
+                for recipe in RECIPES[kind]
+            ]
+            missed = (
+                store.find_missed(connection, agency_id, client_id, first, last, most_missed) if kind == "daily" else []
+            )
+        return NamedReport(
+            kind=kind,
+            first=first,
+            last=last,
+            compared=compared,
+            currency=money,
+            sections=sections,
+            missed=[MissedCaller(**row) for row in missed],
+            answer_norm_s=settings.answer_norm_s if client_id is not None else None,
         )
+
+    def list_calls(
+        self,
+        agency_id: UUID,
+        client_id: UUID | None,
+        question: Question,
+        most: int,
+        after: tuple[datetime, UUID] | None = None,
+    ) -> Page[ReportCall]:
+        """The calls that `calls` of this question counts, the latest first."""
+        with self._database.tenant(agency_id, client_id) as connection:
+            rows = store.find_calls(connection, agency_id, client_id, question, most + 1, after)
+        return cut([ReportCall(**row) for row in rows], most, "started_at", "id")
 
     def find_missed(
         self, agency_id: UUID, client_id: UUID | None, first: date, last: date, most: int
@@ -119,6 +168,23 @@ class ReportService:
             if not dry_run:
                 said_store.put_spend(connection, agency_id, client_id, rows, self._clock.now())
         return SpendTaken(new=new, changed=len(rows) - new - same, same=same)
+
+
+def _answer(connection: Connection, agency_id: UUID, client_id: UUID | None, question: Question) -> Report:
+    groups, total = both_sums(connection, agency_id, client_id, question)
+    compared = question.compared()
+    groups_before, total_before = None, None
+    if compared is not None:
+        earlier = replace(question, first=compared[0], last=compared[1], compare="none", against=None)
+        groups_before, total_before = both_sums(connection, agency_id, client_id, earlier)
+    others = sum(int(value) for name, value in total.items() if name.startswith("other_"))
+    return Report(
+        question=question,
+        lines=_lines(question, groups, groups_before),
+        total=_line(question, (), total, total_before),
+        unknown=tuple(name for name in question.metrics if not _is_known(question, name)),
+        other_currencies=others,
+    )
 
 
 def _is_known(question: Question, metric: str) -> bool:

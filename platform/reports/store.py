@@ -8,7 +8,7 @@ hours are those of the client's time zone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -243,6 +243,32 @@ def defaults() -> dict[str, Any]:
         "d_talk": usual.target.min_talk_s,
         "d_without_spam": usual.target.without_spam,
     }
+
+
+def find_calls(
+    connection: Connection,
+    agency_id: UUID,
+    client_id: UUID | None,
+    question: Question,
+    most: int,
+    after: tuple[datetime, UUID] | None,
+) -> list[RowMapping]:
+    """The calls that the question's days and filters let through, the latest first, beginning after one of them."""
+    known = ROW_DIMENSIONS["calls"]
+    needs = {"attribution"} | {need for name in question.filters for need in _NEEDS.get(name, ())}
+    joins = " ".join(join for name, join in JOINS.items() if name in needs)
+    where = _SOURCES["calls"][1]
+    where += "".join(f" AND {let_through(known[name], place)}" for place, name in enumerate(question.filters))
+    bound = bound_of(agency_id, client_id, question) | {"most": most}
+    if after is not None:
+        where += " AND (c.started_at, c.id) < (:after_at, :after_id)"
+        bound |= {"after_at": after[0], "after_id": after[1]}
+    query = (
+        "SELECT c.id, c.client_id, c.started_at, c.number, c.outcome, c.talk_ms, a.channel, a.source, a.campaign,"  # noqa: S608
+        f" a.keyword, c.target_id FROM calls c {CLIENT} {joins} WHERE {_TENANT} AND {where}"
+        " ORDER BY c.started_at DESC, c.id DESC LIMIT :most"
+    )
+    return list(connection.execute(text(query), bound).mappings())
 
 
 _MISSED = text(

@@ -82,7 +82,7 @@ READ_CONFIG = {
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "doctor": {"database", "machine", "model", "nodes", "outside"},
-    "reports": {"dictionary", "errors", "model", "rolling", "service"},
+    "reports": {"dictionary", "errors", "model", "named", "rolling", "service"},
     "attribution": {
         "comparing",
         "errors",

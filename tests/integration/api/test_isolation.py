@@ -294,6 +294,8 @@ ROWS = {
     "GET /v1/keys/<uuid:key_id>": "one", "GET /v1/blocks/<uuid:block_id>": "one",
     "GET /v1/calls/<uuid:call_id>/assessment": "one",
     "GET /v1/reports/dictionary": "list", "GET /v1/reports/figures": "list", "GET /v1/reports/missed": "list",
+    "GET /v1/reports/daily": "list", "GET /v1/reports/weekly": "list", "GET /v1/reports/monthly": "list",
+    "GET /v1/reports/calls": "list",
     "GET /v1/clients/<uuid:client_id>/report-settings": "one",
     "GET /v1/available-numbers": "list", "GET /v1/number-orders": "list",
     "GET /v1/number-orders/<uuid:order_id>": "one", "POST /v1/number-orders/<uuid:order_id>/submit": "one",

@@ -87,3 +87,54 @@ def test_given_a_file_of_spend_when_imported_then_the_report_shows_it(
         ["brand", "7.5000", "-"],
         ["total", "20.0000", "-"],
     ]
+
+
+def test_given_calls_when_the_reports_by_name_are_made_then_each_line_leads_to_its_calls(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    store_call(services, tenant.agency["id"], tenant.client["id"])
+    key = tenant.client_key
+    (call,) = key.get("/v1/calls").get_json()["data"]
+    day = call["started_at"][:10]
+    for kind, sections in (
+        ("daily", ["total", "channels", "hours", "handling"]),
+        ("weekly", ["total", "days", "weekday_hours", "channel_quality", "conversion", "handling"]),
+        ("monthly", ["total", "channels", "campaigns", "days", "trend", "handling"]),
+    ):
+        made = key.get(f"/v1/reports/{kind}?day={day}").get_json()
+        assert [one["name"] for one in made["sections"]] == sections
+        assert made["from"] <= day <= made["to"]
+        assert made["compared_to"] < made["from"]
+        assert made["answer_norm_s"] == 20
+        for section in made["sections"]:
+            report = section["report"]
+            lines = [report["total"], *report["lines"]]
+            assert report["total"]["figures"]["calls"] == 1
+            for line in [one for one in lines if one["figures"]["calls"]]:
+                listed = key.get(line["calls"]).get_json()
+                assert [one["id"] for one in listed["data"]] == [call["id"]], (section["name"], line)
+    assert key.get(f"/v1/reports/calls?from={day}&to={day}&outcome=no_such").get_json()["data"] == []
+    assert key.get(f"/v1/reports/monthly?day={day}&compare=none").get_json()["compared_from"] is None
+
+
+def test_given_more_calls_than_a_page_when_listed_then_the_cursor_leads_through_all(
+    services: ApiServices, tenant: Tenant
+) -> None:
+    for _ in range(3):
+        store_call(services, tenant.agency["id"], tenant.client["id"])
+    path, seen = "/v1/reports/calls?from=2026-11-01&to=2026-11-30&limit=2", []
+    first = tenant.client_key.get(path).get_json()
+    seen += first["data"]
+    second = tenant.client_key.get(f"{path}&cursor={first['next_cursor']}").get_json()
+    assert second["next_cursor"] is None
+    assert len({one["id"] for one in seen + second["data"]}) == 3
+
+
+def test_given_the_command_when_a_report_by_name_is_asked_then_its_sections_stand_one_after_another(
+    command_line: Callable[..., str], services: ApiServices, tenant: Tenant
+) -> None:
+    store_call(services, tenant.agency["id"], tenant.client["id"])
+    told = command_line(report_command, "weekly", "--client", tenant.client["id"])
+    assert told.startswith("weekly report, ")
+    for title in ("The week", "Weekdays and hours", "Quality of channels", "Handling by target"):
+        assert f"\n{title}\n" in told

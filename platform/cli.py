@@ -20,6 +20,7 @@ from .cli_doctor import doctor_command
 from .cli_edge import add_edge_commands
 from .cli_events import events_group
 from .cli_export import export_command
+from .cli_integrations import integration_group, integration_work_command
 from .cli_jobs import jobs_group
 from .cli_keys import key_group
 from .cli_loadtest import loadtest_group
@@ -373,11 +374,12 @@ add_source_command(number, begin, api_client)
 cli.add_command(call_group(begin))
 for asking in (
     events_group, attribution_group, webhook_group, export_command, site_group, user_group, billing_group, tenant_group,
+    integration_group,
 ):  # fmt: skip
     cli.add_command(asking(begin, api_client))
 cli.add_command(privacy_group(begin, api_client, with_master_keys))
-work.add_command(proofs_command(begin, need_database))
-work.add_command(work_command(begin, need_database))
+for working in (proofs_command, work_command, integration_work_command):
+    work.add_command(working(begin, need_database))
 add_pool_commands(cli, work, begin, need_database, api_client, opened_database)
 add_edge_commands(cli, work, begin, need_database)
 

@@ -460,6 +460,32 @@ SETTINGS: tuple[Setting, ...] = (
         "7",
         "Days for which taken deliveries are kept; failed ones: four times.",
     ),
+    Setting(
+        "DIALTRACE_INTEGRATION_DELAYS_S",
+        _delays,
+        "5,30,120,600,1800,3600,7200,14400,21600,28800,43200",
+        "Seconds between the tries of a delivery to an integration, with commas between: one try more than there are "
+        "of them. As it stands: 12 tries within 35 hours. What a limit of the other side puts off is no try.",
+    ),
+    Setting(
+        "DIALTRACE_INTEGRATION_TIMEOUT_S",
+        _timeout,
+        "15",
+        "Seconds for one request to another system, from the look-up of the name to the answer.",
+    ),
+    Setting(
+        "DIALTRACE_INTEGRATION_DOUBT_S",
+        _positive,
+        "65",
+        "Seconds after which a request that makes something and was not answered is looked up on the other side: "
+        "longer than that may still be busy with it.",
+    ),
+    Setting(
+        "DIALTRACE_INTEGRATION_LOG_DAYS",
+        _positive,
+        "90",
+        "Days for which deliveries to integrations are kept after they are over.",
+    ),
     Setting("DIALTRACE_API_URL", _http_url, "", "Where commands find the API. Empty: at DIALTRACE_API_LISTEN."),
     Setting(
         "DIALTRACE_API_KEY",

@@ -272,6 +272,7 @@ def control_specs(settings: Settings, environment: dict[str, str]) -> list[Child
         ),
         beside_spec("hooks", settings, environment, 3 + len(workers)),
         beside_spec("webhooks", settings, environment, 7 + len(workers), stop_timeout_s=12),
+        beside_spec("integrations", settings, environment, 9 + len(workers), stop_timeout_s=15),
         beside_spec("pools", settings, environment, 8 + len(workers)),
         ChildSpec(
             name="live",

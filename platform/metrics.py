@@ -376,6 +376,45 @@ WEBHOOKS_STOPPED = Counter(
 )
 WEBHOOK_PASSES_FAILED = Counter("dialtrace_webhook_passes_failed_total", "Looks for messages to send that failed.")
 
+# --- integrations ---
+INTEGRATION_DELIVERIES = Counter(
+    "dialtrace_integration_deliveries_total",
+    "Deliveries to integrations that were tried, by what became of them.",
+    ["system", "outcome"],
+)
+INTEGRATION_DELAY_SECONDS = Histogram(
+    "dialtrace_integration_delay_seconds",
+    "From what happened until the other system had all of it, where the first try was; without back-fills.",
+    ["system", "type"],
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 60, 600),
+)
+INTEGRATION_REQUESTS = Counter(
+    "dialtrace_integration_requests_total", "Requests to other systems, by answer.", ["system", "outcome"]
+)
+INTEGRATION_LIMITED_SECONDS = Histogram(
+    "dialtrace_integration_limited_seconds",
+    "How long requests waited for their place in their account's line.",
+    ["system"],
+    buckets=(0.01, 0.1, 0.25, 0.5, 1, 2, 3),
+)
+INTEGRATION_BACKLOG = Gauge(
+    "dialtrace_integration_backlog",
+    "Deliveries that are due, sent (in doubt) or being made, for active integrations; those that stopped.",
+    ["system", "state"],
+)
+INTEGRATION_OLDEST_SECONDS = Gauge(
+    "dialtrace_integration_oldest_seconds", "Age of the oldest delivery to an active integration.", ["system"]
+)
+INTEGRATION_SENDING = Gauge("dialtrace_integration_sending", "Deliveries that this process makes at this moment.")
+INTEGRATIONS_STOPPED = Counter(
+    "dialtrace_integrations_stopped_total",
+    "Integrations that stopped because of what the other system said, by why.",
+    ["system", "reason"],
+)
+INTEGRATION_PASSES_FAILED = Counter(
+    "dialtrace_integration_passes_failed_total", "Looks for deliveries to make that failed."
+)
+
 # --- proofs of numbers ---
 NUMBER_PROOFS = Counter("dialtrace_number_proofs_total", "Test calls to numbers, by what they showed.", ["outcome"])
 NUMBER_PROOF_SECONDS = Histogram(

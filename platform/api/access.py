@@ -49,6 +49,8 @@ AREAS = {
     "events": "events",
     "webhooks": "webhooks",
     "webhook_deliveries": "webhooks",
+    "integrations": "integrations",
+    "integration_deliveries": "integrations",
     "retention": "privacy",
     "subject_requests": "privacy",
     "price_books": "billing",

@@ -61,6 +61,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "order_not_open": Kind(409, "Order does not allow it", "Not in its state; the detail says which that is."),
     "trunk_name_taken": Kind(409, "Trunk name is in use", "Each trunk has a name of its own; records tell it."),
     "too_many_webhooks": Kind(409, "Too many webhooks", "An owner may have 50. Remove one that nobody needs."),
+    "too_many_integrations": Kind(409, "Too many integrations", "A client may have 20. Remove one nobody needs."),
     "no_code_free": Kind(409, "No promo code is free", "The client has too many visits with a code. Ask again later."),
     "schedule_in_use": Kind(409, "Schedule is in use", "A flow keeps to it. Change the flow first."),
     "prompt_in_use": Kind(409, "Sound is in use", "A flow plays it. Change the flow first."),

@@ -37,7 +37,7 @@ class EntryAnswer(Answer):
         str,
         Field(
             description="Such as number, decision, limits, spam, refusal, step, consent, leg, connected, end, "
-            "recording or event; more may come.",
+            "recording, event or integration; more may come.",
             examples=["leg"],
         ),
     ]
@@ -74,7 +74,7 @@ def explain_call(asked: Asked, call_id: UUID, query: ExplainQuery) -> Explanatio
     """Explain a call
 
     Every decision with its time: the number that was found, who decided and why, limits, spam, each step and each leg
-    with its causes, consent, recordings, events, and who hung up.
+    with its causes, consent, recordings, events, who hung up, and what integrations were told.
     """
     language = query.language or request.accept_languages.best_match(LANGUAGES) or "en"
     with telling_the_archive(asked):

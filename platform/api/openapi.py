@@ -71,6 +71,7 @@ TAGS = [
     {"name": "Recordings", "description": "Where recordings are kept, and under which keys."},
     {"name": "Privacy", "description": "How long what is kept, legal holds, requests of persons, receipts."},
     {"name": "Webhooks", "description": "Addresses of yours that are told what happens (Standard Webhooks)."},
+    {"name": "Integrations", "description": "Other systems that are told of calls: CRM, analytics, notices."},
     {"name": "Limits", "description": "How many calls, from whom, and where to."},
     {"name": "Trunks", "description": "Who carries calls to telephone numbers. The operator's."},
     {"name": "Bulk", "description": "Many writes in one request."},

@@ -25,6 +25,7 @@ from ..documents.service import TenantDocuments
 from ..documents.work import Rooms
 from ..exports.scheduling import ExportSchedules
 from ..exports.service import ExportService
+from ..integrations.service import IntegrationService
 from ..live.service import LiveService
 from ..messages.service import MessageService
 from ..numbers.service import NumberService
@@ -72,6 +73,7 @@ class ApiServices:
     live: LiveService
     messages: MessageService
     webhooks: WebhookService
+    integrations: IntegrationService
     recordings: RecordingService
     audit: AuditService
     archive: ArchiveReader

@@ -62,6 +62,13 @@ from ..exports.errors import (
     ScheduleChanged,
 )
 from ..exports.errors import ValueRefused as ExportValueRefused
+from ..integrations.errors import CallUnknown as ToldCallUnknown
+from ..integrations.errors import DeliveryUnknown as EntryUnknown
+from ..integrations.errors import IntegrationUnknown, TooManyIntegrations
+from ..integrations.errors import NotWaiting as EntryUnderWay
+from ..integrations.errors import OwnerUnknown as IntegrationOwnerUnknown
+from ..integrations.errors import ValueRefused as IntegrationValueRefused
+from ..integrations.errors import VersionMismatch as IntegrationVersionMismatch
 from ..messages.errors import EventUnknown
 from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
 from ..numbers.errors import ValueRefused as NumberValueRefused
@@ -325,6 +332,14 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NotWaiting: lambda _: Problem("delivery_under_way"),
     WebhookValueRefused: _refused,
     WebhookVersionMismatch: _mismatch,
+    IntegrationUnknown: _not_there("integration"),
+    EntryUnknown: _not_there("delivery"),
+    ToldCallUnknown: _not_there("call"),
+    IntegrationOwnerUnknown: _not_there("client"),
+    TooManyIntegrations: lambda _: Problem("too_many_integrations"),
+    EntryUnderWay: lambda _: Problem("delivery_under_way"),
+    IntegrationValueRefused: _refused,
+    IntegrationVersionMismatch: _mismatch,
     ArchiveUnknown: lambda error: Problem("not_found", f"There is no such part of the archive: {error}."),
     MonthUnknown: lambda error: Problem("not_found", f"There is no such month: {error}"),
     DocumentFaulty: lambda error: Problem(

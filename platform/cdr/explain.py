@@ -8,47 +8,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ..recording.model import Recording
 from .causes import q850_name
+from .explain_facts import Surroundings
 from .explain_texts import TEXTS
 from .model import Call, CallDetail, Leg
 
 LANGUAGES = tuple(TEXTS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberFacts:
-    """The number's row as it is now."""
-
-    kind: str
-    label: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFacts:
-    """One event of the call in the log."""
-
-    type: str
-    revision: int
-    occurred_at: datetime
-    recorded_at: datetime
-    position: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What other tables say of a call: names as they are now, None where the row is gone."""
-
-    client_name: str | None = None
-    number: NumberFacts | None = None
-    flow_name: str | None = None
-    targets: Mapping[uuid.UUID, str] = field(default_factory=dict)
-    events: Sequence[EventFacts] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +94,7 @@ class _Teller:
         yield from self._cost()
         yield from self._recordings()
         yield from self._events()
+        yield from self._integrations()
 
     # --- how it came in ---
 
@@ -355,6 +326,11 @@ class _Teller:
             data = {"type": event.type, "revision": event.revision, "position": event.position}
             data["occurred_at"] = event.occurred_at.isoformat()
             yield self._told("event", event.recorded_at, data)
+
+    def _integrations(self) -> Told:
+        for one in self._around.told:
+            words = {"why": one.why, "count": len(one.requests)}
+            yield self._told(one.code, one.settled_at or one.created_at, one.data(), kind="integration", words=words)
 
     # --- words ---
 

@@ -31,7 +31,8 @@ from ..db.tables import calls, clients, events, flows, legs, numbers, recordings
 from ..recording.model import BY_THE_RECORD, Recording
 from .consent import UNKNOWN, ConsentFacts, Notices, consent_of
 from .errors import CdrRefused
-from .explain import EventFacts, NumberFacts, Surroundings
+from .explain_facts import EventFacts, NumberFacts, Surroundings
+from .explain_store import told_to_integrations
 from .model import (
     Call,
     CallDetail,
@@ -383,6 +384,7 @@ def find_surroundings(connection: Connection, agency_id: uuid.UUID, detail: Call
             EventFacts(**row._mapping)
             for row in connection.execute(told.order_by(events.c.recorded_at, events.c.revision).limit(_MOST_EVENTS))
         ],
+        told=told_to_integrations(connection, agency_id, call.id),
     )
 
 

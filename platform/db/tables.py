@@ -779,6 +779,129 @@ webhook_deliveries = Table(
     Index("ix_webhook_deliveries_settled", "settled_at", postgresql_where=text("settled_at IS NOT NULL")),
 )
 
+#: Other systems that are told of a client's calls. `position`: how far in the agency's log deliveries were made for it.
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("settings", JSONB, nullable=False),
+    # Its secrets (platform/secrets_box); empty once it is deleted.
+    Column("sealed", LargeBinary, nullable=False),
+    # By which requests to one account of the vendor are counted (vendor_accounts).
+    Column("account", Text, nullable=False),
+    Column("event_types", ARRAY(Text), nullable=False),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("reason", Text),
+    Column("detail", Text),
+    stamp("state_at", default_now=True),
+    Column("position", BigInteger, nullable=False),
+    stamp("failing_since"),
+    stamp("last_success_at"),
+    stamp("last_failure_at"),
+    Column("last_fault", Text),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("state IN ('active', 'paused', 'broken', 'deleted')", name="state"),
+    CheckConstraint("state <> 'broken' OR reason IS NOT NULL", name="broken_has_reason"),
+)
+
+#: One thing that an integration is to be told of one call, or what became of it. What was said stands sealed in
+#: `attempts`.
+integration_deliveries = Table(
+    "integration_deliveries",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("integration_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    # With `revision` the order of a call's events.
+    Column("rank", SmallInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    stamp("occurred_at", nullable=False),
+    # Of a back-fill.
+    Column("is_late", Boolean, nullable=False, server_default=text("false")),
+    # sent: a request has left and nobody knows whether it was carried out.
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    stamp("due_at", default_now=True),
+    Column("claim", Uuid),
+    stamp("claimed_until"),
+    stamp("created_at", default_now=True),
+    stamp("first_try_at"),
+    stamp("settled_at"),
+    Column("attempts", JSONB, nullable=False, server_default="[]"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    UniqueConstraint(
+        "agency_id", "integration_id", "call_id", "type", "revision", name="uq_integration_deliveries_once"
+    ),
+    ForeignKeyConstraint(["agency_id", "integration_id"], ["integrations.agency_id", "integrations.id"]),
+    CheckConstraint("state IN ('due', 'blocked', 'sending', 'sent', 'done', 'given_up')", name="state"),
+    CheckConstraint(
+        "(state = 'sending') = (claim IS NOT NULL AND claimed_until IS NOT NULL)", name="sending_is_claimed"
+    ),
+    CheckConstraint("(state IN ('done', 'given_up')) = (settled_at IS NOT NULL)", name="settled"),
+    CheckConstraint("state <> 'given_up' OR reason IS NOT NULL", name="given_up_has_reason"),
+    Index(
+        "ix_integration_deliveries_due",
+        "agency_id",
+        "integration_id",
+        "due_at",
+        postgresql_where=text("state IN ('due', 'sent')"),
+    ),
+    Index("ix_integration_deliveries_sending", "claimed_until", postgresql_where=text("state = 'sending'")),
+    Index("ix_integration_deliveries_call", "agency_id", "call_id", "integration_id", "rank", "revision"),
+    Index("ix_integration_deliveries_listed", "agency_id", "integration_id", "created_at", "id"),
+    Index("ix_integration_deliveries_settled", "settled_at", postgresql_where=text("settled_at IS NOT NULL")),
+)
+
+#: What was made in the other system for a call; written before the request leaves (`sent`) and after (`made`).
+integration_objects = Table(
+    "integration_objects",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("integration_id", Uuid, nullable=False),
+    Column("call_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("remote_id", Text),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+    stamp("begun_at", default_now=True),
+    stamp("made_at"),
+    PrimaryKeyConstraint("agency_id", "integration_id", "call_id", "name"),
+    ForeignKeyConstraint(["agency_id", "integration_id"], ["integrations.agency_id", "integrations.id"]),
+    CheckConstraint("state IN ('sent', 'made')", name="state"),
+    Index(
+        "ix_integration_objects_remote_id",
+        "agency_id",
+        "integration_id",
+        "name",
+        "remote_id",
+        postgresql_where=text("remote_id IS NOT NULL"),
+    ),
+)
+
+#: How fast each account of a vendor may be asked, by all processes together; `account` is a hash and tells nothing.
+vendor_accounts = Table(
+    "vendor_accounts",
+    metadata,
+    Column("account", Text, nullable=False),
+    stamp("next_at", default_now=True),
+    stamp("rest_until"),
+    PrimaryKeyConstraint("account"),
+)
+
 #: Answers kept for `Idempotency-Key` (72 h): the same key and body gets the same answer again.
 idempotency_keys = Table(
     "idempotency_keys",
@@ -2631,6 +2754,9 @@ TENANT: dict[str, str | None] = {
     "webhooks": "client_id",
     "webhook_secrets": "client_id",
     "webhook_deliveries": "client_id",
+    "integrations": "client_id",
+    "integration_deliveries": "client_id",
+    "integration_objects": "client_id",
     "prompts": None,
     "call_assessments": "client_id",
     "report_settings": "client_id",
@@ -2728,6 +2854,7 @@ REFERENCE = frozenset(
         "brand_domains",
         "watch_notes",
         "node_minutes",
+        "vendor_accounts",
     }
 )
 

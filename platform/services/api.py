@@ -47,6 +47,7 @@ from .brands import build_brands
 from .call_plane import build_prompts, build_target_hosts
 from .carriers import build_carriers
 from .databases import build_database
+from .integrating import build_integrations
 from .outside import build_guard, build_rules
 from .sealing import build_box_if_any, build_secrets_box
 from .stores import build_store, export_places
@@ -102,6 +103,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
         webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),
+        integrations=build_integrations(settings, database, build_secrets_box(settings)),
         people=PeopleService(database, clock, queue),
         sign_in=sign_in,
         links=LinkService(database, clock, queue, sign_in),

@@ -9,6 +9,7 @@ from ..cdr.erasure import CallHolder
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
+from ..integrations.erasure import ExchangeHolder
 from ..objectstore.model import ObjectStore
 from ..pool.store import delete_exposures
 from ..privacy.copies import CopyHolder
@@ -43,6 +44,7 @@ def build_holders(database: Database, store: ObjectStore, recordings: RecordingS
         "copies": CopyHolder(database, store),
         "habits": HabitHolder(database),
         "webhooks": AnswerHolder(database),
+        "integrations": ExchangeHolder(database),
         "visits": VisitHolder(database),
         "calls": CallHolder(database),
     }

@@ -6,6 +6,7 @@ from ..carriers.resealing import reseal_tokens
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
+from ..integrations.resealing import reseal_integrations
 from ..people.resealing import reseal_second_factors
 from ..privacy.signing import Signer
 from ..recording.resealing import reseal_recording_secrets
@@ -25,6 +26,7 @@ def reseal_all(settings: Settings, database: Database) -> dict[str, int]:
         "keys of receipts": Signer(database, box, unopenable=(MasterKeyMissing, SealBroken)).reseal(),
         "secrets of stores and keys of recordings": 0,
         "secrets of webhooks and answers kept": 0,
+        "secrets of integrations and what was said": 0,
         "second factors of users": 0,
     }
     with database.system() as connection:
@@ -34,4 +36,5 @@ def reseal_all(settings: Settings, database: Database) -> dict[str, int]:
             counts["secrets of stores and keys of recordings"] += reseal_recording_secrets(connection, agency_id, box)
             counts["second factors of users"] += reseal_second_factors(connection, agency_id, box)
         counts["secrets of webhooks and answers kept"] += reseal_webhook_secrets(database.tenant, agency_id, box)
+        counts["secrets of integrations and what was said"] += reseal_integrations(database.tenant, agency_id, box)
     return counts

@@ -44,6 +44,9 @@ from dialtrace.decisions.service import HookSecrets
 from dialtrace.exports.places import ExportPlaces
 from dialtrace.exports.scheduling import ExportSchedules
 from dialtrace.exports.service import ExportService
+from dialtrace.integrations.delivering import Deliverer
+from dialtrace.integrations.model import Schedule
+from dialtrace.integrations.service import IntegrationService
 from dialtrace.jobs.service import JobQueue
 from dialtrace.live.service import LiveService
 from dialtrace.messages.service import MessageService
@@ -135,6 +138,18 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         export_schedules=ExportSchedules(database, clock, JobQueue(database)),
         hook_secrets=HookSecrets(database, clock),
         webhooks=WebhookService(database, SecretsBox([bytes(32)]), Rules(), clock),
+        integrations=IntegrationService(
+            database,
+            SecretsBox([bytes(32)]),
+            clock,
+            Deliverer(
+                database,
+                OutgoingClient(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
+                SecretsBox([bytes(32)]),
+                clock,
+                Schedule(timeout_s=2.0),
+            ),
+        ),
         privacy=PrivacyService(database, clock, objects, jobs=JobQueue(database)),
         people=PeopleService(database, clock, queue),
         sign_in=sign_in,

@@ -61,6 +61,11 @@ EMPTY_DOCUMENT: dict[str, Any] = {
 }  # fmt: skip
 
 #: What each endpoint is asked for: bodies with somebody else's ids (`agency`, `client`, `target`, …).
+#: Nobody listens there.
+TELEGRAM: dict[str, Any] = {
+    "system": "telegram", "name": "x", "settings": {"chat_id": "-1", "calls": "all", "api_url": "http://127.0.0.1:9"},
+    "secrets": {"bot_token": "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc"},
+}  # fmt: skip
 BODIES: dict[str, list[Body]] = {
     "POST /v1/agencies": [lambda _: {"name": "x"}],
     "PATCH /v1/agencies/<uuid:agency_id>": [lambda _: {"name": "taken over"}],
@@ -177,6 +182,16 @@ BODIES: dict[str, list[Body]] = {
     "POST /v1/webhooks/<uuid:webhook_id>/replay": [
         lambda _: {"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}
     ],
+    "POST /v1/integrations": [
+        lambda other: {**TELEGRAM, "client_id": other["client"]},
+    ],
+    "PATCH /v1/integrations/<uuid:integration_id>": [lambda _: {"name": "taken over"}],
+    "POST /v1/integrations/<uuid:integration_id>/preview": [
+        lambda other: {"call_id": other["call"], "type": "call.ended"}
+    ],
+    "POST /v1/integrations/<uuid:integration_id>/backfill": [
+        lambda _: {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+    ],
     "POST /v1/sites": [lambda other: {"name": "x", "domains": ["x.example"], "client_id": other["client"]}],
     "PATCH /v1/sites/<uuid:site_id>": [lambda _: {"name": "taken over"}],
     "PUT /v1/sites/<uuid:site_id>/rules/draft": [lambda _: {"rules": {}}],
@@ -255,6 +270,7 @@ IDS = {
     "carrier_id": "carrier", "order_id": "order",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
+    "integration_id": "integration", "integration_delivery_id": "integration_delivery",
     "book_id": "book", "rerating_id": "rerating",
     "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool", "visit_id": "visit",
     "open_schedule_id": "hours",
@@ -331,6 +347,15 @@ ROWS = {
     "POST /v1/webhooks/<uuid:webhook_id>/test": "one", "GET /v1/webhooks/<uuid:webhook_id>/deliveries": "one",
     "GET /v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>": "one",
     "POST /v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay": "one",
+    "GET /v1/integrations": "list", "GET /v1/integrations/<uuid:integration_id>": "one",
+    "DELETE /v1/integrations/<uuid:integration_id>": "one",
+    "POST /v1/integrations/<uuid:integration_id>/pause": "one",
+    "POST /v1/integrations/<uuid:integration_id>/resume": "one",
+    "POST /v1/integrations/<uuid:integration_id>/test": "one",
+    "GET /v1/integrations/<uuid:integration_id>/deliveries": "one",
+    "GET /v1/integrations/<uuid:integration_id>/deliveries/<uuid:integration_delivery_id>": "one",
+    "POST /v1/integrations/<uuid:integration_id>/deliveries/<uuid:integration_delivery_id>/retry": "one",
+    "GET /v1/integration-systems": "list",
     "GET /v1/exports": "list", "GET /v1/exports/<uuid:export_id>": "one",
     "GET /v1/exports/<uuid:export_id>/files/<name>": "one", "GET /v1/calls/export": "list",
     "GET /v1/clients/<uuid:client_id>/export-columns": "one",
@@ -438,6 +463,12 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     event = victim.client_key.get("/v1/events?types=call.ended").get_json()["data"][0]["id"]
     hook = victim.client_key.made("/v1/webhooks", {"url": "https://victimname.example/"})
     test = victim.client_key.post(f"/v1/webhooks/{hook['id']}/test", {}).get_json()
+    integration = victim.client_key.made("/v1/integrations", {**TELEGRAM, "name": "Victimname"})["id"]
+    answer = victim.client_key.post(
+        f"/v1/integrations/{integration}/backfill", {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+    )
+    assert answer.get_json()["count"] > 0
+    told = victim.client_key.get(f"/v1/integrations/{integration}/deliveries").get_json()["data"][0]["id"]
     span = {"from": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
     export = victim.client_key.post(
         "/v1/exports", {"client_id": client, "content": "calls", "format": "csv", **span}
@@ -488,7 +519,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
         "number": victim.number["id"], "call": str(call), "key": str(key.id),
         "block": str(block.id), "trunk": str(trunk.id), "event": event,
         "hold": str(hold.id), "request": str(request.id), "receipt": str(receipt.id),
-        "webhook": hook["id"], "delivery": test["id"],
+        "webhook": hook["id"], "delivery": test["id"], "integration": integration, "integration_delivery": told,
     }  # fmt: skip
     return victim, ids
 

@@ -18,7 +18,8 @@ from uuid import UUID
 
 import pytest
 
-from dialtrace.cdr.explain import EventFacts, Explanation, NumberFacts, Surroundings, explain, left_because
+from dialtrace.cdr.explain import Explanation, explain, left_because
+from dialtrace.cdr.explain_facts import EventFacts, NumberFacts, Surroundings
 from dialtrace.cdr.explain_texts import TEXTS
 from dialtrace.cdr.interpret import interpret, lost_document
 from dialtrace.cdr.model import Call, CallDetail, CallFacts, Leg, LegFacts, as_columns, attempts_without_leg

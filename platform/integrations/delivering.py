@@ -1,0 +1,184 @@
+"""Makes one delivery: opens the secrets, reads the call's facts, asks the system, and says what became of it.
+
+What holds for every system is decided here: calls that test a number are told to nobody, and nothing goes to an
+advertising system without consent on the record. Knows nothing of processes, nor of the order of deliveries.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from ..clock import Clock, moment_text
+from ..db.engine import Database
+from ..outgoing.service import OutgoingClient
+from ..secrets_box.errors import SecretsBoxError
+from ..secrets_box.model import SecretsBox
+from .accounts import AccountLine, Accounts, hide
+from .claims import CallJournal, Claims, Result
+from .errors import Broken, ClaimLost, GiveUp, Later, NothingToDo, Outcome, Retry
+from .fact_store import read_facts
+from .facts import CallFacts
+from .model import Claimed, Exchange, Schedule, System, Values, Verdict
+from .registry import SYSTEMS
+from .work import Work
+
+log = structlog.get_logger("integrations")
+
+#: A rest that a vendor asks for by 429 holds for its whole account, also for what others send.
+_RESTING = frozenset({"rate_limited"})
+
+
+def secret_purpose(integration_id: UUID) -> str:
+    """What an integration's secrets are sealed for."""
+    return f"integration {integration_id}"
+
+
+def exchange_purpose(delivery_id: UUID) -> str:
+    """What the exchanges of a delivery are sealed for."""
+    return f"integration exchange {delivery_id}"
+
+
+def seal_secrets(box: SecretsBox, integration_id: UUID, secrets: Values) -> bytes:
+    """As they are stored."""
+    return box.seal(secrets.model_dump_json().encode(), purpose=secret_purpose(integration_id))
+
+
+def open_secrets(box: SecretsBox, system: System, integration_id: UUID, sealed: bytes) -> Values:
+    """Raises the errors of `secrets_box`, ValidationError."""
+    return system.secrets.model_validate_json(box.open(sealed, purpose=secret_purpose(integration_id)))
+
+
+def secret_texts(secrets: Values) -> list[str]:
+    """The values that must never be shown; a short one is none, and would blot out words."""
+    found = [str(value) for value in secrets.model_dump(mode="json").values() if value is not None]
+    return sorted((one for one in found if len(one) >= 6), key=len, reverse=True)
+
+
+def may_be_told(system: System, call: CallFacts) -> None:
+    """What holds whatever a system does. Raises GiveUp, NothingToDo."""
+    if call.is_test:
+        raise NothingToDo("test_call", "it was placed by the platform to prove its number")
+    if system.is_advertising and not call.may_advertise:
+        why = "its visitor is not known" if call.visit is None else f"its visitor's consent is {call.visit.consent}"
+        raise GiveUp("no_consent", f"{why}; nothing goes to an advertising system without consent on the record")
+
+
+class Deliverer:
+    """Makes claimed deliveries. Any number of threads or greenlets use it at a time."""
+
+    def __init__(
+        self, database: Database, client: OutgoingClient, box: SecretsBox, clock: Clock, schedule: Schedule,
+        links: Callable[[Claimed, int, int], str | None] = lambda _delivery, _segment, _valid_s: None,
+        systems: Mapping[str, System] = SYSTEMS,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._client = client
+        self._box = box
+        self._clock = clock
+        self._accounts = Accounts(database)
+        self._links = links
+        self._systems = systems
+        self.schedule = schedule
+        self.claims = Claims(database)
+
+    def deliver(self, delivery: Claimed) -> Result:
+        """One try. Raises nothing that the other side or the network does; ClaimLost, and the database's errors."""
+        system = self._systems.get(delivery.system)
+        if system is None:
+            return Result(delivery, Verdict("broken", reason="unknown_system", detail="this release does not know it"))
+        try:
+            settings = system.settings.model_validate(delivery.settings)
+            secrets = open_secrets(self._box, system, delivery.integration_id, delivery.sealed)
+        except (SecretsBoxError, ValidationError) as fault:
+            log.error("an integration cannot be opened", integration=str(delivery.integration_id), fault=str(fault))
+            detail = "its settings or secrets cannot be read by this release: set them anew"
+            return Result(delivery, Verdict("broken", reason="unreadable", detail=detail))
+        with self._database.tenant(delivery.agency_id) as connection:
+            call = read_facts(connection, delivery.agency_id, delivery.call_id, around=delivery.occurred_at)
+        if call is None:
+            return Result(delivery, Verdict("given_up", reason="no_call", detail="the call is no more"))
+        line = self.line(system, delivery.account, secrets, is_urgent=delivery.type == "call.ringing")
+        work = Work(
+            type=delivery.type, call=call, settings=settings, secrets=secrets, line=line,
+            journal=CallJournal(self._database, delivery), now=self._clock.now(), is_late=delivery.is_late,
+            renewing=self.renewer(system, delivery.agency_id, delivery.integration_id, line),
+            links=lambda segment, valid_s: self._links(delivery, segment, valid_s),
+        )  # fmt: skip
+        verdict = self._judged(system, delivery, work)
+        # Others repeat what they were told.
+        verdict = replace(verdict, detail=hide(verdict.detail or "", line.secrets))
+        return Result(delivery, verdict, [self._sealed(delivery, one) for one in line.exchanges])
+
+    def line(self, system: System, account: str, secrets: Values, *, is_urgent: bool) -> AccountLine:
+        """A way to the other side that keeps to its rate."""
+        return AccountLine(
+            client=self._client, accounts=self._accounts, clock=self._clock, system=system.name, account=account,
+            rate=system.rate, timeout_s=self.schedule.timeout_s, secrets=secret_texts(secrets), is_urgent=is_urgent,
+        )  # fmt: skip
+
+    def _judged(self, system: System, delivery: Claimed, work: Work) -> Verdict:
+        try:
+            may_be_told(system, work.call)
+            system.deliver(work)
+        except NothingToDo as outcome:
+            return Verdict("done", reason=outcome.word, detail=outcome.detail)
+        except Later as outcome:
+            if outcome.word in _RESTING:
+                self._accounts.rest(delivery.account, outcome.after_s)
+            # Those that were put off together do not come back together.
+            wait_s = outcome.after_s * (1 + random.random() / 2)  # noqa: S311
+            return Verdict("later", wait_s, outcome.word, outcome.detail)
+        except Retry as outcome:
+            chance = random.random()  # noqa: S311 (so that many do not come back in the same moment)
+            return self.schedule.after(
+                outcome, tries=delivery.tries, in_doubt_s=system.in_doubt_s, chance=chance
+            )  # fmt: skip
+        except Broken as outcome:
+            return Verdict("broken", 0.0, outcome.word, outcome.detail)
+        except Outcome as outcome:
+            return Verdict("given_up", reason=outcome.word, detail=outcome.detail)
+        return Verdict("done")
+
+    def _sealed(self, delivery: Claimed, exchange: Exchange) -> dict[str, Any]:
+        """As it is kept: what was said may tell of the caller."""
+        said = json.dumps({"sent": exchange.sent, "answered": exchange.answered}).encode()
+        sealed = self._box.seal(said, purpose=exchange_purpose(delivery.id))
+        return {
+            "at": moment_text(exchange.at), "ms": exchange.ms, "what": exchange.what, "status": exchange.status,
+            "fault": exchange.fault, "said": base64.b64encode(sealed).decode(),
+        }  # fmt: skip
+
+    def renewer(
+        self, system: System, agency_id: UUID, integration_id: UUID, line: AccountLine
+    ) -> Callable[[Callable[[Values], Values]], Values]:
+        """What renews secrets: one process at a time for an integration, and whoever comes second gets what the first
+        was given (a refresh token is good for one use)."""
+
+        def renew(ask: Callable[[Values], Values]) -> Values:
+            with self._database.tenant(agency_id) as connection:
+                # Not the row itself: whoever settles other deliveries must not wait for the other side's answer.
+                lock = f"dialtrace.integration.renew {integration_id}"
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))
+                row = connection.exec_driver_sql(
+                    "SELECT sealed FROM integrations WHERE agency_id = %s AND id = %s", (agency_id, integration_id)
+                ).first()
+                if row is None:
+                    raise ClaimLost
+                fresh = ask(open_secrets(self._box, system, integration_id, bytes(row.sealed)))
+                connection.exec_driver_sql(
+                    "UPDATE integrations SET sealed = %s WHERE agency_id = %s AND id = %s",
+                    (seal_secrets(self._box, integration_id, fresh), agency_id, integration_id),
+                )
+            line.secrets = [*line.secrets, *secret_texts(fresh)]
+            return fresh
+
+        return renew

@@ -1,0 +1,154 @@
+"""SQL of integrations and their deliveries, inside a transaction of their tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select, text, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from ..db.tables import integration_deliveries, integrations
+from .errors import OwnerUnknown
+from .model import Delivery, DeliveryFilters, Integration
+
+_I, _D = integrations.c, integration_deliveries.c
+
+
+def _integration(row: RowMapping) -> Integration:
+    values = {name: row[name] for name in Integration.__dataclass_fields__}
+    return Integration(**values | {"sealed": bytes(row["sealed"])})
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})
+
+
+# --- Integrations. ---
+
+
+def insert_integration(connection: Connection, values: Mapping[str, Any]) -> Integration:
+    """Raises OwnerUnknown."""
+    try:
+        made = connection.execute(insert(integrations).values(**values).returning(integrations))
+    except IntegrityError as error:
+        raise OwnerUnknown from error
+    return _integration(made.mappings().one())
+
+
+def count_integrations(connection: Connection, agency_id: UUID, client_id: UUID) -> int:
+    query = select(func.count()).where(_I.agency_id == agency_id, _I.client_id == client_id, _I.state != "deleted")
+    return int(connection.execute(query).scalar_one())
+
+
+def find_integration(
+    connection: Connection, agency_id: UUID, integration_id: UUID, *, lock: bool = False
+) -> Integration | None:
+    """``lock``: nobody makes deliveries for it, or changes it, until the transaction ends."""
+    query = select(integrations).where(_I.agency_id == agency_id, _I.id == integration_id, _I.state != "deleted")
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).mappings().one_or_none()
+    return None if row is None else _integration(row)
+
+
+def find_integrations(
+    connection: Connection, agency_id: UUID, *, limit: int, after: UUID | None
+) -> list[Integration]:  # fmt: skip
+    """In the order in which they were made."""
+    query = select(integrations).where(_I.agency_id == agency_id, _I.state != "deleted").order_by(_I.id).limit(limit)
+    found = connection.execute(query if after is None else query.where(_I.id > after))
+    return [_integration(row) for row in found.mappings()]
+
+
+def change_integration(connection: Connection, integration: Integration, values: Mapping[str, Any]) -> Integration:
+    """The row must be locked already."""
+    statement = update(integrations).where(_I.agency_id == integration.agency_id, _I.id == integration.id)
+    return _integration(connection.execute(statement.values(**values).returning(integrations)).mappings().one())
+
+
+# --- Deliveries. ---
+
+
+def _theirs(integration: Integration) -> Any:
+    return and_(_D.agency_id == integration.agency_id, _D.integration_id == integration.id)
+
+
+def find_deliveries(
+    connection: Connection, integration: Integration, filters: DeliveryFilters, *, limit: int,
+    before: tuple[datetime, UUID] | None,
+) -> list[Delivery]:  # fmt: skip
+    """The latest first."""
+    query = select(integration_deliveries).where(_theirs(integration))
+    for name in ("state", "call_id"):
+        value = getattr(filters, name)
+        if value is not None:
+            query = query.where(_D[name] == value)
+    if before is not None:
+        query = query.where(tuple_(_D.created_at, _D.id) < before)
+    found = connection.execute(query.order_by(_D.created_at.desc(), _D.id.desc()).limit(limit))
+    return [_delivery(row) for row in found.mappings()]
+
+
+def find_delivery(
+    connection: Connection, integration: Integration, delivery_id: UUID, *, lock: bool = False
+) -> Delivery | None:  # fmt: skip
+    query = select(integration_deliveries).where(_theirs(integration), _D.id == delivery_id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    return None if row is None else _delivery(row)
+
+
+_AGAIN = {"state": "due", "tries": 0, "due_at": func.now(), "settled_at": None, "reason": None, "detail": None}
+
+
+def send_again(connection: Connection, delivery: Delivery) -> Delivery:
+    """From the first try on; what was made stays known, so it is not made twice. The row must be locked already."""
+    statement = update(integration_deliveries).where(_D.agency_id == delivery.agency_id, _D.id == delivery.id)
+    return _delivery(connection.execute(statement.values(**_AGAIN).returning(integration_deliveries)).mappings().one())
+
+
+def wake(connection: Connection, integration: Integration) -> None:
+    """What waits is due now. The integration must be locked."""
+    waiting = update(integration_deliveries).where(_theirs(integration), _D.state == "due", _D.due_at > func.now())
+    connection.execute(waiting.values(due_at=func.now()))
+
+
+_BACKFILL = text("""
+WITH told AS (
+    SELECT c.id, c.started_at, v.type, dialtrace_event_rank(v.type) AS rank
+    FROM calls c CROSS JOIN unnest(CAST(:types AS text[])) AS v (type)
+    WHERE c.agency_id = :agency AND c.client_id = :client AND c.started_at >= :since AND c.started_at < :until
+      AND (CAST(:call AS uuid) IS NULL OR c.id = :call) AND NOT c.is_test
+      AND (v.type = 'call.ended' OR v.type = 'recording.ready' AND EXISTS (
+           SELECT FROM recordings r WHERE r.agency_id = c.agency_id AND r.call_id = c.id
+           AND r.state IN ('stored', 'verified')))
+    ORDER BY c.started_at LIMIT :most
+), made AS (
+    INSERT INTO integration_deliveries AS d (agency_id, id, client_id, integration_id, call_id, type, rank, revision,
+        occurred_at, is_late, state)
+    SELECT :agency, dialtrace_new_id(), :client, :integration, t.id, t.type, t.rank, 1, t.started_at, true,
+        CASE WHEN t.rank = min(t.rank) OVER (PARTITION BY t.id) AND NOT EXISTS (
+            SELECT FROM integration_deliveries o WHERE o.agency_id = :agency AND o.integration_id = :integration
+            AND o.call_id = t.id AND o.settled_at IS NULL AND (o.rank, o.revision) < (t.rank, 1))
+        THEN 'due' ELSE 'blocked' END
+    FROM told t
+    ON CONFLICT ON CONSTRAINT uq_integration_deliveries_once DO UPDATE SET
+        state = 'due', tries = 0, due_at = now(), settled_at = NULL, reason = NULL, detail = NULL, is_late = true
+    WHERE d.state = 'given_up'
+    RETURNING d.id
+) SELECT (SELECT count(*) FROM told) AS told, (SELECT count(*) FROM made) AS made
+""")
+
+
+def backfill(
+    connection: Connection, integration: Integration, *, since: datetime, until: datetime, types: Sequence[str],
+    call_id: UUID | None, most: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Makes deliveries for calls that began in a span and have none, and has those that were given up tried again. The
+    integration must be locked. How many there are to tell, ``most`` at most, and how many of them are told now."""
+    values = {
+        "agency": integration.agency_id, "client": integration.client_id, "integration": integration.id,
+        "since": since, "until": until, "types": list(types), "call": call_id, "most": most,
+    }  # fmt: skip
+    row = connection.execute(_BACKFILL, values).one()
+    return row.told, row.made

@@ -215,6 +215,14 @@ CASES: tuple[Case, ...] = (
     _gauge("LiveEventsWereDropped", "dialtrace_live_events_dropped", 'node="node-1"', "4x60", "0x60", **NODE),
     _gauge("WebhooksAreLate", "dialtrace_webhook_oldest_seconds", "", "1000x60", "100x60"),
     _gauge("WebhooksAreBehind", "dialtrace_webhook_behind_events", "", "20000x60", "200x60"),
+    _gauge(
+        "IntegrationsAreLate", "dialtrace_integration_oldest_seconds", 'system="telegram"', "3000x60", "100x60",
+        system="telegram",
+    ),
+    _gauge(
+        "IntegrationsAreBroken", "dialtrace_integration_backlog", 'system="telegram",state="broken"', "2x60", "0x60",
+        system="telegram", state="broken",
+    ),
     _gauge("JobsWereGivenUp", "dialtrace_jobs_failed", 'job="exports.make"', "1x60", "0x60", job="exports.make"),
     _gauge(
         "JobsAreLate", "dialtrace_jobs_oldest_seconds", 'job="exports.make"', "2000x60", "20x60", job="exports.make"

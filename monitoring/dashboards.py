@@ -191,6 +191,13 @@ BUSINESS = Dashboard(
             "5 min": "dialtrace:http_errors:ratio_rate5m", "1 h": "dialtrace:http_errors:ratio_rate1h",
         }, unit="percentunit", help="The objective allows 0.1 %."),
         Panel("Events without position", {"events": "max(dialtrace_events_unsequenced)"}),
+        Panel("Deliveries to integrations", {
+            "{{system}} {{outcome}}": _rate("dialtrace_integration_deliveries_total", "system, outcome")
+            + " or vector(0)",
+        }, unit="cps"),
+        Panel("Integrations: due, in doubt, broken", {
+            "{{system}} {{state}}": "max by (system, state) (dialtrace_integration_backlog) or vector(0)",
+        }),
         Panel("Tries of webhooks", {"{{outcome}}": _rate("dialtrace_webhook_tries_total", "outcome")}, unit="cps"),
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ blueprint = APIBlueprint("integration_deliveries", __name__, tag="Integrations")
 LedgerState = Literal["due", "blocked", "sending", "sent", "done", "given_up"]
 
 
-class LedgerQuery(ListQuery):
+class IntegrationDeliveryQuery(ListQuery):
     """Filters of the list of an integration's deliveries; all that are given must hold."""
 
     state: Annotated[LedgerState | None, Field(default=None)]
@@ -40,7 +40,7 @@ class ExchangeAnswer(Answer):
     answered: Annotated[str | None, Field(description="Likewise.", examples=['{"ok": true}'])]
 
 
-class LedgerEntryAnswer(Answer):
+class IntegrationDeliveryAnswer(Answer):
     """One thing that an integration is to be told of one call, or what became of it."""
 
     id: Id
@@ -68,25 +68,25 @@ class LedgerEntryAnswer(Answer):
     settled_at: Annotated[Moment | None, Field(description="When it was done, or given up.")]
 
 
-class LedgerDetailAnswer(LedgerEntryAnswer):
+class IntegrationDeliveryDetail(IntegrationDeliveryAnswer):
     """A delivery with what was said."""
 
     attempts: Annotated[list[ExchangeAnswer], Field(description="The latest 40 requests.")]
 
 
-class LedgerList(Listed[LedgerEntryAnswer]):
+class IntegrationDeliveryList(Listed[IntegrationDeliveryAnswer]):
     """A page of an integration's deliveries."""
 
 
-def show(delivery: Delivery) -> LedgerEntryAnswer:
-    return LedgerEntryAnswer.model_validate(delivery)
+def show(delivery: Delivery) -> IntegrationDeliveryAnswer:
+    return IntegrationDeliveryAnswer.model_validate(delivery)
 
 
 @endpoint(
-    blueprint, "GET", "/v1/integrations/<uuid:integration_id>/deliveries", roles=EVERYBODY, query=LedgerQuery,
-    answer=LedgerList,
+    blueprint, "GET", "/v1/integrations/<uuid:integration_id>/deliveries", roles=EVERYBODY,
+    query=IntegrationDeliveryQuery, answer=IntegrationDeliveryList,
 )  # fmt: skip
-def list_integration_deliveries(asked: Asked, integration_id: UUID, query: LedgerQuery) -> Any:
+def list_integration_deliveries(asked: Asked, integration_id: UUID, query: IntegrationDeliveryQuery) -> Any:
     """List what an integration was told
 
     The latest first. They are kept for 90 days after they are over, unless the operator says otherwise.
@@ -105,9 +105,11 @@ def list_integration_deliveries(asked: Asked, integration_id: UUID, query: Ledge
 
 @endpoint(
     blueprint, "GET", "/v1/integrations/<uuid:integration_id>/deliveries/<uuid:integration_delivery_id>",
-    roles=EVERYBODY, answer=LedgerDetailAnswer,
+    roles=EVERYBODY, answer=IntegrationDeliveryDetail,
 )  # fmt: skip
-def get_integration_delivery(asked: Asked, integration_id: UUID, integration_delivery_id: UUID) -> LedgerDetailAnswer:
+def get_integration_delivery(
+    asked: Asked, integration_id: UUID, integration_delivery_id: UUID
+) -> IntegrationDeliveryDetail:
     """Read a delivery to an integration
 
     With every request that it made and what was answered.
@@ -116,17 +118,17 @@ def get_integration_delivery(asked: Asked, integration_id: UUID, integration_del
         asked.agency_id, asked.client_id, integration_id, integration_delivery_id
     )
     said = [ExchangeAnswer(**attempt) for attempt in found.attempts]
-    return LedgerDetailAnswer(**show(found).model_dump(), attempts=said)
+    return IntegrationDeliveryDetail(**show(found).model_dump(), attempts=said)
 
 
 @endpoint(
     blueprint, "POST", "/v1/integrations/<uuid:integration_id>/deliveries/<uuid:integration_delivery_id>/retry",
-    roles=EVERYBODY, deed="integration_delivery.retried", answer=LedgerEntryAnswer, status=202,
+    roles=EVERYBODY, deed="integration_delivery.retried", answer=IntegrationDeliveryAnswer, status=202,
     problems=("delivery_under_way",),
 )  # fmt: skip
 def retry_integration_delivery(
     asked: Asked, integration_id: UUID, integration_delivery_id: UUID
-) -> tuple[LedgerEntryAnswer, int]:  # fmt: skip
+) -> tuple[IntegrationDeliveryAnswer, int]:  # fmt: skip
     """Try a delivery again
 
     From the first try on. What it made in the other system already is not made twice.

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from ..integrations.model import LONGEST_NAME, Integration
 from ..integrations.service import schema_of
 from .auth import EVERYBODY, Asked
-from .endpoint import endpoint
+from .endpoint import TenantQuery, endpoint
 from .fields import EXAMPLE_ID, Answer, Body, Id, Moment, MomentIn, Version, absent
 from .owners import ClientId, OwnedQuery, owner_of
 from .paging import Listed, each, list_page
@@ -40,6 +40,12 @@ Secrets = Annotated[
     ),
 ]
 EventType = Annotated[str, Field(max_length=64, description="Of what is told.", examples=["call.ended"])]
+
+
+class SystemsQuery(TenantQuery):
+    """For whom it is asked; the systems are the same for all."""
+
+    client_id: Annotated[UUID | None, Field(default=None, description="For this client.", examples=[EXAMPLE_ID])]
 
 
 class SystemAnswer(Answer):
@@ -149,7 +155,7 @@ class DryRun(Body):
     type: Annotated[EventType, Field(default="call.ended")]
 
 
-class PlannedAnswer(Answer):
+class DryRequestAnswer(Answer):
     """A request that would leave."""
 
     method: Annotated[str, Field(examples=["POST"])]
@@ -159,14 +165,14 @@ class PlannedAnswer(Answer):
     body: Annotated[Any, Field(examples=[{"chat_id": "-1001234567890", "text": "Missed call: +442079460123"}])]
 
 
-class PreviewAnswer(Answer):
+class DryRunAnswer(Answer):
     """What a call would make an integration send, if the other system knew nothing of it yet."""
 
     outcome: Annotated[
         str, Field(description="`would_send`, or the word for why nothing would be sent.", examples=["would_send"])
     ]
     detail: Annotated[str, Field(examples=[""])]
-    requests: list[PlannedAnswer]
+    requests: list[DryRequestAnswer]
 
 
 class BackfillSpan(Body):
@@ -191,8 +197,8 @@ def show(integration: Integration) -> IntegrationAnswer:
     return IntegrationAnswer.model_validate(integration)
 
 
-@endpoint(blueprint, "GET", "/v1/integration-systems", roles=EVERYBODY, answer=SystemsAnswer)
-def list_integration_systems(asked: Asked) -> SystemsAnswer:
+@endpoint(blueprint, "GET", "/v1/integration-systems", roles=EVERYBODY, query=SystemsQuery, answer=SystemsAnswer)
+def list_integration_systems(asked: Asked, query: SystemsQuery) -> SystemsAnswer:
     """List the systems that can be integrated
 
     Each with the schemas of its settings and secrets.
@@ -311,9 +317,9 @@ def test_integration(asked: Asked, integration_id: UUID) -> ConnectionAnswer:
 
 @endpoint(
     blueprint, "POST", "/v1/integrations/<uuid:integration_id>/preview", roles=EVERYBODY, body=DryRun,
-    permission="integrations.read", answer=PreviewAnswer, keeps_nothing=True,
+    permission="integrations.read", answer=DryRunAnswer, keeps_nothing=True,
 )  # fmt: skip
-def preview_integration(asked: Asked, integration_id: UUID, body: DryRun) -> PreviewAnswer:
+def preview_integration(asked: Asked, integration_id: UUID, body: DryRun) -> DryRunAnswer:
     """Show what a call would send
 
     A dry run: nothing leaves. The other system's answers are taken to be those of one that does not know the caller.
@@ -321,7 +327,7 @@ def preview_integration(asked: Asked, integration_id: UUID, body: DryRun) -> Pre
     preview = asked.services.integrations.preview_call(
         asked.agency_id, asked.client_id, integration_id, body.call_id, body.type
     )
-    return PreviewAnswer.model_validate(preview)
+    return DryRunAnswer.model_validate(preview)
 
 
 @endpoint(

@@ -57,7 +57,19 @@ def test_given_calls_when_prometheus_reads_the_platform_then_every_panel_has_dat
     options = DemoOptions(calls=60, rate=3, nodes=1, seed=4, prometheus=listen)
     with running_platform(options) as demo, running_targets(demo.folder / "sipp") as targets:
         done = perform(demo, targets, Console(quiet=True))
-        wanted = {"up", "agent", "monitor", "worker", "api", "live", "jobs", "pools", "webhooks", "hooks"}
+        wanted = {
+            "up",
+            "agent",
+            "monitor",
+            "worker",
+            "api",
+            "live",
+            "jobs",
+            "pools",
+            "webhooks",
+            "hooks",
+            "integrations",
+        }
         until_s = time.monotonic() + 60
         while True:
             empty = [

@@ -18,7 +18,8 @@ OURS = [one for one in QUOTED if one.startswith("dialtrace ")]
 AN_ID = "0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47"
 #: What stands in the book for something of the reader's.
 PLACES = {
-    "WEBHOOK_ID": AN_ID, "POOL_ID": AN_ID, "AGENCY": AN_ID, "NUMBER": "+442079460123", "NAME": "node-1",
+    "WEBHOOK_ID": AN_ID, "INTEGRATION_ID": AN_ID,
+    "POOL_ID": AN_ID, "AGENCY": AN_ID, "NUMBER": "+442079460123", "NAME": "node-1",
     "HOST": "dialtrace.example",
 }  # fmt: skip
 

@@ -7,13 +7,13 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0048"
-down_revision = "0047"
+revision = "0049"
+down_revision = "0048"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    text = files("dialtrace.migrations").joinpath("sql", "0048_integrations.sql").read_text(encoding="utf-8")
+    text = files("dialtrace.migrations").joinpath("sql", "0049_integrations.sql").read_text(encoding="utf-8")
     # No parameter is bound, so no character needs escaping.
     op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

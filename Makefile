@@ -91,6 +91,10 @@ docs: setup ## make the pages that come from the code
 	$(BIN)/python -m dialtrace.monitoring.metrics_page > docs/metrics.md
 	$(BIN)/python -m dialtrace.monitoring.make
 
+.PHONY: texts
+texts: setup ## gather the console's texts into platform/console/texts/*.po
+	$(BIN)/python -m dialtrace.console.gathering
+
 .PHONY: lock
 lock: setup ## resolve the ranges of setup.py anew into requirements.lock, with hashes
 	$(BIN)/uv pip compile setup.py --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -42,6 +42,7 @@ setup(
     package_data={
         "dialtrace": ["py.typed"],
         "dialtrace.api": ["static/*", "templates/*"],
+        "dialtrace.console": ["static/*", "templates/*", "texts/*.po"],
         "dialtrace.sites": ["*.toml"],
         "dialtrace.migrations": ["*.mako", "versions/*.py", "sql/*.sql"],
         "dialtrace.freeswitch": [
@@ -64,6 +65,7 @@ setup(
         "apiflask>=3.1,<4",
         "argon2-cffi>=23.1",
         "authlib>=1.3,<2",
+        "babel>=2.16,<3",
         "boto3>=1.34,<2",
         "click>=8.1,<9",
         "crawlerdetect>=0.4,<1",
@@ -73,6 +75,7 @@ setup(
         "granian>=2.3,<3",
         "greenswitch>=0.0.19,<0.1",
         "itsdangerous>=2.2,<3",
+        "leather>=0.4.1,<0.5",
         "lupa>=2.2,<3",
         "msgspec>=0.19,<1",
         "numpy>=1.26,<3",
@@ -89,6 +92,7 @@ setup(
         "pyotp>=2.9,<3",
         "reportlab>=4.2,<5",
         "rich>=13.7",
+        "segno>=1.6.6,<2",
         "sippy==2.5.0",
         "sqlalchemy>=2.0.30,<2.1",
         "structlog>=24.1",
@@ -99,6 +103,7 @@ setup(
         "traces": ["opentelemetry-exporter-otlp-proto-http>=1.27,<2", "opentelemetry-sdk>=1.27,<2"],
         "dev": [
             "aiosmtpd>=1.4",
+            "axe-playwright-python>=0.1.4",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
             "moto[server,s3]>=5.0.20",

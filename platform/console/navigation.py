@@ -1,0 +1,52 @@
+"""Where a reader may go: what he may not see is not offered. Pure, but for the address of the page that is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request
+
+from .reader import Reader
+from .texts import N_
+
+EVERYBODY = ("operator", "agency", "client")
+AGENCY = ("operator", "agency")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of the navigation. ``whole_agency`` False: it is about a tenant, so the operator chooses one first."""
+
+    path: str
+    label: str
+    permission: str
+    reaches: tuple[str, ...] = EVERYBODY
+    of_platform: bool = False
+
+
+SECTIONS: tuple[tuple[str, tuple[Place, ...]], ...] = (
+    (N_("Calls"), (
+        Place("home", N_("Home"), "calls.read"),
+        Place("calls", N_("Call log"), "calls.read"),
+        Place("live", N_("Live calls"), "calls.read"),
+    )),
+)  # fmt: skip
+
+
+def sections(shown: Reader) -> list[tuple[str, list[Place]]]:
+    """What the reader may open, section by section."""
+    if shown.user is None:
+        return []
+    found = [(title, [place for place in places if is_open(shown, place)]) for title, places in SECTIONS]
+    return [(title, places) for title, places in found if places]
+
+
+def is_open(shown: Reader, place: Place) -> bool:
+    if place.permission and not shown.may(place.permission):
+        return False
+    return shown.reach in place.reaches and (place.of_platform or shown.holds_agency or place.path == "home")
+
+
+def is_here(path: str) -> bool:
+    """Whether the page that is open stands under this place."""
+    return request.path == f"/console/{path}" or request.path.startswith(f"/console/{path}/")

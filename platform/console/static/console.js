@@ -1,0 +1,99 @@
+// What pages are a little better with. Each works without.
+"use strict";
+
+// The menu stands open where there is room beside it.
+const narrow = matchMedia("(max-width: 56rem)");
+const fit = () => { const menu = document.getElementById("menu"); if (menu) menu.open = !narrow.matches; };
+narrow.addEventListener("change", fit);
+fit();
+
+// A letter's link carries its token behind `#`, which is sent to nobody: it goes into the form, and out of the address.
+for (const place of document.querySelectorAll("[data-token]")) {
+  const token = location.hash.slice(1);
+  if (!token) continue;
+  place.querySelector("input").value = token;
+  place.hidden = true;
+  history.replaceState(null, "", location.pathname);
+}
+
+// Asks before what cannot be taken back.
+document.addEventListener("submit", (event) => {
+  const sure = event.submitter?.dataset.sure;
+  if (sure && !confirm(sure)) event.preventDefault();
+});
+
+// A choice that leads on is taken at once.
+for (const chosen of document.querySelectorAll("select[data-go]")) {
+  chosen.addEventListener("change", () => chosen.form.requestSubmit());
+}
+for (const form of document.querySelectorAll(".look")) {
+  for (const one of form.querySelectorAll("select")) one.addEventListener("change", () => form.requestSubmit());
+  form.querySelector("button").classList.add("sr");
+}
+
+// A part of a page that is asked for anew, every so many seconds, while somebody looks at it.
+for (const part of document.querySelectorAll("[data-anew]")) {
+  const seconds = Number(part.dataset.every) || 5;
+  const anew = async () => {
+    if (document.visibilityState === "visible" && !part.contains(document.activeElement)) {
+      try {
+        const answer = await fetch(part.dataset.anew, { headers: { Accept: "text/html" } });
+        if (answer.ok && !answer.redirected) {
+          const read = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+          if (read) part.replaceChildren(...read.childNodes);
+        }
+      } catch { /* The next round asks again. */ }
+    }
+    setTimeout(anew, seconds * 1000);
+  };
+  setTimeout(anew, seconds * 1000);
+}
+
+// The player: where it is in the waveform, a click goes there, one side alone on request.
+for (const player of document.querySelectorAll("[data-player]")) {
+  const audio = player.querySelector("audio");
+  const svg = player.querySelector("svg");
+  const gone = svg?.querySelector(".gone");
+  if (svg && gone) {
+    const width = svg.viewBox.baseVal.width;
+    audio.addEventListener("timeupdate", () => {
+      if (audio.duration) gone.setAttribute("width", (width * audio.currentTime / audio.duration).toFixed(1));
+    });
+    svg.addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect();
+      if (audio.duration) audio.currentTime = audio.duration * (event.clientX - box.left) / box.width;
+    });
+  }
+  const sides = player.querySelector("[data-sides]");
+  if (!sides || !window.AudioContext) continue;
+  sides.hidden = false;
+  let gains = null;
+  const wire = () => {
+    if (gains) return;
+    const context = new AudioContext(), source = context.createMediaElementSource(audio);
+    const split = context.createChannelSplitter(2), merge = context.createGain();
+    gains = [context.createGain(), context.createGain()];
+    source.connect(split);
+    gains.forEach((gain, side) => { split.connect(gain, side); gain.connect(merge); });
+    merge.connect(context.destination);
+    audio.addEventListener("play", () => context.resume());
+    context.resume();
+  };
+  for (const one of sides.querySelectorAll("input")) {
+    one.addEventListener("change", () => {
+      wire();
+      gains[0].gain.value = one.value === "target" ? 0 : 1;
+      gains[1].gain.value = one.value === "caller" ? 0 : 1;
+    });
+  }
+}
+
+// Copies what stands in a field or block.
+for (const button of document.querySelectorAll("[data-copies]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const from = document.getElementById(button.dataset.copies);
+    await navigator.clipboard.writeText(from.value ?? from.textContent);
+    button.textContent = button.dataset.done;
+  });
+}

@@ -1,0 +1,67 @@
+"""Words of the platform (docs/glossary.md) as people read them, in one place: the same word everywhere."""
+
+from __future__ import annotations
+
+from .texts import N_, Speech
+
+WORDS: dict[str, dict[str, str]] = {
+    "outcome": {
+        "answered": N_("answered"), "no_answer": N_("no answer"), "busy": N_("busy"), "rejected": N_("rejected"),
+        "caller_cancelled": N_("caller hung up"), "unallocated": N_("no such number"), "unreachable": N_("unreachable"),
+        "congestion": N_("lines full"), "network_failure": N_("network failure"), "blocked": N_("blocked"),
+        "voicemail": N_("voicemail"), "system_error": N_("system error"), "node_lost": N_("node lost"),
+    },
+    "state": {
+        "started": N_("began"), "ringing": N_("ringing"), "queued": N_("waiting"), "held": N_("on hold"),
+        "answered": N_("talking"),
+    },
+    "method": {
+        "manual": N_("set by hand"), "promo_code": N_("promo code"), "visit": N_("visit of the site"),
+        "number": N_("number of a source"), "self_reported": N_("the caller said"), "unknown": N_("not known"),
+    },
+    "channel": {
+        "paid_search": N_("paid search"), "organic_search": N_("organic search"), "social": N_("social networks"),
+        "paid_social": N_("paid social networks"), "referral": N_("other sites"), "direct": N_("direct"),
+        "email": N_("e-mail"), "display": N_("display"), "messenger": N_("messengers"), "maps": N_("maps"),
+        "marketplace": N_("marketplaces"), "assistant": N_("assistants"), "offline": N_("offline"),
+        "video": N_("video"), "paid": N_("other paid"),
+    },
+    "side": {
+        "caller": N_("the caller"), "target": N_("the target"), "platform": N_("the platform"),
+        "unknown": N_("not known"),
+    },
+    "status": {
+        "active": N_("active"), "suspended": N_("suspended"), "released": N_("released"), "closed": N_("closed"),
+        "paused": N_("paused"), "disabled": N_("switched off"), "invited": N_("invited"), "free": N_("free"),
+        "soaking": N_("soaking"), "in_pool": N_("in a pool"), "static": N_("of one source"), "resting": N_("resting"),
+        "quarantined": N_("in quarantine"), "waiting": N_("waiting"), "blocked": N_("waits for another"),
+        "sending": N_("on its way"), "delivered": N_("delivered"), "failed": N_("failed"), "running": N_("running"),
+        "done": N_("done"), "open": N_("open"), "good": N_("good"), "overdue": N_("overdue"), "stopped": N_("stopped"),
+        "erased": N_("erased"), "finished": N_("finished"), "sweeping": N_("being carried out"),
+    },
+    "kind": {
+        "static": N_("static"), "dynamic": N_("dynamic"), "export": N_("copy of everything"), "erase": N_("erasure"),
+        "key": N_("key"), "user": N_("user"), "platform": N_("platform"), "link": N_("link"), "client": N_("client"),
+        "agency": N_("agency"), "operator": N_("operator"), "calls": N_("calls"), "month": N_("month"),
+        "payment": N_("payment"), "credit": N_("credit"), "correction": N_("correction"),
+        "prepaid": N_("prepaid"), "postpaid": N_("postpaid"),
+    },
+    "role": {
+        "owner": N_("owner"), "manager": N_("manager"), "analyst": N_("analyst"), "listener": N_("listener"),
+        "read_only": N_("looks only"),
+    },
+    "absence": {
+        "not_answered": N_("nothing was said"), "rule_off": N_("the flow says not to record"),
+        "consent_refused": N_("the caller refused"), "node_lost": N_("lost with its node"),
+        "disk_full": N_("the disk was full"), "no_audio": N_("a file without sound"), "missing": N_("no file came"),
+        "erased": N_("erased"), "expired": N_("kept as long as the rules say, and removed"),
+    },
+}  # fmt: skip
+
+
+def word(kind: str, value: object, speech: Speech) -> str:
+    """A word of the platform in the reader's language; one that is not known here as it is."""
+    if value is None or value == "":
+        return "–"
+    told = WORDS[kind].get(str(value))
+    return speech.say(told) if told is not None else str(value).replace("_", " ")

@@ -119,6 +119,7 @@ setup(
             "pytest-xdist>=3.6",
             "rjsmin>=1.2",
             "ruff>=0.6",
+            "schemathesis>=4.3,<5",
             "setuptools>=75",
             "sqlglot>=26",
             "types-authlib",

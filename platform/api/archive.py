@@ -93,7 +93,7 @@ def _place_of(one: ArchivedTable) -> tuple[str, str, int]:
 
 @endpoint(
     blueprint, "GET", "/v1/archive/<month>/<table>",
-    roles=AGENCY, permission=("calls.read", "exports.read"), query=ArchiveQuery, media_type="application/x-ndjson",
+    roles=AGENCY, permission=("calls.read", "exports.read"), query=ArchiveQuery, media_types=("application/x-ndjson",),
 )  # fmt: skip
 def read_archive(asked: Asked, query: ArchiveQuery, month: str, table: str) -> Response:
     """Read a month that has gone

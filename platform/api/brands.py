@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from typing import Annotated, Literal
 from uuid import UUID
@@ -113,7 +112,7 @@ def put_brand(asked: Asked, agency_id: UUID, body: BrandIn) -> tuple[BrandAnswer
 def _logo_of(text: str | None) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True) if text is not None else None
-    except (binascii.Error, ValueError):
+    except ValueError:
         fault = Fault(code="wrong_form", detail="must be base64", pointer="#/logo")
         raise validation_problem([fault]) from None
 
@@ -137,7 +136,7 @@ def get_own_brand() -> Response:
     "/v1/brand/logo",
     summary="The logo under this host name",
     answers={200: "A PNG.", 404: "There is none."},
-    media_type="image/png",
+    media_types=("image/png",),
 )
 def get_own_logo() -> Response:
     brand = services().brands.brand_at(request.host.partition(":")[0])

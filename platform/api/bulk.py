@@ -52,7 +52,15 @@ class RowBody(Body):
         Field(default=None, description="Its body; a text `$0.id` stands for what row 0 has answered as `id`."),
     ]
     if_match: Annotated[
-        str | None, Field(default=None, max_length=1000, description="Its `If-Match`.", examples=['"v1"'])
+        str | None,
+        Field(
+            default=None,
+            max_length=1000,
+            # A header's value: no line break, nothing beyond ASCII.
+            pattern=r"^[\x20-\x7e]*$",
+            description="Its `If-Match`.",
+            examples=['"v1"'],
+        ),
     ]
 
 

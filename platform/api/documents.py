@@ -107,7 +107,11 @@ _READ = tuple(f"{area}.read" for area in _AREAS)
 _WRITE = tuple(f"{area}.write" for area in _AREAS)
 
 
-@endpoint(blueprint, "GET", "/v1/clients/<uuid:client_id>/document", roles=AGENCY, permission=_READ)
+#: What `PUT` reads is what `GET` tells.
+_SHAPE = {"$ref": f"#/components/schemas/{DocumentBody.__name__}"}
+
+
+@endpoint(blueprint, "GET", "/v1/clients/<uuid:client_id>/document", roles=AGENCY, permission=_READ, shape=_SHAPE)
 def get_client_document(asked: Asked, client_id: UUID) -> Response:
     """Read a client as a document
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -61,7 +61,8 @@ class TenantQuery(Body):
 class Endpoint:
     """A declaration. ``roles``: who reaches it; ``permission``: what they need (`access` says it where this does not);
     ``permissions``: that, worked out. ``problems``: codes beyond those that every such endpoint has. ``secrets``:
-    members of the answer that are shown once. ``answer`` None: the handler makes the response itself (``media_type``).
+    members of the answer that are shown once. ``answer`` None: the handler makes the response itself, in one of
+    ``media_types``; JSON is of ``shape``; ``ranges``: a part of it may be asked for.
     ``whole`` False: it asks another system, or must be quick, so what it writes is not one transaction. ``read_at``:
     the address whose GET tells what a write changes; empty: its own."""
 
@@ -80,7 +81,9 @@ class Endpoint:
     deed: str | None = None
     #: A POST that only reads.
     keeps_nothing: bool = False
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
+    shape: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    ranges: bool = False
     whole: bool = True
     read_at: str = ""
     deprecated: Deprecated | None = None
@@ -133,6 +136,7 @@ def _extensions_of(made: Endpoint) -> dict[str, Any]:
         "x-roles": list(made.roles),
         "x-permissions": list(made.permissions),
         "x-problems": _problems_of(made),
+        "x-ranges": made.ranges,
     }
     if made.deprecated is not None:
         told["x-deprecated"] = made.deprecated.sentence()
@@ -148,7 +152,13 @@ def _bare_response(made: Endpoint) -> dict[int, Any]:
     """What an endpoint answers whose handler makes the response itself."""
     if made.status == 204:
         return {204: {"description": "Done."}}
-    return {made.status: {"description": "OK", "content": {made.media_type: {"schema": {"type": "string"}}}}}
+    content = {one: {"schema": dict(made.shape)} for one in made.media_types}
+    if not made.ranges:
+        return {made.status: {"description": "OK", "content": content}}
+    return {
+        200: {"description": "The whole of it.", "content": content},
+        206: {"description": "The range that was asked for.", "content": content},
+    }
 
 
 def _problems_of(made: Endpoint) -> list[str]:
@@ -294,7 +304,7 @@ def public(
     *,
     summary: str,
     answers: Mapping[int, str],
-    media_type: str = "application/json",
+    media_types: tuple[str, ...] = ("application/json",),
     method: str = "GET",
     body: type[Body] | None = None,
     says: type[BaseModel] | None = None,
@@ -309,7 +319,7 @@ def public(
 
     def register(handler: H) -> H:
         responses: dict[int | str, Any] = {
-            status: _public_response(status, text, media_type, refusals) for status, text in answers.items()
+            status: _public_response(status, text, media_types, refusals) for status, text in answers.items()
         }
 
         @wraps(handler)
@@ -336,17 +346,20 @@ def public(
     return register
 
 
-def _public_response(status: int, text: str, media_type: str, refusals: str) -> dict[str, Any]:
+def _public_response(status: int, text: str, media_types: tuple[str, ...], refusals: str) -> dict[str, Any]:
     if status in BODILESS:
         return {"description": text}
     if status < HTTPStatus.BAD_REQUEST:
-        return {"description": text, "content": _content_of(media_type)}
+        return {"description": text, "content": _content_of(media_types)}
     problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {"description": text, "content": {refusals: problem} if refusals == PROBLEM_TYPE else _content_of(refusals)}
+    return {
+        "description": text,
+        "content": {refusals: problem} if refusals == PROBLEM_TYPE else _content_of((refusals,)),
+    }
 
 
-def _content_of(media_type: str) -> dict[str, Any]:
-    return {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
+def _content_of(media_types: tuple[str, ...]) -> dict[str, Any]:
+    return {one: {"schema": {"type": "object" if one == "application/json" else "string"}} for one in media_types}
 
 
 def _read_first(view: Handler) -> Handler:

@@ -197,7 +197,7 @@ def list_event_schemas() -> Response:
     "/v1/event-schemas/<event_type>",
     summary="The JSON Schema of a type of event",
     answers={200: "JSON Schema, 2020-12.", 404: "There is no such type."},
-    media_type="application/schema+json",
+    media_types=("application/schema+json",),
 )
 def get_event_schema(event_type: str) -> Response:
     if event_type not in BODIES:

@@ -34,6 +34,8 @@ _TO_EXPORT = {"calls": ("calls.read",), "events": ("events.read",), "audit": ("a
 
 blueprint = APIBlueprint("exports", __name__, tag="Exports")
 
+FILE_TYPES = tuple(one.partition(";")[0] for one in MEDIA_TYPES.values())
+
 Content = Annotated[Literal["calls", "events", "audit"], Field(description="Whose rows it holds.", examples=["calls"])]
 Format = Annotated[
     Literal["csv", "ndjson", "parquet"], Field(description="csv: RFC 4180, UTF-8.", examples=["parquet"])
@@ -195,7 +197,7 @@ def note(asked: Asked, action: str, export_id: UUID | None, client_id: UUID | No
 
 @endpoint(
     blueprint, "GET", "/v1/calls/export",
-    roles=EVERYBODY, permission=("calls.read", "exports.read"), query=CallExportQuery, media_type="text/csv",
+    roles=EVERYBODY, permission=("calls.read", "exports.read"), query=CallExportQuery, media_types=FILE_TYPES,
     problems=("export_too_large",),
 )  # fmt: skip
 def stream_calls(asked: Asked, query: CallExportQuery) -> Response:
@@ -264,7 +266,7 @@ def get_export(asked: Asked, export_id: UUID) -> ExportDetailAnswer:
 
 @endpoint(
     blueprint, "GET", "/v1/exports/<uuid:export_id>/files/<name>", roles=EVERYBODY,
-    media_type="application/octet-stream", problems=("range_not_satisfiable",),
+    media_types=FILE_TYPES, ranges=True, problems=("range_not_satisfiable",),
 )  # fmt: skip
 def get_export_file(asked: Asked, export_id: UUID, name: str) -> Response:
     """Fetch a file of an export

@@ -100,7 +100,9 @@ def readyz() -> Response:
     return jsonify({"status": "ok", "checks": checks})
 
 
-@public(blueprint, "/metrics", summary="Metrics for Prometheus", answers={200: "Text format."}, media_type="text/plain")
+@public(
+    blueprint, "/metrics", summary="Metrics for Prometheus", answers={200: "Text format."}, media_types=("text/plain",)
+)
 def metrics() -> Response:
     return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
 

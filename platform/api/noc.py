@@ -26,6 +26,19 @@ from .preconditions import is_known
 
 blueprint = APIBlueprint("noc", __name__, tag="Operation")
 
+#: What Prometheus' HTTP service discovery reads.
+_DISCOVERED = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["targets", "labels"],
+        "properties": {
+            "targets": {"type": "array", "items": {"type": "string"}},
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    },
+}
+
 #: Agencies that Prometheus is told of.
 MOST_AGENCIES = 200
 
@@ -157,7 +170,7 @@ def get_noc(asked: Asked) -> NocAnswer:
     return NocAnswer.model_validate(asked.services.noc.read(asked.services.clock.now()))
 
 
-@endpoint(blueprint, "GET", "/v1/scrape-targets", roles=OPERATOR)
+@endpoint(blueprint, "GET", "/v1/scrape-targets", roles=OPERATOR, shape=_DISCOVERED)
 def list_scrape_targets(asked: Asked) -> Response:
     """List what Prometheus is to read
 
@@ -167,7 +180,7 @@ def list_scrape_targets(asked: Asked) -> Response:
     return _listed(asked.services.noc.watch.scrape_targets(asked.services.clock.now()))
 
 
-@endpoint(blueprint, "GET", "/v1/scrape-targets/agencies", roles=OPERATOR)
+@endpoint(blueprint, "GET", "/v1/scrape-targets/agencies", roles=OPERATOR, shape=_DISCOVERED)
 def list_agency_targets(asked: Asked) -> Response:
     """List agencies for Prometheus
 
@@ -189,7 +202,7 @@ def _listed(targets: list[dict[str, Any]]) -> Response:
 
 
 @endpoint(
-    blueprint, "GET", "/v1/agency-metrics", roles=AGENCY, permission="calls.read", media_type="text/plain"
+    blueprint, "GET", "/v1/agency-metrics", roles=AGENCY, permission="calls.read", media_types=("text/plain",)
 )  # fmt: skip
 def get_agency_metrics(asked: Asked) -> Response:
     """Read one's own figures for Prometheus
@@ -219,7 +232,7 @@ def _hash(text: str) -> str:
 
 
 @public(
-    blueprint, "/noc", summary="The NOC page", answers={200: "The page; it asks for a key."}, media_type="text/html"
+    blueprint, "/noc", summary="The NOC page", answers={200: "The page; it asks for a key."}, media_types=("text/html",)
 )
 def get_noc_page() -> Response:
     page, policy, tag = _page()

@@ -108,6 +108,10 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "maxLength": 257}, "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
     "description": "Makes it safe to send the request again for 72 hours. Quoted or not.",
 }  # fmt: skip
+_IF_NONE_MATCH = {
+    "name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}, "example": '"v7"',
+    "description": "The `ETag` of what you have: 304 when that is what there is.",
+}  # fmt: skip
 _RANGE = {
     "name": "Range", "in": "header", "required": False, "schema": {"type": "string"}, "example": "bytes=0-65535",
     "description": "One range of bytes.",
@@ -217,9 +221,12 @@ def _complete_operation(path: str, method: str, operation: Document) -> None:
         parameters.append(_IF_MATCH)
         content = operation["requestBody"]["content"]
         content["application/merge-patch+json"] = content["application/json"]
-    if path.endswith("/recording"):
+    if method == "get" and operation.get("security") and not any(one["name"] == "cursor" for one in parameters):
+        parameters.append(_IF_NONE_MATCH)
+        operation["responses"]["304"] = {"description": "What you have is what there is."}
+    ranges = operation.pop("x-ranges", False)
+    if ranges:
         parameters.append(_RANGE)
-        _complete_audio(operation)
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
     if not parameters:
@@ -234,7 +241,7 @@ def _complete_operation(path: str, method: str, operation: Document) -> None:
         headers["X-Request-Id"] = _REQUEST_ID
         if operation.get("security"):
             headers |= _RATE_LIMIT
-        if method in {"get", "put", "patch"} and status == "200" and not path.endswith("/recording"):
+        if method in {"get", "put", "patch"} and status in {"200", "206", "304"}:
             headers["ETag"] = _ETAG
 
 
@@ -266,12 +273,6 @@ def _lift_descriptions(parameters: list[Document]) -> None:
         if "description" in schema:
             parameter["description"] = schema.pop("description")
         schema.pop("title", None)
-
-
-def _complete_audio(operation: Document) -> None:
-    audio = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
-    operation["responses"]["200"] = {"description": "The whole file.", "content": audio}
-    operation["responses"]["206"] = {"description": "The range that was asked for.", "content": audio}
 
 
 def _add_problem(operation: Document, code: str) -> None:

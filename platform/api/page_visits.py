@@ -106,7 +106,7 @@ def page_code(token: str) -> Response:
     "/t/swap/<name>",
     summary="The script, one release of it",
     answers={200: "JavaScript, which never changes.", 404: "There is no such release."},
-    media_type="text/javascript",
+    media_types=("text/javascript",),
 )
 def page_script(name: str) -> Response:
     release = releases().get(name)

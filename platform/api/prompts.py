@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, Any
 
 from apiflask import APIBlueprint
@@ -102,7 +101,7 @@ def upload_prompt(asked: Asked, body: NewPrompt) -> Any:
     """
     try:
         audio = base64.b64decode(body.audio, validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         fault = Fault(code="wrong_form", detail="must be base64", pointer="#/audio")
         raise validation_problem([fault]) from error
     made = asked.services.prompts.upload(asked.agency_id, body.label, audio)
@@ -127,7 +126,7 @@ def get_prompt(asked: Asked, name: str) -> PromptAnswer:
     return show(asked.services.prompts.get_uploaded(asked.agency_id, name))
 
 
-@endpoint(blueprint, "GET", "/v1/prompts/<name>/audio", roles=AGENCY, media_type="audio/wav")
+@endpoint(blueprint, "GET", "/v1/prompts/<name>/audio", roles=AGENCY, media_types=("audio/wav",))
 def get_prompt_audio(asked: Asked, name: str) -> Response:
     """Listen to a sound
 

@@ -6,7 +6,6 @@ A secret that was sent is never shown again.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -236,7 +235,7 @@ def create_recording_key(asked: Asked, agency_id: UUID, body: KeyBody) -> tuple[
 def _key_of(text: str | None) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True) if text is not None else None
-    except binascii.Error as error:
+    except ValueError as error:
         raise StoreSettingsFaulty("key", "must be base64") from error
 
 

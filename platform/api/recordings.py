@@ -36,6 +36,8 @@ from .recording_links import (
 
 blueprint = APIBlueprint("recordings", __name__, tag="Calls")
 
+SOUND_TYPES = tuple(MEDIA_TYPES.values())
+
 _PROBLEMS = ("listening_not_allowed", "recording_absent", "recording_pending")
 #: A link at the store itself cannot be taken back, and nobody notes who follows it.
 LONGEST_DIRECT_S = 15 * 60
@@ -61,7 +63,8 @@ class RecordingQuery(TenantQuery):
     roles=EVERYBODY,
     permission="calls.listen",
     query=RecordingQuery,
-    media_type="audio/wav",
+    media_types=SOUND_TYPES,
+    ranges=True,
     problems=(*_PROBLEMS, "range_not_satisfiable"),
 )
 def get_recording(asked: Asked, call_id: UUID, query: RecordingQuery) -> Response:
@@ -233,7 +236,7 @@ def create_recording_link(asked: Asked, call_id: UUID, body: NewLink) -> tuple[L
     "/v1/recordings/heard/<token>",
     summary="Hear a recording by a link",
     answers={200: "The sound.", 206: "A part of it.", 404: "There is no such link, or it is over."},
-    media_type="audio/wav",
+    media_types=SOUND_TYPES,
 )
 def get_recording_by_link(token: str) -> Response:
     """Hear a recording by a link"""

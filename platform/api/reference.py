@@ -219,7 +219,11 @@ def get_openapi() -> Response:
 
 
 @public(
-    blueprint, "/v1/reference", summary="This API as a page to read", answers={200: "The page."}, media_type="text/html"
+    blueprint,
+    "/v1/reference",
+    summary="This API as a page to read",
+    answers={200: "The page."},
+    media_types=("text/html",),
 )
 def get_reference() -> Response:
     made = rendered(_app())

@@ -160,7 +160,9 @@ class ReportLineAnswer(Answer):
 class ReportAnswer(Answer):
     """A report."""
 
-    from_: Annotated[date, Field(serialization_alias="from", examples=["2026-03-01"])]
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: Annotated[date, Field(alias="from", examples=["2026-03-01"])]
     to: Annotated[date, Field(examples=["2026-03-31"])]
     compared_from: Annotated[date | None, Field(examples=[None])]
     compared_to: Annotated[date | None, Field(examples=[None])]

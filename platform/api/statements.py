@@ -237,7 +237,7 @@ def get_client_statement(asked: Asked, client_id: UUID, month: str) -> Statement
 
 @endpoint(
     blueprint, "GET", _CLIENT + "/statements/<month>/file", roles=EVERYBODY, query=FileQuery,
-    media_type="application/pdf",
+    media_types=("application/pdf", "text/csv"),
 )  # fmt: skip
 def get_client_statement_file(asked: Asked, client_id: UUID, month: str, query: FileQuery) -> Response:
     """Fetch a client's statement as CSV or PDF"""
@@ -267,7 +267,7 @@ def get_agency_statement(asked: Asked, agency_id: UUID, month: str) -> Statement
 
 @endpoint(
     blueprint, "GET", _AGENCY + "/statements/<month>/file", roles=AGENCY, query=FileQuery,
-    media_type="application/pdf",
+    media_types=("application/pdf", "text/csv"),
 )  # fmt: skip
 def get_agency_statement_file(asked: Asked, agency_id: UUID, month: str, query: FileQuery) -> Response:
     """Fetch an agency's statement as CSV or PDF"""

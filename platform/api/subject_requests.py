@@ -126,7 +126,7 @@ def get_subject_request(asked: Asked, request_id: UUID) -> SubjectRequestAnswer:
     "/v1/subject-requests/<uuid:request_id>/file",
     roles=EVERYBODY,
     permission="privacy.write",
-    media_type="application/zip",
+    media_types=("application/zip",),
 )
 def get_subject_file(asked: Asked, request_id: UUID) -> Response:
     """Fetch what was exported

@@ -118,6 +118,14 @@ def test_given_a_row_that_cannot_be_undone_or_tells_a_secret_when_sent_then_it_i
     assert found["results"][0]["body"]["errors"][0]["code"] == "not_in_bulk"
 
 
+def test_given_a_row_whose_tag_cannot_be_a_header_when_sent_then_it_says_so(tenant: Tenant) -> None:
+    for tag in ("\r\nX-Other: 1", "\n", "ü"):
+        rows = [{"method": "DELETE", "path": "/v1/blocks/x", "if_match": tag}]
+        answer = tenant.agency_key.post("/v1/bulk", {"rows": rows})
+        assert_problem(answer, 422, "validation_failed")
+        assert answer.get_json()["errors"][0]["pointer"] == "#/rows/0/if_match"
+
+
 def test_given_a_thousand_rows_when_sent_twice_with_one_key_then_they_are_done_once(tenant: Tenant) -> None:
     rows = [
         {"method": "POST", "path": "/v1/numbers",

@@ -133,6 +133,8 @@ def test_given_keys_of_its_own_when_made_rotated_and_destroyed_then_recordings_f
     services: ApiServices, tenant: Tenant, tmp_path: Path
 ) -> None:
     path, key = f"/v1/agencies/{tenant.agency['id']}/recording-keys", tenant.agency_key
+    for text in ("not base64", ')"ð'):
+        assert key.post(path, {"key": text}).get_json()["errors"][0]["pointer"] == "#/key"
     given = base64.b64encode(os.urandom(32)).decode()
     first = key.made(path, {"key": given})
     call = record(services, tenant, tmp_path)

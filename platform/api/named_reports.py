@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ..paging import Page
 from ..reports.model import Question, ReportCall
@@ -68,8 +68,10 @@ class ReportSectionAnswer(Answer):
 class NamedReportAnswer(Answer):
     """A report as a document of sections."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     kind: Annotated[Literal["daily", "weekly", "monthly"], Field(examples=["daily"])]
-    from_: Annotated[date, Field(serialization_alias="from", examples=["2026-03-31"])]
+    from_: Annotated[date, Field(alias="from", examples=["2026-03-31"])]
     to: Annotated[date, Field(examples=["2026-03-31"])]
     compared_from: Annotated[date | None, Field(examples=["2026-03-30"])]
     compared_to: Annotated[date | None, Field(examples=["2026-03-30"])]

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ..reports.dictionary import DIMENSIONS, METRICS
 from ..reports.model import MOST_ROWS, Figure, Line, Question, Report, ReportSettings, unit_of

@@ -101,7 +101,7 @@ class Claims:
 
 
 _READ = (
-    "SELECT name, remote_id, data, state FROM integration_objects"
+    "SELECT name, remote_id, data, state, begun_at FROM integration_objects"
     " WHERE agency_id = %s AND integration_id = %s AND call_id = %s"
 )
 _BEGIN = """
@@ -109,7 +109,7 @@ INSERT INTO integration_objects AS o (agency_id, integration_id, call_id, name, 
 SELECT d.agency_id, d.integration_id, d.call_id, %(name)s, d.client_id, 'sent' FROM integration_deliveries d
 WHERE d.agency_id = %(agency)s AND d.id = %(id)s AND d.claim = %(claim)s AND d.state = 'sending'
   AND d.claimed_until > now()
-ON CONFLICT (agency_id, integration_id, call_id, name) DO UPDATE SET begun_at = now() WHERE o.state = 'sent'
+ON CONFLICT (agency_id, integration_id, call_id, name) DO UPDATE SET begun_at = o.begun_at WHERE o.state = 'sent'
 RETURNING o.name
 """
 _KEEP = """
@@ -135,7 +135,7 @@ class CallJournal:
             values = (delivery.agency_id, delivery.integration_id, delivery.call_id)
             rows = connection.exec_driver_sql(_READ, values).all()
         self._kept = {
-            row.name: Kept(Made(row.remote_id, row.data) if row.state == "made" else None) for row in rows
+            row.name: Kept(Made(row.remote_id, row.data) if row.state == "made" else None, row.begun_at) for row in rows
         }  # fmt: skip
 
     def find(self, name: str) -> Kept | None:

@@ -170,9 +170,11 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """As the journal has it: ``made`` None means that a request has left whose answer nobody has seen."""
+    """As the journal has it: ``made`` None means that a request has left whose answer nobody has seen. ``begun_at``:
+    when the first one did; None: in this very delivery."""
 
     made: Made | None
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

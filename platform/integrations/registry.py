@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .bitrix24.deeds import BITRIX24
 from .model import System
 from .telegram.deeds import TELEGRAM
 
-SYSTEMS: Mapping[str, System] = {one.name: one for one in (TELEGRAM,)}
+SYSTEMS: Mapping[str, System] = {one.name: one for one in (BITRIX24, TELEGRAM)}

@@ -1,0 +1,217 @@
+"""Bitrix24 against a stand-in of its portal: documented answers, lost ones, tokens, and many calls on a bad day."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from tests.vendors.bitrix24 import Bitrix24Server
+from tests.vendors.server import Fault
+
+from .conftest import CALLER, HASTY, deliverer
+
+
+@pytest.fixture
+def portal():
+    made = Bitrix24Server()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def bitrix(platform, portal):
+    return platform.integrate("bitrix24", {"user_id": 1}, {"webhook_url": portal.webhook_url})
+
+
+def asks(method):
+    """For a fault: of this method only."""
+    return lambda asked: asked.path.removesuffix(".json").endswith(method)
+
+
+def refusal(status, code, **more):
+    return {"status": status, "body": {"error": code, "error_description": "so it is", **more}}
+
+
+def leads_of(portal, call):
+    return [one for one in portal.items[1] if one["originId"] == str(call)]
+
+
+def test_given_a_call_of_a_new_caller_then_lead_card_call_and_comment_are_there_once(platform, portal, bitrix):
+    call = platform.ring()
+    platform.work()
+    (lead,) = leads_of(portal, call)
+    (registered,) = portal.calls.values()
+    assert (registered["SHOW"], registered["LINE_NUMBER"], registered["PHONE_NUMBER"]) == (1, "+442079460123", CALLER)
+    assert (registered["CRM_ENTITY_TYPE"], registered["CRM_ENTITY_ID"]) == ("LEAD", lead["id"])
+    platform.end_call(call)
+    platform.work()
+    assert registered["finished"]["STATUS_CODE"] == "200"
+    assert registered["finished"]["DURATION"] == 42
+    assert len(portal.items[1]) == len(portal.calls) == len(portal.comments) == 1
+    assert portal.tasks == []
+    assert [one.state for one in platform.ledger(bitrix)] == ["done", "done"]
+
+
+def test_given_a_missed_call_of_a_known_contact_then_no_lead_and_a_task_for_whose_target_it_is(
+    platform, portal, bitrix
+):
+    portal.items[3].append({"id": 7, "fm": [{"value": CALLER}]})
+    platform.end_call(outcome="no_answer")
+    platform.work()
+    assert portal.items[1] == []
+    (registered,) = portal.calls.values()
+    assert (registered["CRM_ENTITY_TYPE"], registered["CRM_ENTITY_ID"]) == ("CONTACT", 7)
+    assert registered["finished"]["STATUS_CODE"] == "304"
+    (task,) = portal.tasks
+    assert (task["RESPONSIBLE_ID"], task["UF_CRM_TASK"]) == (1, ["C_7"])
+
+
+def test_given_a_portal_that_takes_no_calls_of_webhooks_then_its_crm_is_told(platform, portal, bitrix):
+    portal.takes_calls = False
+    call = platform.ring()
+    platform.work()
+    platform.end_call(call, outcome="busy")
+    platform.work()
+    reasons = {one.type: one.reason for one in platform.ledger(bitrix)}
+    assert reasons == {"call.ringing": "crm_only", "call.ended": None}
+    assert len(portal.items[1]) == len(portal.comments) == len(portal.tasks) == 1
+    checks = platform.integrations.test_connection(bitrix.agency_id, None, bitrix.id)
+    assert [(one.name, one.is_well) for one in checks] == [("crm", True), ("user", True), ("telephony", True)]
+    assert "applications only" in checks[2].detail
+
+
+def test_given_an_old_portal_then_leads_are_made_the_old_way(platform, portal, bitrix):
+    portal.knows_items = False
+    call = platform.end_call()
+    platform.work()
+    assert len(leads_of(portal, call)) == 1
+    assert platform.ledger(bitrix)[0].state == "done"
+
+
+def test_given_a_withheld_number_then_the_ledger_says_why_nothing_was_told(platform, portal, bitrix):
+    platform.end_call(caller=None)
+    platform.work()
+    (entry,) = platform.ledger(bitrix)
+    assert (entry.state, entry.reason) == ("done", "no_caller")
+    assert portal.requests == []
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["crm.item.add", "telephony.externalCall.register", "telephony.externalCall.finish", "crm.timeline.comment.add",
+     "tasks.task.add"],
+)  # fmt: skip
+def test_given_an_answer_that_is_lost_after_something_was_made_then_it_is_not_made_twice(
+    platform, portal, bitrix, method
+):
+    portal.misbehave(Fault("lose", wanted=asks(method)))
+    platform.end_call(outcome="no_answer")
+    platform.turn(deliverer(platform.database, HASTY))
+    assert platform.ledger(bitrix)[0].state == "sent"
+    platform.work()
+    assert platform.ledger(bitrix)[0].state == "done"
+    made = (portal.items[1], portal.calls, portal.comments, portal.tasks)
+    assert [len(one) for one in made] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "reason"),
+    [
+        (refusal(401, "NO_AUTH_FOUND"), "broken", "no_auth_found"),
+        (refusal(200, "NO_AUTH_FOUND"), "broken", "no_auth_found"),
+        (refusal(403, "insufficient_scope"), "broken", "insufficient_scope"),
+        (refusal(403, "ACCESS_DENIED"), "broken", "access_denied"),
+        (refusal(500, "PORTAL_DELETED"), "broken", "portal_deleted"),
+        (refusal(503, "QUERY_LIMIT_EXCEEDED"), "due", "rate_limited"),
+        (refusal(200, "QUERY_LIMIT_EXCEEDED"), "due", "rate_limited"),
+        (refusal(429, "OPERATION_TIME_LIMIT"), "due", "time_limit"),
+        (refusal(500, "INTERNAL_SERVER_ERROR"), "sent", "portal_fails"),
+        (refusal(400, "INVALID_REQUEST"), "given_up", "invalid_request"),
+        ({"status": 200, "body": "<html>"}, "sent", "not_bitrix24"),
+    ],
+)
+def test_given_a_documented_error_then_it_means_what_it_says(platform, portal, bitrix, fault, state, reason):
+    portal.misbehave(Fault("refuse", **fault, wanted=asks("crm.item.add")))
+    platform.end_call()
+    platform.turn()
+    (entry,) = platform.ledger(bitrix)
+    found = platform.now(bitrix)
+    if state == "broken":
+        assert (found.state, found.reason, entry.state) == ("broken", reason, "due")
+        assert found.detail
+    else:
+        assert (found.state, entry.state, entry.reason) == ("active", state, reason)
+    assert portal.items[1] == []
+
+
+def test_given_a_token_that_runs_out_in_the_middle_then_it_is_renewed_once_and_kept(platform, portal):
+    application = {
+        "client_id": "local.1", "client_secret": "very secret", "access_token": portal.access,
+        "refresh_token": portal.refresh,
+    }  # fmt: skip
+    settings = {"user_id": 1, "portal_url": portal.url, "token_url": f"{portal.url}/oauth/token/"}
+    made = platform.integrate("bitrix24", settings, application)
+    platform.end_call()
+    platform.work()
+    portal.expire()
+    platform.end_calls([{"caller": f"+44207946{place:04}"} for place in range(4)])
+    platform.work(side_by_side=4)
+    assert portal.renewals == 1, "whoever comes second gets what the first was given"
+    assert len(portal.calls) == 5
+    assert {one.state for one in platform.ledger(made)} == {"done"}
+    told = [platform.integrations.get_delivery(made.agency_id, None, made.id, one.id) for one in platform.ledger(made)]
+    for secret in ("very secret", "access-token-1", "refresh-token-0", "access-token-0"):
+        assert secret not in str([one.attempts for one in told])
+
+
+def test_given_what_an_application_lacks_then_it_is_said(platform, portal):
+    from dialtrace.integrations.errors import ValueRefused
+
+    with pytest.raises(ValueRefused, match="webhook_url"):
+        platform.integrate("bitrix24", {"user_id": 1}, {"client_id": "local.1"})
+
+
+def test_given_many_calls_and_a_tenth_of_the_answers_broken_then_every_call_is_there_once_or_has_its_reason(
+    platform, portal, bitrix
+):
+    chance = random.Random(7)
+
+    def mood(_asked):
+        kind = chance.random()
+        if kind < 0.03:
+            return Fault("answer", 500, {"error": "INTERNAL_SERVER_ERROR"})
+        if kind < 0.06:
+            return Fault("refuse", 502, "bad gateway")
+        if kind < 0.08:
+            return Fault("answer", 200, "cut of")
+        return Fault("refuse", 400, {"error": "INVALID_REQUEST"}) if kind < 0.1 else None
+
+    portal.mood = mood
+    calls = platform.end_calls(
+        [{"caller": f"+4420794{place:05}", "outcome": "no_answer" if place % 3 else "answered"} for place in range(120)]
+    )
+    _without_a_rate(platform, bitrix, portal)
+    ledger = {one.call_id: one for one in platform.ledger(bitrix)}
+    assert set(ledger) == set(calls)
+    assert Counter(one.state for one in ledger.values()).keys() <= {"done", "given_up"}
+    for call, entry in ledger.items():
+        tasks = [one for one in portal.tasks if one["XML_ID"].endswith(str(call))]
+        comments = [one for one in portal.comments if str(call) in one["COMMENT"]]
+        assert max(len(leads_of(portal, call)), len(tasks), len(comments)) <= 1
+        if entry.state == "done":
+            assert len(leads_of(portal, call)) == len(comments) == 1
+            assert portal.calls[f"externalCall.{call}"]["finished"]
+        else:
+            assert entry.reason
+
+
+def _without_a_rate(platform, bitrix, portal):
+    """The stand-in bears more than a portal: a test need not wait as long."""
+    from dataclasses import replace
+
+    from dialtrace.integrations.model import Rate
+    from dialtrace.integrations.registry import SYSTEMS
+
+    quick = replace(SYSTEMS["bitrix24"], rate=Rate(per_s=10_000.0, burst=1000))
+    made = deliverer(platform.database, systems={"bitrix24": quick})
+    platform.work(made, timeout_s=90.0, side_by_side=4)

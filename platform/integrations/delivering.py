@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -116,7 +116,7 @@ class Deliverer:
         verdict = self._judged(system, delivery, work)
         # Others repeat what they were told.
         verdict = replace(verdict, detail=hide(verdict.detail or "", line.secrets))
-        return Result(delivery, verdict, [self._sealed(delivery, one) for one in line.exchanges])
+        return Result(delivery, verdict, [self._sealed(delivery, one, line.secrets) for one in line.exchanges])
 
     def line(self, system: System, account: str, secrets: Values, *, is_urgent: bool) -> AccountLine:
         """A way to the other side that keeps to its rate."""
@@ -148,10 +148,10 @@ class Deliverer:
             return Verdict("given_up", reason=outcome.word, detail=outcome.detail)
         return Verdict("done")
 
-    def _sealed(self, delivery: Claimed, exchange: Exchange) -> dict[str, Any]:
-        """As it is kept: what was said may tell of the caller."""
-        said = json.dumps({"sent": exchange.sent, "answered": exchange.answered}).encode()
-        sealed = self._box.seal(said, purpose=exchange_purpose(delivery.id))
+    def _sealed(self, delivery: Claimed, exchange: Exchange, secrets: Sequence[str]) -> dict[str, Any]:
+        """As it is kept: what was said may tell of the caller. Secrets that were new in it are known by now."""
+        said = {"sent": hide(exchange.sent, secrets), "answered": hide(exchange.answered, secrets)}
+        sealed = self._box.seal(json.dumps(said).encode(), purpose=exchange_purpose(delivery.id))
         return {
             "at": moment_text(exchange.at), "ms": exchange.ms, "what": exchange.what, "status": exchange.status,
             "fault": exchange.fault, "said": base64.b64encode(sealed).decode(),

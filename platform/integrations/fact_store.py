@@ -23,8 +23,11 @@ _JOINS = (
     " LEFT JOIN numbers n ON n.agency_id = c.agency_id AND n.id = c.number_id"
     " LEFT JOIN targets t ON t.agency_id = c.agency_id AND t.id = c.target_id"
 )
-_OVER = f", c.outcome, c.ring_ms, c.talk_ms, c.target_id, c.is_test{_SOURCE}"
-_STANDING = ", NULL AS ended_at, NULL AS outcome, 0 AS ring_ms, 0 AS talk_ms, c.target_id, false AS is_test" + _SOURCE
+_OVER = f", c.outcome, c.ring_ms, c.talk_ms, c.target_id, c.is_test, NULL AS live_source{_SOURCE}"
+_STANDING = (
+    ", NULL AS ended_at, NULL AS outcome, 0 AS ring_ms, 0 AS talk_ms, c.target_id, false AS is_test,"
+    " c.source AS live_source" + _SOURCE
+)
 _CALL = (
     f"SELECT c.id, c.client_id, c.number, c.caller, c.started_at, c.ended_at{_OVER}"  # noqa: S608 (our own columns)
     f" FROM calls c{_JOINS}"
@@ -59,6 +62,9 @@ def read_facts(connection: Connection, agency_id: UUID, call_id: UUID, *, around
         return None
     told = connection.exec_driver_sql(_ATTRIBUTION, (agency_id, call_id)).mappings().first()
     source = {word: told[word] if told is not None else None for word in _WORDS}
+    if not any(source.values()):
+        # Of a call that stands: what the route's visit was known by when it came.
+        source = {word: (row["live_source"] or {}).get(word) for word in _WORDS}
     if not any(source.values()):
         source = {word: row[f"n_{word}"] for word in _WORDS}
     return CallFacts(

@@ -94,9 +94,9 @@ class Platform:
     def ring(self, call_id: UUID | None = None) -> UUID:
         """A call stands, and rings."""
         call_id = call_id or uuid4()
-        owner = Owner(self.client.agency_id, self.client.id)
+        owner = Owner(self.client.agency_id, self.client.id, source={"source": "yandex", "campaign": "spring"})
         now_us = to_microseconds(datetime.now(UTC))
-        standing = LiveCall(str(call_id), owner, "+442079460123", now_us, caller=CALLER)
+        standing = LiveCall(str(call_id), started_us=now_us, dialled="+442079460123", caller=CALLER, owner=owner)
         event = LiveEvent(new_id(), "call.ringing", str(call_id), owner, now_us)
         LiveRows(self.database).put("node-1", Batch([standing], [], [event]))
         return call_id

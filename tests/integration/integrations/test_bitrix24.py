@@ -40,6 +40,7 @@ def test_given_a_call_of_a_new_caller_then_lead_card_call_and_comment_are_there_
     call = platform.ring()
     platform.work()
     (lead,) = leads_of(portal, call)
+    assert (lead["utmSource"], lead["utmCampaign"]) == ("yandex", "spring")
     (registered,) = portal.calls.values()
     assert (registered["SHOW"], registered["LINE_NUMBER"], registered["PHONE_NUMBER"]) == (1, "+442079460123", CALLER)
     assert (registered["CRM_ENTITY_TYPE"], registered["CRM_ENTITY_ID"]) == ("LEAD", lead["id"])

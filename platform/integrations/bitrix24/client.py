@@ -95,16 +95,14 @@ def _renewed(work: Work, kept: Values) -> Values:
     }  # fmt: skip
     answer = work.ask("GET", f"{work.settings.token_url}?{urlencode(query)}", what="oauth.token")
     code, said = _error(answer), answer.json()
-    if code in _SET_UP:
-        raise Broken(code.lower(), _SET_UP[code])
-    if code is not None:
-        raise Broken("token_refused", f"the portal renews no token: {code}")
+    if code is not None and answer.status < 500:
+        raise Broken(code.lower(), _SET_UP.get(code, f"the portal renews no token: {code}"))
     need_success(answer, work.now)
     if not isinstance(said, dict) or not said.get("access_token") or not said.get("refresh_token"):
         raise Retry("token_odd", "the token server answered without tokens")
-    return known.model_copy(
-        update={"access_token": said["access_token"], "refresh_token": said["refresh_token"]}
-    )  # fmt: skip
+    tokens = {"access_token": said["access_token"], "refresh_token": said["refresh_token"]}
+    fresh: Values = known.model_copy(update=tokens)
+    return fresh
 
 
 def is_refused(outcome: Outcome, *codes: str) -> bool:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from .dictionary import SOURCE_DIMENSIONS
-from .rollup_model import CALLER_CUTS, CUTS, EDITION, SUMMED, VISIT_CUTS
+from .rollup_model import CALLER_CUTS, CUTS, EDITION, SUMMED, VISIT_CUTS, earliest_of, latest_of
 from .store import (
     ATTRIBUTION,
     CLIENT,
@@ -40,7 +40,9 @@ _DAYS = (
 )
 _RECORDS = (
     f"{_DAYS} JOIN {{table}} c ON c.agency_id = :agency AND c.client_id = :client"
-    f" AND c.started_at >= r.from_at AND c.started_at < r.until_at {CLIENT}"
+    f" AND c.started_at >= r.from_at AND c.started_at < r.until_at"
+    # The same once more for all days together: by it the months are told that need not be looked at.
+    f" AND c.started_at >= :from_all AND c.started_at < :until {CLIENT}"
 )
 
 
@@ -153,7 +155,8 @@ _MAKE = (
 
 def _building(agency_id: UUID, client_id: UUID, zone: str, days: Sequence[date], until: datetime) -> dict[str, Any]:
     return {
-        "agency": agency_id, "client": client_id, "zone": zone, "days": list(days), "until": until, **defaults(),
+        "agency": agency_id, "client": client_id, "zone": zone, "days": list(days), **defaults(),
+        "from_all": earliest_of(min(days)), "until": min(until, latest_of(max(days))),
     }  # fmt: skip
 
 
@@ -236,7 +239,8 @@ _BEGIN_OF_DAY = text("SELECT (CAST(:day AS date)::timestamp AT TIME ZONE :zone) 
 _DAY_OF = text("SELECT (CAST(:at AS timestamptz) AT TIME ZONE :zone)::date AS day")
 _ARCHIVED = text("SELECT dialtrace_archived_until(NULL, NULL, NULL)")
 _PUT_COVERAGE = text(
-    "INSERT INTO report_coverage VALUES (:agency, :client, :edition, :zone, :version, :until, now())"
+    "INSERT INTO report_coverage (agency_id, client_id, edition, time_zone, settings_version, covered_until,"
+    " updated_at) VALUES (:agency, :client, :edition, :zone, :version, :until, now())"
     " ON CONFLICT (agency_id, client_id) DO UPDATE SET edition = excluded.edition, time_zone = excluded.time_zone,"
     " settings_version = excluded.settings_version, covered_until = excluded.covered_until, updated_at = now()"
 )

@@ -155,6 +155,7 @@ SPANS = (
     "unnest(CAST(:span_clients AS uuid[]), CAST(:span_froms AS timestamptz[]), CAST(:span_untils AS timestamptz[]),"
     " CAST(:span_days AS date[])) AS r (client_id, from_at, until_at, day) JOIN {0} c ON c.agency_id = :agency"
     " AND c.client_id = r.client_id AND c.started_at >= r.from_at AND c.started_at < r.until_at"
+    " AND c.started_at >= :from_at AND c.started_at < :until_at"
 )
 OF_SPAN = f"(r.day IS NULL OR ({LOCAL})::date = r.day)"
 

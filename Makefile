@@ -102,7 +102,7 @@ lock: setup ## resolve the ranges of setup.py anew into requirements.lock, with 
 
 .PHONY: audit
 audit: setup ## ask PyPI's vulnerability database about everything in requirements.lock (SECURITY.md; needs the network)
-	$(BIN)/uv tool run pip-audit --require-hashes --disable-pip --requirement requirements.lock
+	$(BIN)/uv tool run pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 .PHONY: wheel
 wheel: setup ## build the wheel into dist/

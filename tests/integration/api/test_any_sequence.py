@@ -78,10 +78,10 @@ KINDS: dict[str, Kind] = {
         (
             lambda of, _: {"document": document(of("target"), record=False)},
             lambda of, _: {"document": {"version": 1, "steps": [{"type": "goto", "flow": of("flow")}]}},
-            lambda of, _: {"document": {"version": 1, "steps": [
+            lambda of, _: {"document": {"version": 2, "steps": [
                 {"type": "schedule", "schedule": of("schedule"), "closed": "shut"},
                 {"type": "hangup", "cause": "normal"},
-                {"id": "shut", "type": "hangup", "cause": "busy"},
+                {"name": "shut", "type": "hangup", "cause": "busy"},
             ]}},
             lambda _, n: {"name": f"Renamed {n}"},
         ),

@@ -30,6 +30,19 @@ SECTIONS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         Place("calls", N_("Call log"), "calls.read"),
         Place("live", N_("Live calls"), "calls.read"),
     )),
+    (N_("Tracking"), (
+        Place("numbers", N_("Numbers"), "numbers.read"),
+        Place("pools", N_("Pools"), "numbers.read"),
+        Place("sites", N_("Sites"), "sites.read"),
+        Place("targets", N_("Targets"), "flows.read"),
+    )),
+    (N_("Management"), (
+        Place("users", N_("Users"), "people.read"),
+        Place("keys", N_("API keys"), "keys.read", AGENCY),
+        Place("webhooks", N_("Webhooks"), "webhooks.read"),
+        Place("privacy", N_("Requests of persons"), "privacy.read"),
+        Place("audit", N_("Audit log"), "audit.read", AGENCY),
+    )),
 )  # fmt: skip
 
 

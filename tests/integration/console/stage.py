@@ -63,4 +63,14 @@ def build_stage(services: ApiServices, tenant: Tenant) -> Stage:
         for day in range(10)
     ]  # fmt: skip
     assert own.post("/v1/spend", {"client_id": client, "rows": rows}).status_code == 200
-    return Stage(client, str(call_id), [f"/console/calls/{call_id}"])
+    made = {
+        "sites": {"client_id": client, "name": "Bright Dental", "domains": ["dental.example"]},
+        "pools": {"client_id": client, "name": "Visitors from search"},
+        "users": {"email": "sam@north.example", "name": "Sam Example", "role": "manager"},
+        "keys": {"role": "agency", "name": "CRM"},
+        "webhooks": {"url": "https://crm.example/hook", "description": "Calls into the CRM"},
+    }  # fmt: skip
+    pages = [f"/console/{name}/{own.made(f'/v1/{name}', body)['id']}" for name, body in made.items()]
+    pages += [f"/console/{name}/new?client_id={client}" for name in ("numbers", "sites", "users", "privacy")]
+    pages += [f"/console/calls/{call_id}", f"/console/numbers/{number}", f"/console/targets/{target}"]
+    return Stage(client, str(call_id), [*pages, "/console/targets/new", "/console/account"])

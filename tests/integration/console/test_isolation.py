@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 from werkzeug.routing import Rule
@@ -26,13 +27,27 @@ SECRETS = ("South", "+442079461", "south.example")
 def path_of(rule: Rule, ids: Mapping[str, str]) -> str:
     """The path with somebody else's ids in it."""
     values = {name: ids.get(name, str(uuid4())) for name in rule.arguments}
+    if "thing_id" in values:
+        values["thing_id"] = ids.get(rule.endpoint.partition("_")[0], values["thing_id"])
     return rule.build(values)[1]  # type: ignore[index]
 
 
 def ids_of(tenant: Tenant, call_id: str) -> dict[str, str]:
+    """Something of each kind that has pages."""
+    own, client = tenant.agency_key, tenant.client["id"]
+    bodies: dict[str, dict[str, Any]] = {
+        "sites": {"client_id": client, "name": "South site", "domains": ["south.example"]},
+        "pools": {"client_id": client, "name": "South pool"},
+        "users": {"email": "sue@south.example", "name": "South's Sue", "role": "manager"},
+        "keys": {"role": "agency", "name": "South's key"},
+        "webhooks": {"url": "https://south.example/hook"},
+        "subject-requests": {"kind": "export", "phone": "+442079461111"},
+    }  # fmt: skip
+    more = {name: own.made(f"/v1/{name}", body)["id"] for name, body in bodies.items()}
+    more |= {"privacy": more["subject-requests"], "site_id": more["sites"], "webhook_id": more["webhooks"]}
     return {
         "call_id": call_id, "client_id": tenant.client["id"], "target_id": tenant.target["id"],
-        "flow_id": tenant.flow["id"], "number_id": tenant.number["id"],
+        "flow_id": tenant.flow["id"], "numbers": tenant.number["id"], "targets": tenant.target["id"], **more,
     }  # fmt: skip
 
 

@@ -1,0 +1,148 @@
+"""Forms: from a thing of the API to fields, from fields to a body. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .errors import Fault
+from .faults import fault_text
+from .texts import Speech
+
+Choices = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A member of a body (``name``: dots between levels). ``kind``: text, email, url, number, decimal, choice, pick,
+    check, lines, moment or colour. ``source``: the list that a pick chooses from. ``empty``: what nothing means: null,
+    omit, or text. ``when``: new, change, or both."""
+
+    name: str
+    label: str
+    kind: str = "text"
+    help: str = ""
+    required: bool = False
+    choices: Choices = ()
+    source: str = ""
+    empty: str = "null"
+    when: str = "both"
+    value: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A field as it stands in a form."""
+
+    id: str
+    name: str
+    label: str
+    kind: str
+    value: str
+    help: str
+    required: bool
+    choices: Choices
+    faults: Sequence[str]
+    accept: str = ""
+    autocomplete: str = ""
+
+
+def body_of(fields: Iterable[Field], form: Mapping[str, str], zone: str) -> dict[str, Any]:
+    """What a form says, as the API takes it. What cannot be read goes as it is: the API says what is wrong with it."""
+    body: dict[str, Any] = {}
+    for one in fields:
+        text = form.get(one.name, "").strip()
+        value = _value(one, text, zone)
+        if value is None and (one.empty == "omit" or one.required):
+            continue
+        _put(body, one.name, "" if value is None and one.empty == "text" else value)
+    return body
+
+
+def _value(field: Field, text: str, zone: str) -> Any:
+    if field.kind == "check":
+        return text == "yes"
+    if field.kind == "lines":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    if not text:
+        return None
+    if field.kind == "number" and text.lstrip("-").isdigit() and len(text) < 12:
+        return int(text)
+    if field.kind == "decimal":
+        return _decimal(text)
+    return _moment(text, zone) if field.kind == "moment" else text
+
+
+def _decimal(text: str) -> float | str:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return text
+
+
+def _moment(text: str, zone: str) -> str:
+    try:
+        told = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
+    except ValueError:
+        return text
+    return told.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _put(body: dict[str, Any], name: str, value: Any) -> None:
+    *above, last = name.split(".")
+    for level in above:
+        body = body.setdefault(level, {})
+    body[last] = value
+
+
+def shown_fields(
+    fields: Iterable[Field],
+    thing: Mapping[str, Any],
+    speech: Speech,
+    *,
+    picks: Mapping[str, Choices],
+    form: Mapping[str, str] | None = None,
+    faults: Iterable[Fault] = (),
+) -> list[Shown]:
+    """Fields with what stands in them: of the thing, or what was sent and is to be mended."""
+    told = list(faults)
+    return [
+        Shown(
+            id=f"f-{one.name.replace('.', '-')}", name=one.name, label=speech.say(one.label), kind=one.kind,
+            value=form.get(one.name, "") if form is not None else _text(one, thing), help=speech.say(one.help),
+            required=one.required and one.kind != "check", choices=_choices(one, picks, speech),
+            faults=[fault_text(fault, speech) for fault in told if _is_of(fault, one)],
+        )
+        for one in fields
+    ]  # fmt: skip
+
+
+def _is_of(fault: Fault, field: Field) -> bool:
+    return fault.place == field.name or fault.place.startswith(field.name + ".")
+
+
+def unplaced(fields: Iterable[Field], faults: Iterable[Fault]) -> list[Fault]:
+    """Faults that no field stands for."""
+    known = list(fields)
+    return [one for one in faults if not any(_is_of(one, field) for field in known)]
+
+
+def _choices(field: Field, picks: Mapping[str, Choices], speech: Speech) -> Choices:
+    if field.kind == "pick":
+        none = [] if field.required else [("", speech.say("none"))]
+        return [*none, *picks.get(field.source, ())]
+    return [(value, speech.say(label)) for value, label in field.choices]
+
+
+def _text(field: Field, thing: Mapping[str, Any]) -> str:
+    value: Any = thing
+    for level in field.name.split("."):
+        value = value.get(level) if isinstance(value, Mapping) else None
+    if value is None:
+        return field.value if not thing else ""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -31,6 +31,7 @@ SECTIONS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         Place("live", N_("Live calls"), "calls.read"),
     )),
     (N_("Tracking"), (
+        Place("start", N_("First steps"), "flows.write"),
         Place("numbers", N_("Numbers"), "numbers.read"),
         Place("pools", N_("Pools"), "numbers.read"),
         Place("sites", N_("Sites"), "sites.read"),

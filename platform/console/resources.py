@@ -189,16 +189,17 @@ def site_rules(site_id: UUID) -> Any:
     path, deed = f"/v1/sites/{site_id}", request.form.get("deed", "")
     kind = next(one for one in KINDS if one.key == "sites")
     site, sent = asking().get(path), request.form.get("rules", "")
+    once = f"{request.form.get('once', '')}-{deed}"
     try:
         if deed == "draft":
             asking().write("PUT", f"{path}/rules/draft", {"rules": json.loads(sent)})
         elif deed == "discard":
             asking().write("DELETE", f"{path}/rules/draft")
         elif deed == "publish":
-            asking().write("POST", f"{path}/rules/publish", once=request.form.get("once", ""))
+            asking().write("POST", f"{path}/rules/publish", once=once)
         elif deed == "preview":
             asked = {"page": request.form.get("page", "")}
-            link = asking().write("POST", f"{path}/preview", asked, once=request.form.get("once", ""))["link"]
+            link = asking().write("POST", f"{path}/preview", asked, once=once)["link"]
             return _thing_page(kind, site, _fields(kind, "change"), preview=link)
         else:
             raise NotFound

@@ -41,10 +41,10 @@ def ids_of(tenant: Tenant, call_id: str) -> dict[str, str]:
         "users": {"email": "sue@south.example", "name": "South's Sue", "role": "manager"},
         "keys": {"role": "agency", "name": "South's key"},
         "webhooks": {"url": "https://south.example/hook"},
-        "subject-requests": {"kind": "export", "phone": "+442079461111"},
     }  # fmt: skip
     more = {name: own.made(f"/v1/{name}", body)["id"] for name, body in bodies.items()}
-    more |= {"privacy": more["subject-requests"], "site_id": more["sites"], "webhook_id": more["webhooks"]}
+    asked = own.post("/v1/subject-requests", {"kind": "export", "phone": "+442079461111"})
+    more |= {"privacy": asked.get_json()["id"], "site_id": more["sites"], "webhook_id": more["webhooks"]}
     return {
         "call_id": call_id, "client_id": tenant.client["id"], "target_id": tenant.target["id"],
         "flow_id": tenant.flow["id"], "numbers": tenant.number["id"], "targets": tenant.target["id"], **more,
@@ -57,8 +57,8 @@ def test_given_every_page_and_role_when_ids_are_somebody_elses_then_nothing_of_t
     north, south = make_tenant("North"), make_tenant("South")
     call = str(store_call(services, south.agency["id"], south.client["id"], caller="+442079461111"))
     put_live_call(services, south.agency["id"], south.client["id"], uuid4(), caller="+442079461112")
-    before = south.agency_key.get(f"/v1/clients/{south.client['id']}/document").text
     ids = ids_of(south, call)
+    before = south.agency_key.get(f"/v1/clients/{south.client['id']}/document").text
     people: list[Person] = [
         person(north.agency["id"], None, "owner"), person(north.agency["id"], None, "analyst"),
         person(north.agency["id"], north.client["id"], "owner"),

@@ -189,7 +189,8 @@ def site_rules(site_id: UUID) -> Any:
     path, deed = f"/v1/sites/{site_id}", request.form.get("deed", "")
     kind = next(one for one in KINDS if one.key == "sites")
     site, sent = asking().get(path), request.form.get("rules", "")
-    once = f"{request.form.get('once', '')}-{deed}"
+    once = request.form.get("once", "")
+    once = once and f"{once}-{deed}"
     try:
         if deed == "draft":
             asking().write("PUT", f"{path}/rules/draft", {"rules": json.loads(sent)})

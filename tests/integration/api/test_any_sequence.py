@@ -181,8 +181,9 @@ PROMISES = {
         SELECT coalesce(u.email, s.email) FROM users u FULL JOIN sign_in_directory s
           ON (s.email, s.agency_id, s.user_id) = (u.email, u.agency_id, u.id)
         WHERE u.id IS NULL OR s.user_id IS NULL""",
-    "every webhook has a secret": """
-        SELECT w.id FROM webhooks w WHERE NOT EXISTS (SELECT FROM webhook_secrets s WHERE s.webhook_id = w.id)""",
+    "every webhook has a secret, and a deleted one none": """
+        SELECT w.id FROM webhooks w
+        WHERE (w.state = 'deleted') = EXISTS (SELECT FROM webhook_secrets s WHERE s.webhook_id = w.id)""",
     "no answer is kept by half": "SELECT key FROM idempotency_keys WHERE status IS NULL",
     "what was made is in the audit log": """
         SELECT t.kind, t.id FROM (

@@ -40,7 +40,7 @@ _DIALLED = r"""coalesce(substring(l.address FROM '^sips?:(\+[1-9][0-9]{4,14})[@;
     '+' || substring(l.address FROM '^sips?:([1-9][0-9]{4,14})[@;]'), '')"""
 
 _PRICING = """
-WITH due AS MATERIALIZED (
+WITH RECURSIVE due AS MATERIALIZED (
     SELECT c.* FROM (@SOURCE@) told CROSS JOIN LATERAL (
         SELECT c.id, c.started_at, c.client_id, c.revision, c.cost_revision, c.number, c.billed_ms, c.spam_score
         FROM calls c WHERE c.agency_id = %(agency)s AND c.id = told.id AND c.started_at = told.started_at
@@ -105,19 +105,37 @@ WITH due AS MATERIALIZED (
         WHERE h.agency_id = %(agency)s AND h.call_id = d.id OFFSET 0) h
     JOIN accounts a ON a.scope_id = CASE h.side WHEN 'agency' THEN CAST(%(agency)s AS uuid) ELSE h.client_id END
     WHERE d.cost_revision IS NOT NULL AND h.kind = 'charge' AND h.rating = h.last_rating
-), taken_off AS (
-    SELECT m.*, greatest(0, least(m.units, p.quantity - coalesce(u.used, 0) + coalesce(b.free, 0)
-             - (sum(m.units) OVER (PARTITION BY m.scope_id, m.book_id, m.package, m.month
-                                   ORDER BY m.started_at, m.id, m.part) - m.units))) AS free
+), asked_of_packages AS MATERIALIZED (
+    -- What the calls of each edition want of a month's package. A month may have more than one edition, and each has
+    -- its own size of the package: what an earlier edition's calls wanted and did not get is not used up in the next.
+    SELECT m.scope_id, m.book_id, m.package, m.month, m.edition, p.quantity, sum(m.units) AS units,
+           row_number() OVER (PARTITION BY m.scope_id, m.book_id, m.package, m.month
+                              ORDER BY min(m.started_at)) AS place
     FROM measured m
     JOIN price_packages p ON p.agency_id = %(agency)s AND p.book_id = m.book_id AND p.edition = m.edition
       AND p.name = m.package
-    LEFT JOIN package_use u ON u.agency_id = %(agency)s AND u.scope_id = m.scope_id AND u.book_id = m.book_id
-      AND u.package = m.package AND u.month = m.month
+    GROUP BY 1, 2, 3, 4, 5, 6
+), begun AS (
+    SELECT w.*, CAST(coalesce(u.used, 0) - coalesce(b.free, 0) AS numeric) AS used
+    FROM asked_of_packages w
+    LEFT JOIN package_use u ON u.agency_id = %(agency)s AND u.scope_id = w.scope_id AND u.book_id = w.book_id
+      AND u.package = w.package AND u.month = w.month
     -- What these very calls have taken so far is free again.
-    LEFT JOIN (SELECT o.scope_id, o.book_id, o.package, o.month, CAST(sum(o.free) AS bigint) AS free FROM old o
+    LEFT JOIN (SELECT o.scope_id, o.book_id, o.package, o.month, sum(o.free) AS free FROM old o
                WHERE o.package IS NOT NULL GROUP BY 1, 2, 3, 4) b
-      ON b.scope_id = m.scope_id AND b.book_id = m.book_id AND b.package = m.package AND b.month = m.month
+      ON b.scope_id = w.scope_id AND b.book_id = w.book_id AND b.package = w.package AND b.month = w.month
+    WHERE w.place = 1
+    UNION ALL
+    SELECT w.*, greatest(b.used, least(b.used + b.units, b.quantity))
+    FROM begun b JOIN asked_of_packages w ON w.scope_id = b.scope_id AND w.book_id = b.book_id
+      AND w.package = b.package AND w.month = b.month AND w.place = b.place + 1
+), taken_off AS (
+    SELECT m.*, CAST(greatest(0, least(m.units, b.quantity - b.used
+             - (sum(m.units) OVER (PARTITION BY m.scope_id, m.book_id, m.package, m.month, m.edition
+                                   ORDER BY m.started_at, m.id, m.part) - m.units))) AS bigint) AS free
+    FROM measured m
+    JOIN begun b ON b.scope_id = m.scope_id AND b.book_id = m.book_id AND b.package = m.package AND b.month = m.month
+      AND b.edition = m.edition
     UNION ALL
     SELECT m.*, 0 FROM measured m WHERE m.package IS NULL
 ), scaled AS (

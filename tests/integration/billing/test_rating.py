@@ -153,6 +153,13 @@ def check_books(engine: Engine) -> None:
 
 def compare(engine: Engine, prices: dict[UUID, Decimal], cost: Decimal) -> None:
     """Every single call, and the sums of both sides."""
+    compare_clients(engine, prices)
+    agency = "SELECT sum(amount) FROM call_charges WHERE side = 'agency'"
+    assert money(engine, agency) == cost
+    assert money(engine, "SELECT -balance FROM billing_accounts WHERE client_id IS NULL") == cost
+
+
+def compare_clients(engine: Engine, prices: dict[UUID, Decimal]) -> None:
     found = {row["id"]: row for row in rows(engine, "SELECT id, cost, cost_currency, is_test FROM calls")}
     wrong = [
         (call_id, found[call_id]["cost"], price) for call_id, price in prices.items() if found[call_id]["cost"] != price
@@ -160,9 +167,6 @@ def compare(engine: Engine, prices: dict[UUID, Decimal], cost: Decimal) -> None:
     assert wrong[:5] == []
     others = {call_id: row["cost"] for call_id, row in found.items() if call_id not in prices}
     assert set(others.values()) <= {None}
-    agency = "SELECT sum(amount) FROM call_charges WHERE side = 'agency'"
-    assert money(engine, agency) == cost
-    assert money(engine, "SELECT -balance FROM billing_accounts WHERE client_id IS NULL") == cost
     of_clients = "SELECT -sum(balance) FROM billing_accounts WHERE client_id IS NOT NULL"
     assert money(engine, of_clients) == sum(prices.values())
 
@@ -192,6 +196,28 @@ def test_given_calls_when_rated_then_each_costs_what_an_independent_reckoning_sa
     print(f"{done} calls rated in {took_s:.1f} s: {done / took_s:.0f} a second")
     assert done == sum(1 for call in calls if not call.is_test)
     compare(owner_engine, *reckon(calls, *priced))
+    check_books(owner_engine)
+
+
+def test_given_an_edition_with_a_larger_package_when_a_batch_lies_on_both_then_only_what_was_free_is_used_up(
+    rater: Rater, owner_engine: Engine, make_book: Callable[..., UUID], open_account: Callable[..., None]
+) -> None:
+    rates = [{"meter": "minute", "direction": "inbound", "amount": "0.02", "initial_s": 1, "increment_s": 1,
+              "package": "free"}]  # fmt: skip
+    editions: list[Any] = [(LONG_AGO, 4, "half_up", rates, {"free": 600}), (AUTUMN, 4, "half_up", rates, {"free": 900})]
+    open_account(CLIENTS[0], make_book("client", editions))
+    lengths = [(-3, 500), (-2, 500), (-1, 500), (1, 200), (2, 200)]
+    calls = [
+        Made(UUID(int=100 + hours, version=4), AUTUMN + timedelta(hours=hours), CLIENTS[0], "+442079460123", 1000 * s)
+        for hours, s in lengths
+    ]
+    put_calls(owner_engine, calls)
+
+    rater.run()
+
+    compare_clients(owner_engine, reckon(calls, {CLIENTS[0]: Payer(ZONES[0], editions)}, Payer("UTC", []))[0])
+    free = rows(owner_engine, "SELECT free FROM call_charges ORDER BY call_started_at")
+    assert [row["free"] for row in free] == [500, 100, 0, 200, 100]
     check_books(owner_engine)
 
 

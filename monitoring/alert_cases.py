@@ -94,7 +94,13 @@ CASES: tuple[Case, ...] = (
     Case("CallPathBurnsSlowly", _answers("0+1x800"), _answers("0+0.1x800"), "8h"),
     Case("CallPathBurnsSlowly", _answers("0+1x800"), _answers("0+1x400 400+0.02x400"), "8h"),
     Case("CallPathBurnsSlowly", _answers("0+1x800"), _answers("0x459 25x400"), "8h"),
-    Case("CallsRunOnFallbackPlans", _decided("5x60", "0+3x60"), _decided("0+9x60", "0+1x60"), "20m", NODE),
+    # The last worker's call was two minutes ago; or hardly anybody calls. Quiet: both make plans; one call a minute is
+    # late, and a worker has made a plan not long ago.
+    Case("CallsRunOnFallbackPlans", _decided("0+9x18 162x40", "0x18 0+3x40"), _decided("0+9x60", "0+3x60"), "21m", NODE),
+    Case(
+        "CallsRunOnFallbackPlans", _decided("5x60", "0x3 1x3 2x3 3x3 4x3 5x3"), _decided("0+9x19 171x40", "0x19 0+1x40"),
+        "22m", NODE,
+    ),
     Case("CallsWithoutAnyPlan", _decided("0+9x60", "0x60", "0x18 1x40"), _decided("0+9x60", "0+1x60"), "20m", NODE),
     Case(
         "AnswersComeLate",
@@ -175,13 +181,13 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "RouteCopyIsOld",
-        {'dialtrace_route_copy_synced_timestamp_seconds{kind="monitor"}': "0x60"},
+        {'dialtrace_route_copy_synced_timestamp_seconds{role="monitor"}': "0x60"},
         {
-            'dialtrace_route_copy_synced_timestamp_seconds{kind="monitor"}': "-300+60x60",
+            'dialtrace_route_copy_synced_timestamp_seconds{role="monitor"}': "-300+60x60",
             # Every process has the gauge; only the monitor keeps the copy.
-            'dialtrace_route_copy_synced_timestamp_seconds{kind="agent"}': "0x60",
+            'dialtrace_route_copy_synced_timestamp_seconds{role="agent"}': "0x60",
         },
-        labels={"kind": "monitor"},
+        labels={"role": "monitor"},
     ),
     _gauge("JournalFails", "dialtrace_journal_failures_total", 'node="node-1"', "0+1x60", "4x60", **NODE),
     _gauge("RecordsAreLate", "dialtrace_cdr_oldest_seconds", 'node="node-1"', "0+60x60", "3x60", **NODE),
@@ -223,9 +229,9 @@ CASES: tuple[Case, ...] = (
         "IntegrationsAreBroken", "dialtrace_integration_backlog", 'system="telegram",state="broken"', "2x60", "0x60",
         system="telegram", state="broken",
     ),
-    _gauge("JobsWereGivenUp", "dialtrace_jobs_failed", 'job="exports.make"', "1x60", "0x60", job="exports.make"),
+    _gauge("JobsWereGivenUp", "dialtrace_jobs_failed", 'task="exports.make"', "1x60", "0x60", task="exports.make"),
     _gauge(
-        "JobsAreLate", "dialtrace_jobs_oldest_seconds", 'job="exports.make"', "2000x60", "20x60", job="exports.make"
+        "JobsAreLate", "dialtrace_jobs_oldest_seconds", 'task="exports.make"', "2000x60", "20x60", task="exports.make"
     ),
     _gauge(
         "PersonsRequestsAreLate", "dialtrace_subject_requests_oldest_seconds", 'kind="erase"', "300000x90",
@@ -237,8 +243,7 @@ CASES: tuple[Case, ...] = (
         job="dialtrace", process="agent", instance="a:1",
     ),
     _gauge(
-        "ProcessKeepsDying", "dialtrace_child_restarts_total", 'process="agent"', "0+1x60", "0x25 1x40",
-        process="agent",
+        "ProcessKeepsDying", "dialtrace_child_restarts_total", 'child="agent"', "0+1x60", "0x25 1x40", role="agent",
     ),
     Case(
         "TrunkFailsCalls",
@@ -354,5 +359,5 @@ CASES: tuple[Case, ...] = (
         "CertificateIsNotTrusted", "dialtrace_certificate_ends_timestamp_seconds", 'host="api"', "86400x60", "604800x60",
         host="api",
     ),
-    _gauge("ProcessWasRestarted", "dialtrace_child_restarts_total", 'process="agent"', "0x28 1x10", "0x60", process="agent"),
+    _gauge("ProcessWasRestarted", "dialtrace_child_restarts_total", 'child="agent"', "0x28 1x10", "0x60", role="agent"),
 )  # fmt: skip

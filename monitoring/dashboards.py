@@ -82,7 +82,7 @@ NOC = Dashboard(
         ),
         Panel("From a call's end to its record", _quantiles("dialtrace_cdr_delay_seconds"), unit="s"),
         Panel(
-            "Restarts of processes", {"{{process}}": "increase(dialtrace_child_restarts_total[10m]) or vector(0)"},
+            "Restarts of processes", {"{{child}}": "increase(dialtrace_child_restarts_total[10m]) or vector(0)"},
         ),
         Panel("Processes that give no metrics", {"{{process}} {{instance}}": 'up{job="dialtrace"} == bool 0'}),
         Panel(
@@ -184,8 +184,8 @@ BUSINESS = Dashboard(
         Panel("Events sequenced", {"events": "sum(rate(dialtrace_events_sequenced_total[5m]))"}, unit="cps"),
         Panel("Webhook backlog", {"{{state}}": "sum by (state) (dialtrace_webhook_backlog)"}),
         Panel("Oldest webhook message", {"age": "max(dialtrace_webhook_oldest_seconds)"}, unit="s"),
-        Panel("Jobs due", {"{{job}}": "max by (job) (dialtrace_jobs_waiting)"}),
-        Panel("Ends of jobs", {"{{job}} {{outcome}}": _rate("dialtrace_jobs_ended_total", "job, outcome")}, unit="cps"),
+        Panel("Jobs due", {"{{task}}": "max by (task) (dialtrace_jobs_waiting)"}),
+        Panel("Ends of jobs", {"{{task}} {{outcome}}": _rate("dialtrace_jobs_ended_total", "task, outcome")}, unit="cps"),
         Panel("Listeners of live calls", {"listeners": "sum(dialtrace_live_listeners)"}),
         Panel("Share of errors", {
             "5 min": "dialtrace:http_errors:ratio_rate5m", "1 h": "dialtrace:http_errors:ratio_rate1h",

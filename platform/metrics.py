@@ -57,7 +57,8 @@ DB_FAILURES = Counter(
 )
 
 # --- supervisor ---
-CHILD_RESTARTS = Counter("dialtrace_child_restarts_total", "Processes started again after they had died.", ["process"])
+#: Not ``process``: Prometheus puts who was asked under that name (watching.model.Target), and would hide ours.
+CHILD_RESTARTS = Counter("dialtrace_child_restarts_total", "Processes started again after they had died.", ["child"])
 
 # --- call worker ---
 _WITHIN_THE_BUDGET_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 2.0)
@@ -268,12 +269,12 @@ JOURNAL_COMMIT_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2),
 )
 PROMPTS_BROUGHT = Counter(
-    "dialtrace_prompts_brought_total", "Sounds that were brought to a node, by who needed them.", ["process"]
+    "dialtrace_prompts_brought_total", "Sounds that were brought to a node, by who needed them.", ["by"]
 )
 PROMPTS_MISSING = Counter(
     "dialtrace_prompts_missing_total",
     "Texts whose sound could not be had, so that a chime stands in a plan.",
-    ["process"],
+    ["by"],
 )
 LIVE_CALLS = Gauge("dialtrace_live_calls", "Calls that stand on the node, as its monitor knows it.", ["node"])
 LIVE_EVENTS = Counter("dialtrace_live_events_total", "Events of calls that live, written to the log.", ["node"])
@@ -431,20 +432,20 @@ NUMBERS_NEVER_PROVEN = Gauge("dialtrace_numbers_never_proven", "Numbers in servi
 JOBS_ENDED = Counter(
     "dialtrace_jobs_ended_total",
     "Runs of jobs, by name and what they came to: done, to be tried again, put off, given up.",
-    ["job", "outcome"],
+    ["task", "outcome"],
 )
 JOB_SECONDS = Histogram(
     "dialtrace_job_seconds",
     "One run of a job.",
-    ["job"],
+    ["task"],
     buckets=(0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 1800, 7200),
 )
-JOBS_WAITING = Gauge("dialtrace_jobs_waiting", "Jobs in the queue that are due, as each job process sees it.", ["job"])
-JOBS_OLDEST_SECONDS = Gauge("dialtrace_jobs_oldest_seconds", "Age of the oldest job that is due.", ["job"])
-JOBS_RUNNING = Gauge("dialtrace_jobs_running", "Jobs that run, in whichever process.", ["job"])
-JOBS_FAILED = Gauge("dialtrace_jobs_failed", "Jobs that were given up and that somebody must look at.", ["job"])
+JOBS_WAITING = Gauge("dialtrace_jobs_waiting", "Jobs in the queue that are due, as each job process sees it.", ["task"])
+JOBS_OLDEST_SECONDS = Gauge("dialtrace_jobs_oldest_seconds", "Age of the oldest job that is due.", ["task"])
+JOBS_RUNNING = Gauge("dialtrace_jobs_running", "Jobs that run, in whichever process.", ["task"])
+JOBS_FAILED = Gauge("dialtrace_jobs_failed", "Jobs that were given up and that somebody must look at.", ["task"])
 JOBS_RESCUED = Counter(
-    "dialtrace_jobs_rescued_total", "Jobs whose process was killed, so that they wait again.", ["job"]
+    "dialtrace_jobs_rescued_total", "Jobs whose process was killed, so that they wait again.", ["task"]
 )
 JOB_PASSES_FAILED = Counter(
     "dialtrace_job_passes_failed_total", "Times that the queue could not be read or looked after.", ["what"]

@@ -68,6 +68,8 @@ class Child:
     def __init__(self, spec: ChildSpec, log_folder: Path | None) -> None:
         self.spec = spec
         self.restarts = 0
+        # From nothing: a counter that begins with its first restart shows no rise.
+        CHILD_RESTARTS.labels(self.spec.kind or self.spec.name)
         self._log_folder = log_folder
         self._process: subprocess.Popen[bytes] | Adopted | None = None
         self.entry: Entry | None = None

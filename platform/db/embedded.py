@@ -143,6 +143,7 @@ def joined(data_dir: Path) -> Iterator[str]:
 
 
 def _keep_alive(data_dir: Path, stop: threading.Event) -> None:
+    CHILD_RESTARTS.labels("database")
     pause_s = LOOK_EVERY_S
     while not stop.wait(pause_s):
         pause_s = LOOK_EVERY_S if _postmaster(data_dir) is not None else _start_again(data_dir, pause_s)

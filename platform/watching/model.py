@@ -35,7 +35,8 @@ class Target:
 
     def as_scraped(self, machine: str) -> dict[str, Any]:
         """In the form of Prometheus' HTTP service discovery."""
-        labels = {"process": self.process, "kind": self.kind, "machine": machine}
+        # No name that a metric's own label has: Prometheus would call that one `exported_…` and no rule would find it.
+        labels = {"process": self.process, "role": self.kind, "machine": machine}
         return {"targets": [self.address], "labels": labels}
 
 

@@ -15,7 +15,7 @@ from dialtrace.monitoring.alert_cases import CASES
 from dialtrace.monitoring.dashboards import DASHBOARDS
 from dialtrace.monitoring.metrics_page import exposed_name, own_metrics, page
 from dialtrace.watching.agency import FIGURES
-from dialtrace.watching.model import ANSWERED, DELIVERED
+from dialtrace.watching.model import ANSWERED, DELIVERED, Target
 
 FOLDER = make.HERE
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,12 @@ promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool
 
 def run(*arguments: str, folder: Path = FOLDER / "rules") -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_given_what_prometheus_knows_of_whom_it_asks_then_no_metric_has_a_label_of_that_name() -> None:
+    """It would rename ours to `exported_…`, and rules would read the other."""
+    taken = {"job", "instance", *Target("api-1", "api", "127.0.0.1:9").as_scraped("host")["labels"]}
+    assert {metric._name for metric in own_metrics() if taken & set(metric._labelnames)} == set()
 
 
 @promtool

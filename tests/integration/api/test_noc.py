@@ -111,9 +111,9 @@ def test_given_processes_of_two_machines_when_prometheus_asks_then_each_is_told_
     answer = operator.get("/v1/scrape-targets")
     assert answer.content_type == "application/json"
     assert answer.json == [
-        {"targets": ["10.0.0.1:9153"], "labels": {"process": "worker-1", "kind": "worker", "machine": "east"}},
-        {"targets": ["10.0.0.1:8080"], "labels": {"process": "api", "kind": "api", "machine": "east"}},
-        {"targets": ["10.0.0.2:9151"], "labels": {"process": "agent", "kind": "agent", "machine": "west"}},
+        {"targets": ["10.0.0.1:9153"], "labels": {"process": "worker-1", "role": "worker", "machine": "east"}},
+        {"targets": ["10.0.0.1:8080"], "labels": {"process": "api", "role": "api", "machine": "east"}},
+        {"targets": ["10.0.0.2:9151"], "labels": {"process": "agent", "role": "agent", "machine": "west"}},
     ]
 
 

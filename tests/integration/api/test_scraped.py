@@ -70,7 +70,7 @@ def test_given_the_configuration_when_prometheus_runs_then_it_reads_processes_an
             assert up == {"api": "1", "agent": "0"}
             assert [(one["metric"]["agency"], one["value"][1]) for one in recent] == [("North", "1")]
             counted = ask(prometheus, 'dialtrace_http_requests_total{route="/v1/scrape-targets"}')
-            assert counted[0]["metric"]["kind"] == "api"
+            assert counted[0]["metric"]["role"] == "api"
             read = build_alerts(prometheus)
             assert read is not None
             # A minute has to pass before anybody is told of the agent: what can be read is that nothing fires yet.

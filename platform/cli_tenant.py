@@ -42,7 +42,8 @@ def tenant_group(begin: Begin, api_client: MakeClient) -> click.Group:
         """Print CLIENT as a document."""
         fetched = client().download(_path(client_id, agency))
         if fetched is None:
-            raise click.ClickException(f"there is no client {client_id}")
+            whose = "" if agency else "; an operator's key needs --agency"
+            raise click.ClickException(f"there is no client {client_id}{whose}")
         if target is None:
             click.echo(fetched[0].decode(), nl=False)
         else:

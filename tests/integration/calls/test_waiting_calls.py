@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from .lines import CALL, ask
+from .processes import eventually
 
 NUMBER = "74955550101"
 
@@ -44,7 +45,8 @@ def test_given_a_caller_who_comes_to_a_queue_then_he_is_in_it_before_he_hears_th
     assert "dialtrace_step=wait;dialtrace_result=@begin" in entering
     assert waits.rows() == []
     for result in ("@begin", "wait", "missed"):
-        assert "endless_playback" in waits.comes(result)
+        # A database that is late for once lets the targets ring: the caller comes again.
+        assert eventually(lambda result=result: "endless_playback" in waits.comes(result))
         assert waits.rows() == [(CALL, "wait", "node-1", [waits.target], "waiting")]
 
 

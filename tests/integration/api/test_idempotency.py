@@ -93,7 +93,8 @@ def test_given_a_new_key_when_replayed_then_its_token_is_nowhere(tenant: Tenant,
     with owner_engine.connect() as connection:
         kept = connection.exec_driver_sql("SELECT answer::text FROM idempotency_keys").scalars().all()
     assert kept
-    assert token.rsplit("_", 1)[1] not in "".join(kept)
+    # A secret may have underlines of its own.
+    assert max(token.split("_"), key=len) not in "".join(kept)
 
 
 def test_given_72_hours_when_a_key_is_sent_again_then_it_is_a_new_request(

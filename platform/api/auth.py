@@ -85,7 +85,8 @@ def need_role(principal: Principal, roles: Collection[str]) -> None:
 
 def need_factor(principal: Principal, path: str) -> None:
     """Raises Problem (403) for whoever must make a second factor first; he may look at himself, do that, and leave."""
-    if principal.needs_factor and not path.startswith(("/v1/session/", "/v1/sessions/")) and path != "/v1/session":
+    own = path in {"/v1/session", "/v1/sessions"} or path.startswith(("/v1/session/", "/v1/sessions/"))
+    if principal.needs_factor and not own:
         raise Problem("second_factor_required")
 
 

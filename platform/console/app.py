@@ -24,6 +24,7 @@ from .faults import problem_text
 from .reader import (
     API,
     COOKIE,
+    FACTOR_FIRST,
     LANGUAGE_COOKIE,
     THEME_COOKIE,
     THEMES,
@@ -210,6 +211,8 @@ def show_refusal(refused: Refused) -> AnyResponse | tuple[str, int]:
     """What the API refuses, as a page."""
     if refused.status == 401 and COOKIE in request.cookies:
         return redirect("/console/sign-in")
+    if refused.code == FACTOR_FIRST:
+        return redirect(address("account", done="factor_first"), 303)
     return _problem_page(refused.status, problem_text(refused, reader().speech), refused.request_id)
 
 

@@ -12,6 +12,7 @@ _PROBLEMS = {
     "code_required": N_("Enter the code of your authenticator app, or one of your recovery codes."),
     "role_insufficient": N_("This is for others: your access does not reach so far."),
     "permission_missing": N_("You may not do this. Whoever gave you access can change that."),
+    "second_factor_required": N_("Your agency wants a second factor of everybody. Set it up before anything else."),
     "listening_not_allowed": N_("You may see calls, but not hear them."),
     "not_found": N_("There is no such thing, or you may not see it."),
     "link_invalid": N_("This link is unknown, was used already or is too old. Ask for another."),

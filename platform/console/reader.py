@@ -24,6 +24,8 @@ API = "dialtrace.api"
 COOKIE = "__Host-dialtrace"
 LANGUAGE_COOKIE, THEME_COOKIE = "dialtrace-language", "dialtrace-theme"
 THEMES = ("auto", "light", "dark")
+#: What the API answers to whoever has to make a second factor before anything else.
+FACTOR_FIRST = "second_factor_required"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ def find_reader(scope: Mapping[str, str]) -> Reader:
     permissions = frozenset(user["permissions"] if user else ())
     client_id = (user["client_id"] or scope.get("client_id")) if user else None
     if client_id and "tenants.read" in permissions:
-        client = ask.get(f"/v1/clients/{client_id}")
+        client = _head(ask, f"/v1/clients/{client_id}")
     if user and brand["name"] == "Dialtrace" and not user["client_id"] and "tenants.read" in permissions:
         brand = _own_brand(ask, scope.get("agency_id") or str(user["agency_id"])) or brand
     zone = str(client["time_zone"]) if client else "UTC"
@@ -132,7 +134,18 @@ def _own_brand(ask: Asking, agency_id: str) -> Mapping[str, Any] | None:
     operator's agency has none."""
     if agency_id == OPERATOR_AGENCY:
         return None
-    return {**ask.get(f"/v1/agencies/{agency_id}/brand"), "logo": None}
+    told = _head(ask, f"/v1/agencies/{agency_id}/brand")
+    return {**told, "logo": None} if told is not None else None
+
+
+def _head(ask: Asking, path: str) -> Mapping[str, Any] | None:
+    """What the head of a page is made of. Whoever has to make a second factor first does so on a page without it."""
+    try:
+        return cast(Mapping[str, Any], ask.get(path))
+    except Refused as refused:
+        if refused.code == FACTOR_FIRST:
+            return None
+        raise
 
 
 def _reach_of(user: Mapping[str, Any] | None) -> str:

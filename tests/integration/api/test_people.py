@@ -176,6 +176,7 @@ def test_given_an_agency_that_wants_a_second_factor_when_somebody_has_none_then_
     ):  # fmt: skip
         assert (answer.status_code, answer.get_json()["code"]) == (403, "second_factor_required")
     assert ann.get("/v1/session").status_code == 200
+    assert ann.get("/v1/sessions").status_code == 200, "where he is signed in, to leave there"
     totp = pyotp.TOTP(ann.post("/v1/session/second-factor", {"password": PASSWORD}).get_json()["secret"])
     assert ann.get("/v1/clients").status_code == 403, "it does not count before it was confirmed"
     assert ann.post("/v1/session/second-factor/confirm", {"code": totp.now()}).status_code == 201

@@ -80,6 +80,38 @@ def test_given_a_second_factor_when_signing_in_then_a_code_is_asked_for_and_a_re
     assert "wrong" in refused.text
 
 
+def require_factor(tenant: Tenant) -> None:
+    agency = f"/v1/agencies/{tenant.agency['id']}"
+    assert tenant.agency_key.patch(agency, {"second_factor_required": True}, If_Match='"v1"').status_code == 200
+
+
+def test_given_an_agency_that_wants_a_second_factor_when_somebody_has_none_then_he_is_led_to_make_one_and_goes_on(
+    person, tenant: Tenant
+) -> None:
+    ann = person(tenant.agency["id"], email="ann@north.example")
+    require_factor(tenant)
+    answer = ann.get(f"/console/home?client_id={tenant.client['id']}")
+    assert answer.headers["Location"].partition("?")[0] == "/console/account"
+    page = ann.see(answer.headers["Location"])
+    assert "Your agency wants a second factor of everybody." in page
+    page = ann.send("/console/account", "/console/account/factor", password=PASSWORD).text
+    form = next(one for one in Forms(page).found if one.action.endswith("/confirm"))
+    code = pyotp.TOTP(form.values["secret"]).now()
+    assert 'id="codes"' in ann.post(form.action, form.values | {"code": code}).text
+    assert ann.get("/console/home").status_code == 200
+
+
+@pytest.mark.parametrize("of_client", [False, True])
+def test_given_somebody_who_has_to_make_a_second_factor_then_he_may_leave_all_the_same(
+    of_client: bool, person, tenant: Tenant
+) -> None:
+    browser = person(tenant.agency["id"], tenant.client["id"] if of_client else None)
+    require_factor(tenant)
+    left = browser.send("/console/account", "/console/sign-out")
+    assert left.headers["Location"] == "/console/sign-in?done=out"
+    assert browser.get("/console/account").status_code == 302
+
+
 def test_given_somebody_signed_in_when_he_signs_out_then_the_session_is_over(person, tenant: Tenant) -> None:
     ann = person(tenant.agency["id"])
     cookie = ann.client.get_cookie("__Host-dialtrace")

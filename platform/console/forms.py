@@ -108,16 +108,29 @@ def shown_fields(
     faults: Iterable[Fault] = (),
 ) -> list[Shown]:
     """Fields with what stands in them: of the thing, or what was sent and is to be mended."""
-    told = list(faults)
-    return [
-        Shown(
+    told, found = list(faults), []
+    for one in fields:
+        kept = _text(one, thing)
+        value = form.get(one.name, "") if form is not None else kept
+        choices = _choices(one, picks, speech)
+        if thing and one.kind in {"choice", "pick"}:
+            choices, value = _with_kept(one, choices, kept, value, speech)
+        found.append(Shown(
             id=f"f-{one.name.replace('.', '-')}", name=one.name, label=speech.say(one.label), kind=one.kind,
-            value=form.get(one.name, "") if form is not None else _text(one, thing), help=speech.say(one.help),
-            required=one.required and one.kind != "check", choices=_choices(one, picks, speech),
+            value=value, help=speech.say(one.help), required=one.required and one.kind != "check", choices=choices,
             faults=[fault_text(fault, speech) for fault in told if _is_of(fault, one)],
-        )
-        for one in fields
-    ]  # fmt: skip
+        ))  # fmt: skip
+    return found
+
+
+def _with_kept(field: Field, choices: Choices, kept: str, value: str, speech: Speech) -> tuple[Choices, str]:
+    """What is offered to choose from, and what is chosen. A browser sends the first choice where none is marked, so
+    what is kept is among them even where nobody could choose it: by its own name, or as leaving it alone."""
+    offered = {one for one, _ in choices}
+    missing = [one for one in dict.fromkeys((kept, value)) if one not in offered]
+    if missing and field.empty == "omit":
+        return [("", speech.say("as it is")), *choices], "" if value in missing else value
+    return [*((one, one) for one in missing), *choices], value
 
 
 def _is_of(fault: Fault, field: Field) -> bool:

@@ -75,13 +75,25 @@ def _fields(kind: Kind, when: str) -> list[Field]:
     return [one for one in kind.fields if one.when in {when, "both"}]
 
 
-def _picks(fields: Iterable[Field], client_id: str | None) -> dict[str, Choices]:
-    """What the fields choose from: a client's own things."""
+def _picks(fields: Iterable[Field], thing: Mapping[str, Any], client_id: str | None) -> dict[str, Choices]:
+    """What the fields choose from: a client's own things, and first what is kept where the list ends before it."""
     found: dict[str, Choices] = {}
-    for source in {one.source for one in fields if one.source}:
-        listed = asking().get(source, limit=MOST_CHOICES, client_id=client_id)["data"]
-        found[source] = [(one["id"], one["name"]) for one in listed]
+    for field in (one for one in fields if one.source):
+        if field.source not in found:
+            listed = asking().get(field.source, limit=MOST_CHOICES, client_id=client_id)["data"]
+            found[field.source] = [(one["id"], one["name"]) for one in listed]
+        kept = thing.get(field.name)
+        if kept and kept not in dict(found[field.source]):
+            found[field.source] = [(kept, _name_of(field.source, kept)), *found[field.source]]
     return found
+
+
+def _name_of(source: str, thing_id: str) -> str:
+    """Of what may have gone meanwhile: its id then."""
+    try:
+        return str(asking().get(f"{source}/{thing_id}")["name"])
+    except Refused:
+        return thing_id
 
 
 def new_thing(kind: Kind) -> Any:
@@ -127,7 +139,9 @@ def _mended(fields: list[Field], thing: Mapping[str, Any], refused: Refused | No
     owner = thing.get("client_id") or shown.client_id
     form = request.form if refused is not None else None
     return {
-        "fields": shown_fields(fields, thing, shown.speech, picks=_picks(fields, owner), form=form, faults=faults),
+        "fields": shown_fields(
+            fields, thing, shown.speech, picks=_picks(fields, thing, owner), form=form, faults=faults
+        ),
         "problem": problem,
     }
 

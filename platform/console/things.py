@@ -9,9 +9,10 @@ from .navigation import AGENCY, EVERYBODY
 from .texts import N_
 
 LANGUAGE = (("", N_("as the brand")), ("en", "English"), ("ru", "Русский"))
+#: The least first: a form that nobody touches gives no more than that.
 ROLES = tuple((one, N_(label)) for one, label in (
-    ("owner", N_("owner")), ("manager", N_("manager")), ("analyst", N_("analyst")), ("listener", N_("listener")),
-    ("read_only", N_("looks only")),
+    ("read_only", N_("looks only")), ("listener", N_("listener")), ("analyst", N_("analyst")),
+    ("manager", N_("manager")), ("owner", N_("owner")),
 ))  # fmt: skip
 
 

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from dialtrace.console import resources
+
 from ..api.conftest import Tenant
 from .conftest import Forms, Person
 
@@ -113,6 +115,36 @@ def test_given_somebody_when_invited_then_he_is_and_a_reader_may_not_invite(
     reader = person(tenant.agency["id"], role="read_only")
     assert "Invite somebody" not in reader.see("/console/users")
     assert reader.get("/console/users/new").status_code == 404
+
+
+def test_given_a_user_whose_role_or_state_is_none_of_the_choices_when_another_member_changes_then_they_stay(
+    ann: Person, tenant: Tenant
+) -> None:
+    form = next(one for one in Forms(ann.see("/console/users/new")).found if "role" in one.values)
+    assert form.values["role"] == "read_only", "nobody becomes owner because nobody chose"
+    own = tenant.agency_key
+    role = own.made("/v1/roles", {"name": "Front desk", "permissions": ["calls.read"]})
+    user = own.made("/v1/users", {"email": "sam@north.example", "name": "Sam", "role_id": role["id"]})
+    page = f"/console/users/{user['id']}"
+    assert ann.send(page, name="Samuel").status_code == 303
+    kept = own.get(f"/v1/users/{user['id']}").json
+    assert (kept["name"], kept["role_id"], kept["state"]) == ("Samuel", role["id"], "invited")
+
+
+def test_given_a_flow_beyond_those_that_are_offered_when_a_number_changes_then_it_stays(
+    ann: Person, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "MOST_CHOICES", 1)
+    own, client = tenant.agency_key, tenant.client["id"]
+    document = {"version": 1, "steps": [{"type": "ring", "targets": [tenant.target["id"]]}]}
+    flows = [own.made("/v1/flows", {"client_id": client, "name": one, "document": document}) for one in ("A", "B")]
+    number = own.get(f"/v1/numbers/{tenant.number['id']}").json
+    page = f"/console/numbers/{number['id']}"
+    for flow in flows:
+        own.patch(f"/v1/numbers/{number['id']}", {"flow_id": flow["id"]}, If_Match="*")
+        assert f'value="{flow["id"]}" selected>{flow["name"]}<' in ann.see(page)
+        assert ann.send(page, source="radio", channel="offline").status_code == 303
+        assert own.get(f"/v1/numbers/{number['id']}").json["flow_id"] == flow["id"]
 
 
 def test_given_a_number_and_a_pool_then_their_pages_say_how_they_stand(ann: Person, tenant: Tenant) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -30,6 +30,7 @@ from .reader import (
     THEMES,
     address,
     find_reader,
+    nobody,
     reader,
     say,
     scope_asked,
@@ -106,19 +107,31 @@ def begin() -> AnyResponse | None:
     try:
         g.reader = find_reader(scope_asked())
     except (NotFound, Refused) as error:
-        # The page of what is wrong is about no tenant.
-        g.reader = find_reader({})
-        g.form_token = g.reader.asking.csrf
-        if isinstance(error, Refused) and error.status not in {403, 404}:
-            raise
-        raise NotFound from error
-    g.form_token = g.reader.asking.csrf or request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+        _begin_fault(error)
+    _begin_form()
     if request.method == "POST":
         check_ours()
     if g.reader.user is None and request.endpoint not in OPEN:
         here = request.full_path.rstrip("?") if request.method == "GET" else ""
         return redirect("/console/sign-in" + (f"?next={quote(here)}" if here.startswith("/console/") else ""))
     return None
+
+
+def _begin_fault(error: NotFound | Refused) -> NoReturn:
+    """The page of what is wrong is about no tenant; where the API answers nobody at the moment, about nobody."""
+    is_busy = isinstance(error, Refused) and error.status not in {403, 404}
+    try:
+        g.reader = nobody() if is_busy else find_reader({})
+    except Refused as refused:
+        g.reader, error, is_busy = nobody(), refused, True
+    _begin_form()
+    if is_busy:
+        raise error
+    raise NotFound from error
+
+
+def _begin_form() -> None:
+    g.form_token = g.reader.asking.csrf or request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
 
 
 def check_ours() -> None:

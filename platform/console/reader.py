@@ -109,6 +109,16 @@ def find_reader(scope: Mapping[str, str]) -> Reader:
     )  # fmt: skip
 
 
+def nobody() -> Reader:
+    """Of a page that says what is wrong, where the API answers nothing to begin with: it asks nothing, and looks as the
+    platform does."""
+    brand = {"name": "Dialtrace", "colour": "#1f4e79", "accent": "#c2571a", "language": "en", "logo": None}
+    return Reader(
+        asking=Asking(current_app.extensions[API], request), user=None, reach="", permissions=frozenset(), scope={},
+        client=None, brand=brand, speech=Speech(_language(None, brand), "UTC"), theme=_theme(),
+    )  # fmt: skip
+
+
 def _check_scope(user: Mapping[str, Any], scope: Mapping[str, str]) -> None:
     """The API would refuse as well, but not on a page that asks nothing of the tenant."""
     foreign_agency = scope.get("agency_id", user["agency_id"]) != user["agency_id"]

@@ -8,6 +8,8 @@ import pyotp
 import pytest
 
 from dialtrace.api.app import ApiServices
+from dialtrace.console.asking import Asking
+from dialtrace.console.errors import Refused
 from dialtrace.db.tables import OPERATOR_AGENCY
 
 from ..api.conftest import PASSWORD, Tenant, signed_in
@@ -78,6 +80,34 @@ def test_given_a_second_factor_when_signing_in_then_a_code_is_asked_for_and_a_re
     refused = again.post(form.action, form.values | {"password": PASSWORD, "code": recovery})
     assert refused.status_code == 200
     assert "wrong" in refused.text
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "too_many_requests"), (503, "temporarily_unavailable")])
+@pytest.mark.parametrize("path", ["/console/home", "/console/calls?client_id=no-id", "/console/sign-in"])
+def test_given_an_api_that_answers_nobody_at_the_moment_then_a_page_says_so(
+    path: str, status: int, code: str, person, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann: Person = person(tenant.agency["id"])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Refused(status, {"code": code})
+
+    monkeypatch.setattr(Asking, "ask", refuse)
+    answer = ann.get(path)
+    assert answer.status_code == status
+    assert "in a moment" in answer.text or "Wait a minute" in answer.text
+    assert "<title>Not possible · Dialtrace</title>" in answer.text
+
+
+def test_given_a_page_that_is_not_there_then_a_form_of_another_tab_is_still_taken(
+    somebody, services: ApiServices, app, tenant: Tenant
+) -> None:
+    signed_in(services, app, tenant.agency["id"], None, email="ann@north.example", role="owner")
+    browser: Person = somebody()
+    form = Forms(browser.see("/console/sign-in")).found[0]
+    assert browser.get("/console/calls?client_id=no-id").status_code == 404
+    answer = browser.post(form.action, form.values | {"email": "ann@north.example", "password": PASSWORD})
+    assert answer.status_code == 302
 
 
 def require_factor(tenant: Tenant) -> None:

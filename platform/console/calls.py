@@ -99,7 +99,7 @@ def _call_page(call_id: UUID, problem: str = "", faults: Mapping[str, str] | Non
         "call.html", call=told, explained=explained, attribution=attribution,
         assessment=asking().get(f"/v1/calls/{call_id}/assessment"), targets=_targets(told, shown),
         segments=_segments(call_id, told, shown), problem=problem, faults=faults or {}, waveform=charts.waveform,
-        form=request.form, scope_query="?" + urlencode(shown.scope) if shown.scope else "",
+        form=request.form, sound_query=_sound_query(shown),
     )  # fmt: skip
 
 
@@ -126,6 +126,11 @@ def _segments(call_id: UUID, told: Mapping[str, Any], shown: Reader) -> list[Map
         if refused.status in {404, 503}:
             return []
         raise
+
+
+def _sound_query(shown: Reader) -> str:
+    """What the player's own question adds to the address of the sound: the agency alone, as `Asking` names it too."""
+    return f"&{urlencode({'agency_id': shown.scope['agency_id']})}" if "agency_id" in shown.scope else ""
 
 
 def assess_call(call_id: UUID) -> Any:

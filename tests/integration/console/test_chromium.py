@@ -137,7 +137,7 @@ def test_given_a_recorded_call_when_its_player_is_used_then_it_plays_and_a_click
 ) -> None:
     with opened(chromium, faces, "en", "light", DESK) as page:
         enter(page, "owner@north.example")
-        page.goto(f"/console/calls/{stage.call_id}")
+        page.goto(f"/console/calls/{stage.call_id}?client_id={stage.client_id}")
         expect(page.locator(".wave path")).to_have_count(2)
         page.evaluate("document.querySelector('audio').load()")
         expect(page.locator("audio")).to_have_js_property("readyState", 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -27,6 +28,7 @@ from .reports import (
     days_asked,
     filters_of,
     show_report,
+    whose,
 )
 
 blueprint = APIBlueprint("named_reports", __name__, tag="Reports")
@@ -166,7 +168,7 @@ def _make(asked: Asked, query: NamedReportQuery, kind: Kind) -> NamedReportAnswe
     made = asked.services.reports.make_named(
         asked.agency_id, asked.client_id, kind, day, compare=query.compare, currency=query.currency
     )
-    return _show_named(made, archived_until(asked, *_all_days(made)))
+    return _show_named(made, archived_until(asked, *_all_days(made)), whose(query))
 
 
 def _all_days(made: NamedReport) -> tuple[datetime, datetime]:
@@ -175,7 +177,7 @@ def _all_days(made: NamedReport) -> tuple[datetime, datetime]:
     return bounds_of((min(first for first, _ in spans), max(last for _, last in spans)))
 
 
-def _show_named(made: NamedReport, gone: datetime | None) -> NamedReportAnswer:
+def _show_named(made: NamedReport, gone: datetime | None, named: Mapping[str, str]) -> NamedReportAnswer:
     return NamedReportAnswer(
         kind=made.kind,
         from_=made.first,
@@ -185,7 +187,7 @@ def _show_named(made: NamedReport, gone: datetime | None) -> NamedReportAnswer:
         currency=made.currency,
         answer_norm_s=made.answer_norm_s,
         sections=[
-            ReportSectionAnswer(name=one.name, title=one.title, report=show_report(one.report, gone))
+            ReportSectionAnswer(name=one.name, title=one.title, report=show_report(one.report, gone, named))
             for one in made.sections
         ],
         not_called_back=[MissedAnswer.model_validate(one) for one in made.missed],

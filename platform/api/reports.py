@@ -259,7 +259,7 @@ def get_report(asked: Asked, query: ReportQuery) -> ReportAnswer:
     begins, _ = bounds_of(question.compared() or (first, last))
     _, ends = bounds_of((first, last))
     gone = archived_until(asked, begins, ends)
-    return show_report(asked.services.reports.answer(asked.agency_id, asked.client_id, question), gone)
+    return show_report(asked.services.reports.answer(asked.agency_id, asked.client_id, question), gone, whose(query))
 
 
 @endpoint(blueprint, "GET", "/v1/reports/missed", roles=EVERYBODY, query=MissedQuery, answer=MissedListAnswer)
@@ -294,7 +294,14 @@ def bounds_of(days: tuple[date, date]) -> tuple[datetime, datetime]:
     return first - timedelta(days=1), last + timedelta(days=2)
 
 
-def show_report(report: Report, gone: datetime | None) -> ReportAnswer:
+def whose(query: ClientQuery) -> dict[str, str]:
+    """What a query says of whose calls are meant: links have to say it again."""
+    named = {"agency_id": query.agency_id, "client_id": query.client_id}
+    return {name: str(value) for name, value in named.items() if value is not None}
+
+
+def show_report(report: Report, gone: datetime | None, named: Mapping[str, str]) -> ReportAnswer:
+    """``named``: whose (:func:`whose`)."""
     question = report.question
     compared = question.compared()
     return ReportAnswer(
@@ -304,25 +311,26 @@ def show_report(report: Report, gone: datetime | None) -> ReportAnswer:
         compared_to=compared[1] if compared else None,
         currency=question.currency,
         by=list(question.by),
-        total=_show_line(question, report.total),
-        lines=[_show_line(question, line) for line in report.lines],
+        total=_show_line(question, report.total, named),
+        lines=[_show_line(question, line, named) for line in report.lines],
         archived_until=gone,
         unknown=list(report.unknown),
         other_currencies=report.other_currencies,
     )
 
 
-def _show_line(question: Question, line: Line) -> ReportLineAnswer:
+def _show_line(question: Question, line: Line, named: Mapping[str, str]) -> ReportLineAnswer:
+    group = dict(zip(question.by, line.key, strict=False))
     return ReportLineAnswer(
-        group=dict(zip(question.by, line.key, strict=False)),
+        group=group,
         figures=_show_figures(line.figures),
         before=_show_figures(line.before) if line.before is not None else None,
         is_rest=line.is_rest,
-        calls=None if line.is_rest else _link(question, dict(zip(question.by, line.key, strict=False))),
+        calls=None if line.is_rest else _link(question, group, named),
     )
 
 
-def _link(question: Question, group: Mapping[str, str | int | None]) -> str | None:
+def _link(question: Question, group: Mapping[str, str | int | None], named: Mapping[str, str]) -> str | None:
     """The list of the calls of one group."""
     if not question.is_known_to("calls") or any(len(values) != 1 for values in question.filters.values()):
         return None
@@ -334,9 +342,9 @@ def _link(question: Question, group: Mapping[str, str | int | None]) -> str | No
     words = {name: values[0] for name, values in question.filters.items()} | {
         name: value for name, value in group.items() if name not in NO_FILTER
     }
-    told = {"client_id": group["client"]} if "client" in group else {}
+    client = {"client_id": group["client"]} if "client" in group else {}
     shown = {name: UNKNOWN if value is None else value for name, value in words.items()}
-    return "/v1/reports/calls?" + urlencode({"from": first, "to": last} | told | shown)
+    return "/v1/reports/calls?" + urlencode({"from": first, "to": last, **named, **client, **shown})
 
 
 def _show_figures(figures: Mapping[str, Figure]) -> dict[str, int | float | str | None]:

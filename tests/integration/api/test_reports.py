@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
 
 from dialtrace.api.app import ApiServices
 from dialtrace.cli_reports import report_command, spend_group
 
-from .conftest import Tenant
-from .records import store_call
+from .conftest import Asker, Tenant
+from .records import START, store_call
 from .test_conventions import assert_problem
 
 TODAY = datetime.now(UTC).date().isoformat()
@@ -115,6 +118,22 @@ def test_given_calls_when_the_reports_by_name_are_made_then_each_line_leads_to_i
                 assert [one["id"] for one in listed["data"]] == [call["id"]], (section["name"], line)
     assert key.get(f"/v1/reports/calls?from={day}&to={day}&outcome=no_such").get_json()["data"] == []
     assert key.get(f"/v1/reports/monthly?day={day}&compare=none").get_json()["compared_from"] is None
+
+
+@pytest.mark.parametrize("by", ["", "channel", "client,outcome"])
+def test_given_a_client_that_is_named_when_a_line_is_followed_then_no_other_clients_calls_are_listed(
+    services: ApiServices, tenant: Tenant, operator: Asker, by: str
+) -> None:
+    call = store_call(services, tenant.agency["id"], tenant.client["id"])
+    store_call(services, tenant.agency["id"], tenant.sibling["id"])
+    whose = {"client_id": tenant.client["id"]}
+    asked = {"from": START.date(), "to": START.date(), "by": by}
+    for key, named in ((tenant.agency_key, whose), (operator, whose | {"agency_id": tenant.agency["id"]})):
+        report = key.get(f"/v1/reports/figures?{urlencode(asked | named)}").get_json()
+        daily = key.get(f"/v1/reports/daily?{urlencode({'day': START.date()} | named)}").get_json()
+        for told in (report, *(section["report"] for section in daily["sections"])):
+            for line in [one for one in (told["total"], *told["lines"]) if one["figures"]["calls"]]:
+                assert [one["id"] for one in key.get(line["calls"]).get_json()["data"]] == [str(call)], line
 
 
 def test_given_more_calls_than_a_page_when_listed_then_the_cursor_leads_through_all(

@@ -138,7 +138,7 @@ def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: 
     if rollup_store.is_anything(connection, agency_id, client_id, covered, until):
         target = _reach(connection, zone, covered, until)
         days = sorted({*days, *_between(connection, covered, target, zone)})
-    made = _still_here(connection, [day for day in days if day <= rollup_store.day_of(connection, target, zone)])
+    made = _still_here(connection, [day for day in days if day <= rollup_store.day_of(connection, target, zone)], zone)
     if made:
         rollup_store.make_days(connection, agency_id, client_id, zone, made, target)
         REPORT_DAYS_MADE.inc(len(made))
@@ -150,14 +150,12 @@ def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: 
 
 
 def _begin_anew(connection: Connection, agency_id: UUID, client_id: UUID, zone: str, until: datetime) -> datetime:
-    """Nothing is covered, or by rules that no longer hold: begins at the first record, or at the first that is not
-    archived."""
+    """Nothing is covered, or by rules that no longer hold: begins at the first record, or at the first day that is
+    wholly kept. Forgotten is more than is begun with: in the zone that was, the first record may be a day earlier."""
     first = rollup_store.first_day(connection, agency_id, client_id, zone)
-    archived = rollup_store.archived_until(connection)
-    if first is not None and archived is not None:
-        first = max(first, archived.date())
-    rollup_store.forget_from(connection, agency_id, client_id, first or _LONG_AGO)
-    return min(rollup_store.begin_of(connection, first, zone), until) if first is not None else until
+    kept_from = _kept_from(connection, zone)
+    rollup_store.forget_from(connection, agency_id, client_id, kept_from)
+    return min(rollup_store.begin_of(connection, max(first, kept_from), zone), until) if first is not None else until
 
 
 def _reach(connection: Connection, zone: str, covered: datetime, until: datetime) -> datetime:
@@ -172,10 +170,19 @@ def _between(connection: Connection, from_at: datetime, until: datetime, zone: s
     return [first + timedelta(days=place) for place in range((last - first).days + 1)]
 
 
-def _still_here(connection: Connection, days: Sequence[date]) -> list[date]:
+def _still_here(connection: Connection, days: Sequence[date], zone: str) -> list[date]:
     """Without those whose records may be archived: their sums stay as they are."""
-    kept_from = rollup_store.archived_until(connection)
-    return [day for day in days if kept_from is None or day >= kept_from.date()]
+    kept_from = _kept_from(connection, zone)
+    return [day for day in days if day >= kept_from]
+
+
+def _kept_from(connection: Connection, zone: str) -> date:
+    """The first day there of whose records none is archived: months end where UTC's do, in the midst of a day there."""
+    archived = rollup_store.archived_until(connection)
+    if archived is None:
+        return _LONG_AGO
+    day = rollup_store.day_of(connection, archived, zone)
+    return day if rollup_store.begin_of(connection, day, zone) >= archived else day + timedelta(days=1)
 
 
 def _days_of(changes: Sequence[RowMapping]) -> list[date]:
@@ -199,7 +206,7 @@ def _check_some(
     last = min(last, rollup_store.day_of(connection, until, zone))
     changed = set(state["changed"] or ())
     days = [first + timedelta(days=place) for place in range((last - first).days + 1)]
-    days = [day for day in _still_here(connection, days) if day not in changed]
+    days = [day for day in _still_here(connection, days, zone) if day not in changed]
     if not days:
         return 0, []
     wrong = rollup_store.find_wrong_days(connection, agency_id, client_id, zone, days, until)

@@ -238,6 +238,25 @@ def test_given_other_settings_or_another_zone_when_asked_then_no_old_sum_is_read
     agree(database, world, seed=4)
 
 
+def test_given_a_client_that_moves_east_when_rolled_up_anew_then_its_first_call_is_not_counted_on_two_days(
+    database: Database, world: World, roller: Roller
+) -> None:
+    """The first call is of the tenth where the client was, of the eleventh where it is."""
+    client = TenancyService(database, SystemClock()).create_client(world.agency_id, "Far", "America/New_York").id
+    call = late_call(world, random.Random(3)) | {
+        "client_id": client, "started_at": datetime(2026, 3, 10, 23, 30, tzinfo=UTC),
+    }  # fmt: skip
+    with database.tenant(world.agency_id, client) as connection:
+        connection.execute(insert(calls), [call])
+    question = Question(first=BEGIN, last=BEGIN + timedelta(days=60), metrics=("calls", "unique_callers"), by=("date",))
+    for zone, day in (("America/New_York", "2026-03-10"), ("Europe/Berlin", "2026-03-11")):
+        with database.tenant(world.agency_id) as connection:
+            connection.execute(update(clients).where(clients.c.id == client).values(time_zone=zone))
+        roller.roll_client(world.agency_id, client)
+        told = ReportService(database, SystemClock()).answer(world.agency_id, client, question)
+        assert [(line.key, line.figures) for line in told.lines] == [((day,), {"calls": 1, "unique_callers": 1})]
+
+
 def test_given_time_that_has_passed_when_rolled_on_then_what_was_left_is_summed_up(
     database: Database, world: World, roller: Roller
 ) -> None:

@@ -1,5 +1,5 @@
 """Adds up what a question asks for: the sums of days where there are such, the records where there are not, and both
-together to the unit. Which is read is no matter of the answer.
+together to the unit. Which is read is no matter of the answer: what has gone to the archive is in neither.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ def both_sums(
 
 def find_reading(connection: Connection, agency_id: UUID, client_id: UUID | None, question: Question) -> Reading:
     """What of the question's days is summed up at this moment."""
-    states = rollup_store.find_states(connection, agency_id, client_id, question.first, question.last)
+    archived = rollup_store.archived_until(connection)
+    states = rollup_store.find_states(connection, agency_id, client_id, question.first, question.last, archived)
     coverages = [
         Coverage(
             client_id=row["client_id"],
             covered_until=row["covered_until"] if row["is_current"] else None,
             changed=tuple(row["changed"] or ()),
+            kept_from=row["kept_from"],
         )
         for row in states
     ]

@@ -171,7 +171,7 @@ def _between(connection: Connection, from_at: datetime, until: datetime, zone: s
 
 
 def _still_here(connection: Connection, days: Sequence[date], zone: str) -> list[date]:
-    """Without those whose records may be archived: their sums stay as they are."""
+    """Without those whose records may be archived: their sums are read no more."""
     kept_from = _kept_from(connection, zone)
     return [day for day in days if day >= kept_from]
 

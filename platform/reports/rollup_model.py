@@ -56,12 +56,13 @@ SUMMED = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Of one client: until when its days are summed up (None: not at all, or by other rules), and which of the days in
-    question have changed since."""
+    """Of one client: until when its days are summed up (None: not at all, or by other rules), which of the days in
+    question have changed since, and the day in which its first records lie that are not archived (None: none is)."""
 
     client_id: UUID
     covered_until: datetime | None
     changed: Sequence[date] = ()
+    kept_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a span of days is read: the sums of ``covered``, but for ``changed``, and the records of ``spans``."""
+    """How a span of days is read: the sums of ``covered`` from ``kept_from`` on (None: all), but for ``changed``, and the
+    records of ``spans``."""
 
     covered: Sequence[UUID] = ()
     changed: Sequence[tuple[UUID, date]] = ()
     spans: Sequence[Span] = field(default=())
+    kept_from: date | None = None
 
 
 def cut_of(family: Family, question: Question) -> str | None:
@@ -101,7 +104,9 @@ def caller_cut_of(question: Question) -> str | None:
 
 
 def plan_reading(coverages: Sequence[Coverage], first: date, last: date) -> Reading:
-    """What is read from where for these days."""
+    """What is read from where for these days. What is archived is in no figure, though there are sums of it: so the day
+    in whose midst the archive ends is read from what there is of its records."""
+    kept_from = min((one.kept_from for one in coverages if one.kept_from is not None), default=None)
     from_at, until_at = earliest_of(first), latest_of(last)
     covered: list[UUID] = []
     changed: list[tuple[UUID, date]] = []
@@ -111,12 +116,21 @@ def plan_reading(coverages: Sequence[Coverage], first: date, last: date) -> Read
             spans.append(Span(one.client_id, from_at, until_at))
             continue
         covered.append(one.client_id)
-        for day in one.changed:
+        for day in sorted({*one.changed, *_border(one, kept_from, first, last)}):
             changed.append((one.client_id, day))
             spans.append(Span(one.client_id, earliest_of(day), min(latest_of(day), one.covered_until), day))
         if one.covered_until < until_at:
             spans.append(Span(one.client_id, one.covered_until, until_at))
-    return Reading(tuple(covered), tuple(changed), tuple(one for one in spans if one.from_at < one.until_at))
+    read = tuple(one for one in spans if one.from_at < one.until_at)
+    return Reading(tuple(covered), tuple(changed), read, kept_from)
+
+
+def _border(one: Coverage, kept_from: date | None, first: date, last: date) -> Sequence[date]:
+    """The days, of those in question, from the first that is kept of any client until the first that is of this one."""
+    if kept_from is None or one.kept_from is None:
+        return ()
+    days = [kept_from + timedelta(days=place) for place in range((one.kept_from - kept_from).days + 1)]
+    return [day for day in days if first <= day <= last]
 
 
 def earliest_of(day: date) -> datetime:

@@ -43,6 +43,7 @@ def _expression(name: str) -> str:
 
 def _reading(agency_id: UUID, client_id: UUID | None, question: Question, reading: Reading, cut: str) -> dict[str, Any]:
     return bound_of(agency_id, client_id, question, reading.spans) | {
+        "first": max(question.first, reading.kept_from or question.first),
         "covered": [str(one) for one in reading.covered],
         "changed_clients": [str(client) for client, _ in reading.changed],
         "changed_days": [day for _, day in reading.changed],

@@ -204,7 +204,8 @@ _STATE = text(
     " AS is_current,"
     " (SELECT array_agg(DISTINCT d::date) FROM report_changes x CROSS JOIN LATERAL generate_series("
     "(x.from_at AT TIME ZONE k.time_zone)::date, (x.until_at AT TIME ZONE k.time_zone)::date, interval '1 day') d"
-    " WHERE x.agency_id = :agency AND x.client_id = k.id AND d BETWEEN :first AND :last) AS changed"
+    " WHERE x.agency_id = :agency AND x.client_id = k.id AND d BETWEEN :first AND :last) AS changed,"
+    " (CAST(:archived AS timestamptz) AT TIME ZONE k.time_zone)::date AS kept_from"
     " FROM clients k LEFT JOIN report_coverage v ON v.agency_id = k.agency_id AND v.client_id = k.id"
     " LEFT JOIN report_settings rs ON rs.agency_id = k.agency_id AND rs.client_id = k.id"
     " WHERE k.agency_id = :agency AND (CAST(:client AS uuid) IS NULL OR k.id = :client) ORDER BY k.id"
@@ -222,11 +223,17 @@ def take_turn(connection: Connection, client_id: UUID) -> bool:
 
 
 def find_states(
-    connection: Connection, agency_id: UUID, client_id: UUID | None, first: date, last: date
+    connection: Connection,
+    agency_id: UUID,
+    client_id: UUID | None,
+    first: date,
+    last: date,
+    archived: datetime | None = None,
 ) -> list[RowMapping]:
-    """Of each client: until when its days are summed up, whether by what holds now, and which of these days have
-    changed since."""
-    bound = {"agency": agency_id, "client": client_id, "first": first, "last": last, "edition": EDITION}
+    """Of each client: until when its days are summed up, whether by what holds now, which of these days have changed
+    since, and in which of its days ``archived`` lies."""
+    bound = {"agency": agency_id, "client": client_id, "first": first, "last": last, "edition": EDITION,
+             "archived": archived}  # fmt: skip
     return list(connection.execute(_STATE, bound).mappings())
 
 
@@ -269,7 +276,7 @@ def day_of(connection: Connection, at: datetime, zone: str) -> date:
 
 
 def archived_until(connection: Connection) -> datetime | None:
-    """The records before it may have gone to the object store: the sums of these days stay as they are."""
+    """The records before it may have gone to the object store: the sums of these days are read no more."""
     found: datetime | None = connection.execute(_ARCHIVED).scalar()
     return found
 

@@ -29,6 +29,7 @@ from dialtrace.db.tables import (
     report_sums,
     visits,
 )
+from dialtrace.reports import rollup_store
 from dialtrace.reports.adding import both_sums, find_reading
 from dialtrace.reports.dictionary import DIMENSIONS, METRICS
 from dialtrace.reports.model import Question
@@ -255,6 +256,59 @@ def test_given_a_client_that_moves_east_when_rolled_up_anew_then_its_first_call_
         roller.roll_client(world.agency_id, client)
         told = ReportService(database, SystemClock()).answer(world.agency_id, client, question)
         assert [(line.key, line.figures) for line in told.lines] == [((day,), {"calls": 1, "unique_callers": 1})]
+
+
+def test_given_months_that_are_archived_when_asked_then_sums_and_records_agree_and_no_half_day_is_made_anew(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """July of UTC begins at three in Moscow, and on the evening of June's last day in New York."""
+    tenancy = TenancyService(database, SystemClock())
+    agency = tenancy.create_agency("East").id
+    zones = {tenancy.create_client(agency, zone, zone).id: zone for zone in ("Europe/Moscow", "America/New_York")}
+    world = write_world(database, agency, zones, seed=12, count=400)
+    moscow, archived = next(iter(zones)), datetime(2026, 7, 1, tzinfo=UTC)
+    early, late = (
+        late_call(world, random.Random(hour)) | {"client_id": moscow, "caller": f"+4420794600{hour}",
+                                                  "started_at": archived + timedelta(hours=hour - 12)}
+        for hour in (10, 14)
+    )  # fmt: skip
+    with database.tenant(agency) as connection:
+        connection.execute(insert(calls), [early, late])
+    roller = Roller(database, SystemClock())
+    for client in zones:
+        roller.roll_client(agency, client)
+    kept = count(database, world, report_sums)
+    monkeypatch.setattr(rollup_store, "archived_until", lambda _: archived)
+    with database.tenant(agency) as connection:
+        purge = text("SELECT count(*) FROM dialtrace_purge_calls(:agency, :client, :before, 10000)")
+        for client in zones:
+            connection.execute(purge, {"agency": agency, "client": client, "before": archived})
+        connection.execute(delete(visits).where(visits.c.started_at < archived))
+    for client in zones:
+        roller.roll_client(agency, client)
+    assert count(database, world, report_changes) == 0
+    agree(database, world, seed=13, count=30)
+    question = Question(first=archived.date(), last=archived.date(), metrics=("calls",), currency="EUR")
+    for zone in ("Europe/Moscow", "Europe/Berlin"):
+        with database.tenant(agency) as connection:
+            connection.execute(update(clients).where(clients.c.id == moscow).values(time_zone=zone))
+            connection.execute(
+                insert(report_changes),
+                [{"agency_id": agency, "client_id": moscow, "from_at": early["started_at"],
+                  "until_at": late["started_at"]}],
+            )  # fmt: skip
+        roller.roll_client(agency, moscow)
+        assert count(database, world, report_sums) > kept / 2
+        agree(database, world, seed=14)
+        with database.tenant(agency, moscow) as connection:
+            (sums,) = connection.execute(
+                select(func.sum(report_sums.c.calls)).where(
+                    report_sums.c.client_id == moscow, report_sums.c.day == archived.date(),
+                    report_sums.c.family == "calls", report_sums.c.cut == "channel",
+                )
+            ).one()  # fmt: skip
+        figures = ReportService(database, SystemClock()).answer(agency, moscow, question).total.figures
+        assert sums == int(figures["calls"] or 0) + 1  # the early one is archived
 
 
 def test_given_time_that_has_passed_when_rolled_on_then_what_was_left_is_summed_up(

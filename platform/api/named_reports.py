@@ -38,7 +38,7 @@ class NamedReportQuery(ClientQuery):
     """Of when, and compared with what."""
 
     day: Annotated[
-        date | None,
+        Day,
         Field(
             default=None,
             description="A day of the week or month that is meant; else yesterday's.",

@@ -30,7 +30,12 @@ UNKNOWN = "-"
 NO_FILTER = frozenset({"client", "date", "week", "month"})
 _EXAMPLE_METRICS = "calls,answered,missed,target_calls,cost,cost_per_target_call"
 
-Day = Annotated[date | None, Field(default=None, description="Where each client is; that day is in it.")]
+#: With room on both sides for the spans that a day is compared with.
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(9000, 1, 1)
+Day = Annotated[
+    date | None,
+    Field(default=None, ge=FIRST_DAY, le=LAST_DAY, description="Where each client is; that day is in it."),
+]
 Filter = Annotated[
     str | None, Field(default=None, max_length=500, description="Only this one; `-`: only what is not known.")
 ]
@@ -234,9 +239,9 @@ def get_dictionary(asked: Asked, query: ClientQuery) -> DictionaryAnswer:
 def get_report(asked: Asked, query: ReportQuery) -> ReportAnswer:
     """Make a report
 
-    Any metrics by any dimensions, right to the last call: it is made from the records themselves. A metric that a
-    dimension cannot tell (what an operator's calls cost) is null and named in `unknown`. Without `client_id` all
-    clients of the agency are in it, each by its own time zone and its own rule of target calls.
+    Any metrics by any dimensions, as the records say, right to the last call. A metric that a dimension cannot tell
+    (what an operator's calls cost) is null and named in `unknown`. Without `client_id` all clients of the agency are
+    in it, each by its own time zone and its own rule of target calls.
     """
     currency = query.currency
     if currency is None:

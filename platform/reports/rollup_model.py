@@ -77,8 +77,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a span of days is read: the sums of ``covered`` from ``kept_from`` on (None: all), but for ``changed``, and the
-    records of ``spans``."""
+    """How a span of days is read: the sums of ``covered`` from ``kept_from`` on (None: all), but for ``changed``, and
+    the records of ``spans``."""
 
     covered: Sequence[UUID] = ()
     changed: Sequence[tuple[UUID, date]] = ()

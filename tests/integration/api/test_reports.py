@@ -47,6 +47,29 @@ def test_given_words_that_are_none_when_asked_then_the_parameter_is_named(tenant
         assert [fault["parameter"] for fault in problem["errors"]] == [parameter]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "figures?from=0001-01-01",
+        "figures?from=0001-01-01&to=0001-01-02&compare=last_year",
+        "missed?to=9999-12-31",
+        "calls?from=9999-12-31&to=9999-12-31",
+        "daily?day=0001-01-01",
+        "weekly?day=0001-01-01&compare=last_year",
+        "monthly?day=9999-12-01",
+    ],
+)
+def test_given_a_day_at_the_calendars_end_when_asked_then_it_is_refused(tenant: Tenant, path: str) -> None:
+    assert_problem(tenant.client_key.get(f"/v1/reports/{path}"), 422, "validation_failed")
+
+
+@pytest.mark.parametrize("day", ["2000-01-01", "9000-01-01"])
+@pytest.mark.parametrize("compare", ["previous", "last_year"])
+def test_given_the_first_or_last_day_when_asked_then_there_is_a_report(tenant: Tenant, day: str, compare: str) -> None:
+    for path in (f"figures?from={day}&to={day}&", f"daily?day={day}&", f"monthly?day={day}&"):
+        assert tenant.client_key.get(f"/v1/reports/{path}compare={compare}").status_code == 200, path
+
+
 def test_given_settings_when_patched_then_what_is_not_named_stays(tenant: Tenant) -> None:
     path = f"/v1/clients/{tenant.client['id']}/report-settings"
     key = tenant.client_key

@@ -32,13 +32,15 @@ MOST_EVENTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose call it is, and what the plan decided. ``source`` holds ids and words only."""
+    """Whose call it is, and what the plan decided. ``source`` holds ids and words only. ``is_test``: the installation
+    placed it to prove its number."""
 
     agency_id: UUID
     client_id: UUID
     number_id: UUID | None = None
     flow_id: UUID | None = None
     source: Mapping[str, str] = field(default_factory=dict)
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

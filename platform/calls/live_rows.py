@@ -122,6 +122,7 @@ def _row(call: LiveCall) -> dict[str, Any]:
         "connected_at": _moment(call.connected_us),
         "target_id": _text(call.target_id),
         "source": dict(owner.source),
+        "is_test": owner.is_test,
     }
 
 

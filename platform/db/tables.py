@@ -853,11 +853,19 @@ integration_deliveries = Table(
     CheckConstraint("(state IN ('done', 'given_up')) = (settled_at IS NOT NULL)", name="settled"),
     CheckConstraint("state <> 'given_up' OR reason IS NOT NULL", name="given_up_has_reason"),
     Index(
-        "ix_integration_deliveries_due",
+        "ix_integration_deliveries_next",
         "agency_id",
         "integration_id",
+        "is_late",
         "due_at",
         postgresql_where=text("state IN ('due', 'sent')"),
+    ),
+    Index(
+        "ix_integration_deliveries_open",
+        "agency_id",
+        "integration_id",
+        "is_late",
+        postgresql_where=text("settled_at IS NULL"),
     ),
     Index("ix_integration_deliveries_sending", "claimed_until", postgresql_where=text("state = 'sending'")),
     Index("ix_integration_deliveries_call", "agency_id", "call_id", "integration_id", "rank", "revision"),
@@ -882,14 +890,7 @@ integration_objects = Table(
     PrimaryKeyConstraint("agency_id", "integration_id", "call_id", "name"),
     ForeignKeyConstraint(["agency_id", "integration_id"], ["integrations.agency_id", "integrations.id"]),
     CheckConstraint("state IN ('sent', 'made')", name="state"),
-    Index(
-        "ix_integration_objects_remote_id",
-        "agency_id",
-        "integration_id",
-        "name",
-        "remote_id",
-        postgresql_where=text("remote_id IS NOT NULL"),
-    ),
+    Index("ix_integration_objects_call", "agency_id", "call_id"),
 )
 
 #: How fast each account of a vendor may be asked, by all processes together; `account` is a hash and tells nothing.
@@ -1042,6 +1043,8 @@ live_calls = Table(
     Column("source", JSONB, nullable=False, server_default="{}"),
     # When the node's monitor last spoke for it: older than half a minute, nobody knows whether it still stands.
     stamp("seen_at", default_now=True),
+    # A call of the installation's own, to prove a number.
+    Column("is_test", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("agency_id", "call_id"),
     CheckConstraint("state IN ('started', 'ringing', 'answered', 'held')", name="state"),
     Index("ix_live_calls_agency_id_client_id", "agency_id", "client_id"),

@@ -25,7 +25,7 @@ _JOINS = (
 )
 _OVER = f", c.outcome, c.ring_ms, c.talk_ms, c.target_id, c.is_test, NULL AS live_source{_SOURCE}"
 _STANDING = (
-    ", NULL AS ended_at, NULL AS outcome, 0 AS ring_ms, 0 AS talk_ms, c.target_id, false AS is_test,"
+    ", NULL AS ended_at, NULL AS outcome, 0 AS ring_ms, 0 AS talk_ms, c.target_id, c.is_test,"
     " c.source AS live_source" + _SOURCE
 )
 _CALL = (

@@ -22,6 +22,8 @@ Settled = Literal["done", "given_up", "retry", "later", "sent", "broken", "relea
 
 MOST_OF_A_CLIENT = 20
 MOST_BACKFILLED = 10_000
+#: With so many of earlier back-fills still to be told an integration is given no more of them.
+MOST_LATE_OPEN = 10_000
 LONGEST_NAME = 100
 #: Seconds between tries: 12 in 35 hours, so that a weekend's morning is not missed.
 DELAYS_S: tuple[float, ...] = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 21_600, 28_800, 43_200)
@@ -243,6 +245,11 @@ class Answer:
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
+
+
+def bounded_rest_s(asked_s: float) -> float:
+    """So long whoever is asked to wait does wait: others may name any number, or none (NaN)."""
+    return min(max(0.0, asked_s), LONGEST_RETRY_AFTER_S)
 
 
 def read_retry_after(text: str | None, now: datetime) -> float | None:

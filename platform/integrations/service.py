@@ -40,6 +40,7 @@ from .facts import CallFacts
 from .model import (
     LONGEST_NAME,
     MOST_BACKFILLED,
+    MOST_LATE_OPEN,
     MOST_OF_A_CLIENT,
     Check,
     Delivery,
@@ -286,6 +287,10 @@ class IntegrationService:
             raise ValueRefused("until", "must lie 400 days after `since` at most")
         with self._database.tenant(agency_id, client_id) as connection:
             integration = _found(store.find_integration(connection, agency_id, integration_id, lock=True))
+            if call_id is None and store.count_late(connection, integration, most=MOST_LATE_OPEN) >= MOST_LATE_OPEN:
+                raise ValueRefused(
+                    "since", "earlier back-fills still have much to tell; ask again when they are through"
+                )
             types = [one for one in integration.event_types if one in _LATE_TYPES]
             told, made = store.backfill(
                 connection, integration, since=since, until=until, types=types, call_id=call_id,

@@ -113,6 +113,12 @@ def wake(connection: Connection, integration: Integration) -> None:
     connection.execute(waiting.values(due_at=func.now()))
 
 
+def count_late(connection: Connection, integration: Integration, *, most: int) -> int:
+    """How many deliveries of back-fills are not settled; ``most`` at most."""
+    few = select(_D.id).where(_theirs(integration), _D.settled_at.is_(None), _D.is_late).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(few)).scalar_one())
+
+
 _BACKFILL = text("""
 WITH told AS (
     SELECT c.id, c.started_at, v.type, dialtrace_event_rank(v.type) AS rank

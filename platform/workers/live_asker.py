@@ -19,6 +19,7 @@ from ..esl.errors import CommandRefused, EslError
 from .live_facts import (
     OWNER_VARIABLES,
     SOURCE_VARIABLES,
+    TEST_VARIABLE,
     leg_of,
     moment_us,
     number_text,
@@ -118,7 +119,7 @@ class LiveAsker:
                 self._live.end(call_id)
 
     def _ask_owner(self, call_id: str) -> None:
-        names = (*OWNER_VARIABLES, *SOURCE_VARIABLES.values(), "dialtrace_started", "bridge_uuid")
+        names = (*OWNER_VARIABLES, TEST_VARIABLE, *SOURCE_VARIABLES.values(), "dialtrace_started", "bridge_uuid")
         told: dict[str, str | None] = {}
         for name in names:
             told[name] = self._variable(call_id, name)

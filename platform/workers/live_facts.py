@@ -37,9 +37,12 @@ FILTERS = (("Call-Direction", "inbound"), ("Event-Name", "HEARTBEAT"))
 
 #: Variables that say whose call it is (docs/architecture.md, "Channel variables").
 OWNER_VARIABLES = ("dialtrace_agency", "dialtrace_client", "dialtrace_number", "dialtrace_flow")
+#: `true` where the dialplan knew the installation's own mark (docs/howto/prove-numbers.md).
+TEST_VARIABLE = "dialtrace_test"
 #: Source facts known so far, as far as the plan set them: name in the row → variable.
 SOURCE_VARIABLES = {"source": "dialtrace_source", "campaign": "dialtrace_campaign", "visit": "dialtrace_visit"}
 
+_OWNED = (*OWNER_VARIABLES, TEST_VARIABLE, *SOURCE_VARIABLES.values())
 _DIALLED = re.compile(r"\+?([1-9][0-9]{4,14})", re.ASCII)
 #: More than a flow can begin.
 MOST_SEGMENTS = 64
@@ -66,7 +69,7 @@ def heard_of(event: Event) -> Heard | None:
         dialled=number_text(event.variable("dialtrace_dialled") or event.get("Caller-Destination-Number")),
         caller=caller_e164(event.get("Caller-Caller-ID-Number")),
         segments=segments_of(call_id, event.variable("dialtrace_record"), event.variable("dialtrace_recordings")),
-        owner=owner_of({name: event.variable(name) for name in (*OWNER_VARIABLES, *SOURCE_VARIABLES.values())}),
+        owner=owner_of({name: event.variable(name) for name in _OWNED}),
     )
 
 
@@ -77,7 +80,7 @@ def owner_of(variables: Mapping[str, str | None]) -> Owner | None:
         return None
     known = {name: read_carried(variables.get(variable)) for name, variable in SOURCE_VARIABLES.items()}
     words = {name: value for name, value in known.items() if value is not None}
-    return Owner(agency, client, number, flow, words)
+    return Owner(agency, client, number, flow, words, is_test=variables.get(TEST_VARIABLE) == "true")
 
 
 def segments_of(call_id: str, record: str | None, listed: str | None) -> tuple[int, ...]:

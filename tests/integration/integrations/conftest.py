@@ -91,10 +91,11 @@ class Platform:
             usual |= {"answered_at": connected, "connected_at": connected, "talk_ms": 42_000}
         return CallFacts(**usual | values)
 
-    def ring(self, call_id: UUID | None = None) -> UUID:
+    def ring(self, call_id: UUID | None = None, *, is_test: bool = False) -> UUID:
         """A call stands, and rings."""
         call_id = call_id or uuid4()
-        owner = Owner(self.client.agency_id, self.client.id, source={"source": "yandex", "campaign": "spring"})
+        words = {"source": "yandex", "campaign": "spring"}
+        owner = Owner(self.client.agency_id, self.client.id, source=words, is_test=is_test)
         now_us = to_microseconds(datetime.now(UTC))
         standing = LiveCall(str(call_id), started_us=now_us, dialled="+442079460123", caller=CALLER, owner=owner)
         event = LiveEvent(new_id(), "call.ringing", str(call_id), owner, now_us)

@@ -82,6 +82,12 @@ class TestFacts:
         assert told.owner == Owner(AGENCY, CLIENT, None, None, {"campaign": "Весна 2026"})
         assert told.ringing_us == T0 + 5
 
+    def test_given_a_call_of_the_installations_own_then_its_mark_is_known_while_it_stands(self):
+        variables = {"variable_dialtrace_agency": str(AGENCY), "variable_dialtrace_client": str(CLIENT)}
+        told = heard_of(event("CHANNEL_PROGRESS", **variables, variable_dialtrace_test="true"))
+        assert told.owner == Owner(AGENCY, CLIENT, is_test=True)
+        assert heard_of(event("CHANNEL_PROGRESS", **variables)).owner == Owner(AGENCY, CLIENT)
+
     def test_given_a_bridge_then_it_tells_with_which_leg(self):
         told = heard_of(event("CHANNEL_BRIDGE", Bridge_B_Unique_ID=LEG, Caller_Channel_Answered_Time=str(T0 + 3)))
         assert (told.bridged_to, told.connected_us, told.answered_us) == (LEG, T0 + 5, T0 + 3)

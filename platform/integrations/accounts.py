@@ -18,7 +18,7 @@ from ..outgoing.errors import AddressRefused, BrokenAnswer, OutgoingError, Reque
 from ..outgoing.model import Request
 from ..outgoing.service import OutgoingClient
 from .errors import Broken, GiveUp, Later, Retry
-from .model import MOST_KEPT_BYTES, MOST_READ_BYTES, Answer, Exchange, Rate
+from .model import MOST_KEPT_BYTES, MOST_READ_BYTES, Answer, Exchange, Rate, bounded_rest_s
 
 #: So long a request waits for its place; beyond that its delivery gives its own place to another.
 MOST_WAIT_S = 3.0
@@ -46,7 +46,8 @@ class Accounts:
         return wait_s
 
     def rest(self, account: str, for_s: float) -> None:
-        """Nobody asks this account anything for so long."""
+        """Nobody asks this account anything for so long, six hours at most."""
+        for_s = bounded_rest_s(for_s)
         self._database.look_up("SELECT dialtrace_vendor_account_rest(%s, %s)::text", (account, for_s))
 
 

@@ -27,7 +27,7 @@ from .claims import CallJournal, Claims, Result
 from .errors import Broken, ClaimLost, GiveUp, Later, NothingToDo, Outcome, Retry
 from .fact_store import read_facts
 from .facts import CallFacts
-from .model import Claimed, Exchange, Schedule, System, Values, Verdict
+from .model import Claimed, Exchange, Schedule, System, Values, Verdict, bounded_rest_s
 from .registry import SYSTEMS
 from .work import Work
 
@@ -135,7 +135,7 @@ class Deliverer:
             if outcome.word in _RESTING:
                 self._accounts.rest(delivery.account, outcome.after_s)
             # Those that were put off together do not come back together.
-            wait_s = outcome.after_s * (1 + random.random() / 2)  # noqa: S311
+            wait_s = bounded_rest_s(outcome.after_s) * (1 + random.random() / 2)  # noqa: S311
             return Verdict("later", wait_s, outcome.word, outcome.detail)
         except Retry as outcome:
             chance = random.random()  # noqa: S311 (so that many do not come back in the same moment)

@@ -93,7 +93,8 @@ class Work:
         try:
             made = make()
         except Outcome as outcome:
-            if not outcome.in_doubt:
+            # A refusal of this request says nothing of an earlier one whose answer was lost.
+            if not outcome.in_doubt and kept is None:
                 self.journal.forget(name)
             raise
         self.journal.keep(name, made)

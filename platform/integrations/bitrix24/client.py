@@ -95,9 +95,13 @@ def _renewed(work: Work, kept: Values) -> Values:
     }  # fmt: skip
     answer = work.ask("GET", f"{work.settings.token_url}?{urlencode(query)}", what="oauth.token")
     code, said = _error(answer), answer.json()
-    if code is not None and answer.status < 500:
+    if code is not None and answer.status < 500 and answer.status != 429:
         raise Broken(code.lower(), _SET_UP.get(code, f"the portal renews no token: {code}"))
-    need_success(answer, work.now)
+    try:
+        need_success(answer, work.now)
+    except Later as outcome:
+        # The token server's limit, not the portal's: nobody who asks the portal rests for it.
+        raise Later("token_limited", outcome.detail, after_s=outcome.after_s) from outcome
     if not isinstance(said, dict) or not said.get("access_token") or not said.get("refresh_token"):
         raise Retry("token_odd", "the token server answered without tokens")
     tokens = {"access_token": said["access_token"], "refresh_token": said["refresh_token"]}

@@ -17,9 +17,10 @@ from .mapping import is_wanted, notice, pretend
 from .settings import TelegramSecrets, TelegramSettings
 
 
-def _account(_settings: TelegramSettings, secrets: TelegramSecrets) -> str:
-    """A bot is counted as a whole."""
-    return secrets.bot_token.partition(":")[0]
+def _account(settings: TelegramSettings, secrets: TelegramSecrets) -> str:
+    """A bot is counted as a whole, at the server that it is asked through: everybody may know a bot's number, and a
+    server of somebody's own must not make others rest."""
+    return f"{settings.api_url.lower()} {secrets.bot_token.partition(':')[0]}"
 
 
 def _event_types(_settings: TelegramSettings) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """Bitrix24 against a stand-in of its portal: documented answers, lost ones, tokens, and many calls on a bad day."""
 
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -163,6 +164,73 @@ def test_given_a_token_that_runs_out_in_the_middle_then_it_is_renewed_once_and_k
     told = [platform.integrations.get_delivery(made.agency_id, None, made.id, one.id) for one in platform.ledger(made)]
     for secret in ("very secret", "access-token-1", "refresh-token-0", "access-token-0"):
         assert secret not in str([one.attempts for one in told])
+
+
+def test_given_a_token_server_at_its_limit_then_nobody_who_asks_the_portal_rests(platform, portal, bitrix):
+    application = {
+        "client_id": "local.1", "client_secret": "very secret", "access_token": "old", "refresh_token": portal.refresh,
+    }  # fmt: skip
+    settings = {"user_id": 1, "portal_url": portal.url, "token_url": f"{portal.url}/oauth/token/"}
+    made = platform.integrate("bitrix24", settings, application)
+    body = {"error": "too_many_requests", "error_description": "so it is"}
+    much = {"retry-after": "3600"}
+    portal.misbehave(Fault("refuse", 429, body, much, wanted=lambda asked: asked.path == "/oauth/token/"))
+    platform.end_call()
+    platform.turn()
+    (entry,) = platform.ledger(made)
+    assert (entry.state, entry.reason, entry.tries) == ("due", "token_limited", 0)
+    assert made.account == bitrix.account
+    assert platform.ledger(bitrix)[0].state == "done", "the portal itself is asked on"
+    platform.end_call()
+    platform.turn()
+    assert {one.state for one in platform.ledger(bitrix)} == {"done"}
+
+
+def test_given_a_lost_registration_and_then_a_limit_then_the_doubt_stays_and_the_call_is_registered_once(
+    platform, portal, bitrix
+):
+    register = asks("telephony.externalCall.register")
+    portal.misbehave(
+        Fault("lose", wanted=register), Fault("refuse", **refusal(429, "OPERATION_TIME_LIMIT"), wanted=register)
+    )
+    call = platform.end_call()
+    platform.turn(deliverer(platform.database, HASTY))
+    time.sleep(0.05)
+    platform.turn()
+    (entry,) = platform.ledger(bitrix)
+    assert (entry.state, entry.reason) == ("due", "time_limit")
+    platform.integrations.resume_integration(bitrix.agency_id, None, bitrix.id)
+    platform.work()
+    assert platform.ledger(bitrix)[0].state == "done"
+    assert len(portal.calls) == 1
+    assert len(leads_of(portal, call)) == 1
+
+
+def test_given_a_doubt_that_is_older_than_the_portals_memory_then_a_limit_in_between_does_not_begin_it_anew(
+    platform, portal, bitrix, owner_engine
+):
+    register = asks("telephony.externalCall.register")
+    limit = Fault("refuse", **refusal(429, "OPERATION_TIME_LIMIT"), wanted=register)
+    portal.misbehave(Fault("lose", wanted=register), limit)
+    platform.end_call()
+    platform.turn(deliverer(platform.database, HASTY))
+    time.sleep(0.05)
+    platform.turn()
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE integration_objects SET begun_at = begun_at - interval '40 minutes'")
+    platform.integrations.resume_integration(bitrix.agency_id, None, bitrix.id)
+    platform.work()
+    (entry,) = platform.ledger(bitrix)
+    assert (entry.state, entry.reason) == ("given_up", "in_doubt")
+    assert len([one for one in portal.requests if register(one)]) == 2
+
+
+def test_given_a_call_that_proves_a_number_then_its_ringing_is_told_to_nobody(platform, portal, bitrix):
+    platform.ring(is_test=True)
+    platform.work()
+    (entry,) = platform.ledger(bitrix)
+    assert (entry.type, entry.state, entry.reason) == ("call.ringing", "done", "test_call")
+    assert portal.requests == []
 
 
 def test_given_what_an_application_lacks_then_it_is_said(platform, portal):

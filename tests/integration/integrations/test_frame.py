@@ -233,6 +233,52 @@ def test_given_one_that_never_answers_then_others_are_told_at_once(platform, not
     dead.stop()
 
 
+def test_given_a_back_fill_that_is_long_then_live_calls_are_told_first_and_no_other_is_begun(
+    platform, notices, telegram, owner_engine, monkeypatch
+):
+    named = (notices.agency_id, None, notices.id)
+    platform.end_calls([{} for _ in range(6)])
+    platform.sequence()
+    while platform.claims.catch_up():
+        pass
+    change(owner_engine, "UPDATE integration_deliveries SET is_late = true, due_at = now() - interval '1 hour'")
+    live = platform.end_call()
+    platform.sequence()
+    monkeypatch.setattr("dialtrace.integrations.claims.MOST_OPEN", 5)
+    assert platform.claims.catch_up() > 0, "what is late does not keep it from reading on"
+    (first, *_) = platform.claims.claim(1, hold_s=30)
+    assert first.call_id == live
+    now = datetime.now(UTC)
+    span = {"since": now - timedelta(hours=1), "until": now + timedelta(hours=1)}
+    monkeypatch.setattr("dialtrace.integrations.service.MOST_LATE_OPEN", 6)
+    with pytest.raises(ValueRefused, match="earlier back-fills"):
+        platform.integrations.backfill_span(*named, **span)
+    assert platform.integrations.backfill_span(*named, **span, call_id=live) == 0
+    change(owner_engine, "UPDATE integration_deliveries SET claimed_until = now() WHERE state = 'sending'")
+    platform.work()
+    assert platform.integrations.backfill_span(*named, **span) == 0
+
+
+def test_given_a_server_of_ones_own_then_it_makes_nobody_else_rest_and_nobody_for_ever(platform, notices, telegram):
+    from tests.vendors.telegram import TelegramServer
+
+    odd = TelegramServer()
+    odd.mood = lambda _: Fault("refuse", 429, refused(429, "Too Many Requests", retry_after=10**9).body)
+    settings = {"chat_id": "-1001234567890", "calls": "all", "api_url": odd.url}
+    theirs = platform.integrate("telegram", settings, {"bot_token": TOKEN})
+    platform.end_call()
+    platform.turn()
+    platform.end_call()
+    platform.turn()
+    assert len(telegram.messages) == 2
+    waits = [entry.due_at - datetime.now(UTC) for entry in platform.ledger(theirs)]
+    assert all(timedelta(hours=5) < wait < timedelta(hours=10) for wait in waits)
+    with pytest.raises(Later) as rest:
+        Accounts(platform.database).take(theirs.account, Rate(per_s=1.0, burst=1), is_urgent=True)
+    assert 5 * 3600 < rest.value.after_s <= 6 * 3600
+    odd.stop()
+
+
 def test_given_one_account_then_all_its_askers_together_keep_to_its_rate(database):
     accounts, rate = Accounts(database), Rate(per_s=20.0, burst=3)
     waits, lock = [], threading.Lock()

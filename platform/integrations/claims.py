@@ -18,9 +18,13 @@ from .model import Claimed, Kept, Made, Verdict
 MOST_OPEN = 5_000
 #: Deliveries of one integration at a time, over all processes; as many more of calls that ring.
 EACH = 4
+#: Deliveries of one system, and of one agency, at a time over all processes, half as many more of calls that ring: a
+#: vendor that is away holds its own places and nobody else's.
+OF_A_SYSTEM = 128
+OF_AN_AGENCY = 64
 _CLAIM = (
     "SELECT agency_id, id, claim, integration_id, client_id, system, settings, sealed, account, call_id, type,"
-    " revision, occurred_at, is_late, tries FROM dialtrace_integrations_claim(%s, %s, %s)"
+    " revision, occurred_at, is_late, tries FROM dialtrace_integrations_claim(%s, %s, %s, %s, %s)"
 )
 _SETTLE = "SELECT agency_id, integration_id, system, reason FROM dialtrace_integrations_settle(%s::jsonb)"
 
@@ -67,9 +71,12 @@ class Claims:
         """Makes deliveries for integrations that are behind their log; how many events were looked at."""
         return int(self._database.look_up("SELECT dialtrace_integrations_catch_up(%s)", (MOST_OPEN,))[0][0])
 
-    def claim(self, most: int, *, hold_s: int, each: int = EACH) -> list[Claimed]:
+    def claim(
+        self, most: int, *, hold_s: int, each: int = EACH, of_a_system: int = OF_A_SYSTEM,
+        of_an_agency: int = OF_AN_AGENCY,
+    ) -> list[Claimed]:  # fmt: skip
         """Up to ``most`` deliveries that are due; nobody else gets them for so long."""
-        rows = self._database.look_up(_CLAIM, (most, each, hold_s))
+        rows = self._database.look_up(_CLAIM, (most, each, hold_s, of_a_system, of_an_agency))
         return [Claimed(**{**row._mapping, "sealed": bytes(row._mapping["sealed"])}) for row in rows]
 
     def settle(self, results: Sequence[Result]) -> list[Stopped]:
@@ -105,8 +112,9 @@ _READ = (
     " WHERE agency_id = %s AND integration_id = %s AND call_id = %s"
 )
 _BEGIN = """
-INSERT INTO integration_objects AS o (agency_id, integration_id, call_id, name, client_id, state)
-SELECT d.agency_id, d.integration_id, d.call_id, %(name)s, d.client_id, 'sent' FROM integration_deliveries d
+INSERT INTO integration_objects AS o (agency_id, integration_id, call_id, name, client_id, state, data)
+SELECT d.agency_id, d.integration_id, d.call_id, %(name)s, d.client_id, 'sent', %(asked)s::jsonb
+FROM integration_deliveries d
 WHERE d.agency_id = %(agency)s AND d.id = %(id)s AND d.claim = %(claim)s AND d.state = 'sending'
   AND d.claimed_until > now()
 ON CONFLICT (agency_id, integration_id, call_id, name) DO UPDATE SET begun_at = o.begun_at WHERE o.state = 'sent'
@@ -135,20 +143,26 @@ class CallJournal:
             values = (delivery.agency_id, delivery.integration_id, delivery.call_id)
             rows = connection.exec_driver_sql(_READ, values).all()
         self._kept = {
-            row.name: Kept(Made(row.remote_id, row.data) if row.state == "made" else None, row.begun_at) for row in rows
-        }  # fmt: skip
+            row.name: Kept(Made(row.remote_id, row.data), row.begun_at)
+            if row.state == "made"
+            else Kept(None, row.begun_at, row.data)
+            for row in rows
+        }
 
     def find(self, name: str) -> Kept | None:
         return self._kept.get(name)
 
-    def begin(self, name: str) -> None:
-        """Raises ClaimLost."""
+    def begin(self, name: str, asked: Mapping[str, Any]) -> None:
+        """What an earlier one asked stays. Raises ClaimLost."""
         delivery = self._delivery
-        values = {"agency": delivery.agency_id, "id": delivery.id, "claim": delivery.claim, "name": name}
+        values = {
+            "agency": delivery.agency_id, "id": delivery.id, "claim": delivery.claim, "name": name,
+            "asked": json.dumps(dict(asked)),
+        }  # fmt: skip
         with self._database.tenant(delivery.agency_id) as connection:
             if connection.exec_driver_sql(_BEGIN, values).first() is None:
                 raise ClaimLost
-        self._kept[name] = Kept(None)
+        self._kept[name] = Kept(None, asked=asked)
 
     def keep(self, name: str, made: Made) -> None:
         values = self._key(name) | {"remote": made.remote_id, "data": json.dumps(dict(made.data))}

@@ -37,9 +37,12 @@ MOST_READ_BYTES = 512 * 1024
 
 
 class Values(BaseModel):
-    """Base of every system's settings and secrets: nothing unknown, nothing guessed."""
+    """Base of every system's settings and secrets: nothing unknown, nothing guessed. A fault shows no value: it ends in
+    a process's log."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, str_max_length=2048)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, str_max_length=2048, hide_input_in_errors=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +176,11 @@ class Made:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """As the journal has it: ``made`` None means that a request has left whose answer nobody has seen. ``begun_at``:
-    when the first one did; None: in this very delivery."""
+    when the first one did; None: in this very delivery. ``asked``: what that one said and the next must say too."""
 
     made: Made | None
     begun_at: datetime | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +277,8 @@ def need_success(answer: Answer, now: datetime, *, detail: str = "") -> Answer:
     if 200 <= status < 300:
         return answer
     said = detail or answer.text[:300]
+    if 300 <= status < 400:
+        raise Broken(word, f"the address leads elsewhere by now: set the one that it has ({said})")
     if status == 429:
         raise Later("rate_limited", said, after_s=read_retry_after(answer.headers.get("retry-after"), now) or 2.0)
     if status in {401, 403}:

@@ -67,6 +67,17 @@ def change_integration(connection: Connection, integration: Integration, values:
     return _integration(connection.execute(statement.values(**values).returning(integrations)).mappings().one())
 
 
+def lock_secrets(connection: Connection, integration_id: UUID, *, wait: bool) -> bool:
+    """Nobody else changes or renews its secrets until the transaction ends; false: somebody does, and nobody waited.
+    Not the row: whoever settles its deliveries must not wait for the other side. Take it before the row."""
+    lock = (f"dialtrace.integration.renew {integration_id}",)
+    if wait:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", lock)
+        return True
+    taken = connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", lock)
+    return bool(taken.scalar_one())
+
+
 # --- Deliveries. ---
 
 
@@ -133,10 +144,8 @@ WITH told AS (
     INSERT INTO integration_deliveries AS d (agency_id, id, client_id, integration_id, call_id, type, rank, revision,
         occurred_at, is_late, state)
     SELECT :agency, dialtrace_new_id(), :client, :integration, t.id, t.type, t.rank, 1, t.started_at, true,
-        CASE WHEN t.rank = min(t.rank) OVER (PARTITION BY t.id) AND NOT EXISTS (
-            SELECT FROM integration_deliveries o WHERE o.agency_id = :agency AND o.integration_id = :integration
-            AND o.call_id = t.id AND o.settled_at IS NULL AND (o.rank, o.revision) < (t.rank, 1))
-        THEN 'due' ELSE 'blocked' END
+        -- What comes before it may be settled, and frees nobody any more; the claim keeps the order.
+        'due'
     FROM told t
     ON CONFLICT ON CONSTRAINT uq_integration_deliveries_once DO UPDATE SET
         state = 'due', tries = 0, due_at = now(), settled_at = NULL, reason = NULL, detail = NULL, is_late = true

@@ -55,8 +55,8 @@ class DryJournal:
     def find(self, name: str) -> Kept | None:
         return self._kept.get(name)
 
-    def begin(self, name: str) -> None:
-        self._kept[name] = Kept(None)
+    def begin(self, name: str, asked: Mapping[str, Any]) -> None:
+        self._kept[name] = Kept(None, asked=asked)
 
     def keep(self, name: str, made: Made) -> None:
         self._kept[name] = Kept(made)

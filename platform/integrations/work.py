@@ -30,7 +30,7 @@ class Journal(Protocol):
 
     def find(self, name: str) -> Kept | None: ...  # pragma: no cover (a protocol)
 
-    def begin(self, name: str) -> None: ...  # pragma: no cover (a protocol)
+    def begin(self, name: str, asked: Mapping[str, Any]) -> None: ...  # pragma: no cover (a protocol)
 
     def keep(self, name: str, made: Made) -> None: ...  # pragma: no cover (a protocol)
 
@@ -77,19 +77,19 @@ class Work:
 
     def once(
         self, name: str, make: Callable[[], Made], *, find: Callable[[], Made | None] | None = None,
-        look_first: bool = False,
+        look_first: bool = False, asked: Mapping[str, Any] | None = None,
     ) -> Made:  # fmt: skip
         """Makes something in the other system exactly once, whatever happens in between: what was made is kept; what
         may have been made is looked up (``find``) before it is made again. Where the other side has no way to look it
         up, making it twice must be harmless, or the lesser evil. ``look_first``: it may be there although the journal
-        does not know it. Raises Outcome."""
+        does not know it. ``asked`` is kept with the first request, for the next to say the same. Raises Outcome."""
         kept = self.journal.find(name)
         if kept is not None and kept.made is not None:
             return kept.made
         if find is not None and (kept is not None or look_first) and (found := find()) is not None:
             self.journal.keep(name, found)
             return found
-        self.journal.begin(name)
+        self.journal.begin(name, asked or {})
         try:
             made = make()
         except Outcome as outcome:

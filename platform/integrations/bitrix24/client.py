@@ -36,8 +36,10 @@ class Refused(GiveUp):
 
 
 def ask(work: Work, method: str, body: Mapping[str, Any]) -> Any:
-    """The ``result``. An application's token that is over is renewed once. Raises Outcome; Refused for errors of the
-    method itself."""
+    """The ``result``. An application's token that is over, or was never given, is renewed once. Raises Outcome; Refused
+    for errors of the method itself."""
+    if work.secrets.webhook_url is None and not work.secrets.access_token and work.renewing is not None:
+        work.renew(lambda kept: _renewed(work, kept))
     answer = _send(work, method, body)
     if _error(answer) == "expired_token" and work.secrets.webhook_url is None:
         work.renew(lambda kept: _renewed(work, kept))
@@ -80,6 +82,8 @@ def _result(work: Work, answer: Answer) -> Any:
         raise Broken(code.lower(), f"{_SET_UP[code]} ({detail})")
     if code == "expired_token":
         raise Broken(code, "the portal takes no token of ours: install the application again")
+    if answer.status == 429 or answer.status >= 500:
+        need_success(answer, work.now, detail=detail)
     raise Refused(code.lower(), detail)
 
 

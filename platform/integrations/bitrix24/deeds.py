@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import GiveUp, NothingToDo, Outcome
+from ..errors import Broken, GiveUp, NothingToDo, Outcome
 from ..model import Check, Made, Rate, System
 from ..work import Work
 from .client import Refused, ask, is_refused
@@ -67,10 +67,13 @@ def _tell_end(work: Work) -> None:
     registered = _register(work, entity, show=False) if work.settings.mode == "auto" else None
     if registered is not None:
         _finish(work, registered)
+    closed = None
     if entity is not None and (work.settings.comment or registered is None):
-        _comment(work, entity)
+        closed = _comment_where_allowed(work, entity)
     if work.call.is_missed and work.settings.missed_task:
         _task(work, entity)
+    if closed is not None:
+        raise closed
     if entity is None and registered is None and not (work.call.is_missed and work.settings.missed_task):
         raise NothingToDo("unknown_caller", "the portal does not know the caller, and nothing is to be made of him")
 
@@ -138,8 +141,14 @@ def _register(work: Work, entity: Mapping[str, Any] | None, *, show: bool) -> st
     if kept is not None and kept.made is None and kept.begun_at and work.now - kept.begun_at > REGISTER_AGAIN:
         raise GiveUp("in_doubt", "whether the portal has the call is not known, and registering it now might double it")
     body = registration(work.call, work.settings, entity or {}, show=show)
+    if kept is not None:
+        # The portal knows a registration by its user too, and who is responsible may have become somebody else.
+        body |= kept.asked
     try:
-        made = work.once("call", lambda: Made(str(ask(work, "telephony.externalCall.register", body)["CALL_ID"])))
+        made = work.once(
+            "call", lambda: Made(str(ask(work, "telephony.externalCall.register", body)["CALL_ID"])),
+            asked={"USER_ID": body["USER_ID"]},
+        )  # fmt: skip
     except Refused as refusal:
         if not is_refused(refusal, "WRONG_AUTH_TYPE", *_UNKNOWN_METHOD):
             raise
@@ -183,6 +192,17 @@ def _comment(work: Work, entity: Mapping[str, Any]) -> None:
         return Made(str(ask(work, "crm.timeline.comment.add", {"fields": {**about, "COMMENT": comment(work.call)}})))
 
     work.once("comment", make, find=find, look_first=work.is_late)
+
+
+def _comment_where_allowed(work: Work, entity: Mapping[str, Any]) -> GiveUp | None:
+    """The same word as for a portal without REST, but others of its answers came: only this entity is closed to us."""
+    try:
+        _comment(work, entity)
+    except Broken as outcome:
+        if outcome.word != "access_denied":
+            raise
+        return GiveUp(outcome.word, f"the user of the webhook may not comment on {entity['type']} {entity['id']}")
+    return None
 
 
 def _task(work: Work, entity: Mapping[str, Any] | None) -> None:

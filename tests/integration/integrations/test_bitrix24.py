@@ -3,13 +3,16 @@
 import random
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.vendors.bitrix24 import Bitrix24Server
+from dialtrace.integrations.delivering import open_secrets
+from dialtrace.integrations.store import lock_secrets
+from tests.vendors.bitrix24 import SAME_WITHIN_S, SECRET, Bitrix24Server
 from tests.vendors.server import Fault
 
-from .conftest import CALLER, HASTY, deliverer
+from .conftest import BOX, CALLER, HASTY, deliverer
 
 
 @pytest.fixture
@@ -129,6 +132,14 @@ def test_given_an_answer_that_is_lost_after_something_was_made_then_it_is_not_ma
         (refusal(429, "OPERATION_TIME_LIMIT"), "due", "time_limit"),
         (refusal(500, "INTERNAL_SERVER_ERROR"), "sent", "portal_fails"),
         (refusal(400, "INVALID_REQUEST"), "given_up", "invalid_request"),
+        (refusal(503, "NOBODY_KNOWS_THIS"), "due", "status_503"),
+        (refusal(500, "NOBODY_KNOWS_THIS"), "sent", "status_500"),
+        (refusal(429, "NOBODY_KNOWS_THIS"), "due", "rate_limited"),
+        (
+            {"status": 302, "body": "moved", "headers": {"location": "https://a.invalid/"}},
+            "broken",
+            "status_302",
+        ),
         ({"status": 200, "body": "<html>"}, "sent", "not_bitrix24"),
     ],
 )
@@ -144,6 +155,114 @@ def test_given_a_documented_error_then_it_means_what_it_says(platform, portal, b
     else:
         assert (found.state, entry.state, entry.reason) == ("active", state, reason)
     assert portal.items[1] == []
+
+
+def test_given_an_entity_that_is_closed_to_us_then_its_comment_alone_is_given_up(platform, portal, bitrix):
+    portal.misbehave(Fault("refuse", **refusal(403, "ACCESS_DENIED"), wanted=asks("crm.timeline.comment.add")))
+    platform.end_call(outcome="no_answer")
+    platform.work()
+    (entry,) = platform.ledger(bitrix)
+    assert (entry.state, entry.reason) == ("given_up", "access_denied")
+    assert platform.now(bitrix).state == "active"
+    assert len(portal.tasks) == 1
+
+
+def test_given_a_portal_that_repeats_the_last_piece_of_a_webhooks_address_then_nobody_is_shown_it(
+    platform, portal, bitrix
+):
+    body = {"error": "INVALID_REQUEST", "error_description": f"webhook {SECRET} may not"}
+    portal.misbehave(Fault("refuse", 400, body, wanted=asks("crm.item.add")))
+    platform.end_call()
+    platform.work()
+    (entry,) = platform.ledger(bitrix)
+    assert entry.detail == "INVALID_REQUEST: webhook ••• may not"
+    told = platform.integrations.get_delivery(bitrix.agency_id, None, bitrix.id, entry.id)
+    assert SECRET not in str(told.attempts)
+
+
+@pytest.fixture
+def application(portal):
+    return {
+        "client_id": "local.1", "client_secret": "very secret", "access_token": portal.access,
+        "refresh_token": portal.refresh,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def installed(platform, portal, application):
+    settings = {"user_id": 1, "portal_url": portal.url, "token_url": f"{portal.url}/oauth/token/"}
+    return platform.integrate("bitrix24", settings, application)
+
+
+def test_given_no_access_token_yet_then_one_is_asked_for_before_anything_else(platform, portal, application):
+    settings = {"user_id": 1, "portal_url": portal.url, "token_url": f"{portal.url}/oauth/token/"}
+    made = platform.integrate("bitrix24", settings, {**application, "access_token": None})
+    call = platform.end_call()
+    shown = platform.integrations.preview_call(made.agency_id, None, made.id, call, "call.ended")
+    assert shown.outcome == "would_send"
+    platform.work()
+    assert portal.requests[0].path == "/oauth/token/"
+    assert portal.renewals == 1
+    assert platform.ledger(made)[0].state == "done"
+
+
+def test_given_tokens_that_are_being_renewed_then_others_come_again_and_nobody_waits_with_a_connection(
+    platform, portal, installed
+):
+    portal.expire()
+    platform.end_call()
+    with platform.database.tenant(installed.agency_id) as connection:
+        assert lock_secrets(connection, installed.id, wait=False)
+        platform.turn()
+    (entry,) = platform.ledger(installed)
+    assert (entry.state, entry.reason, entry.tries) == ("due", "renewing", 0)
+    platform.work()
+    assert portal.renewals == 1
+    assert platform.ledger(installed)[0].state == "done"
+
+
+def test_given_secrets_that_are_changed_while_tokens_are_renewed_then_neither_is_lost(platform, portal, installed):
+    made = deliverer(platform.database)
+    kind = platform.integrations.systems["bitrix24"]
+    kept = open_secrets(BOX, kind, installed.id, installed.sealed)
+    change_it = platform.integrations.change_integration
+    with ThreadPoolExecutor(1) as other:
+
+        def ask(now):
+            waiting.append(
+                other.submit(
+                    change_it, installed.agency_id, None, installed.id, expected_version=1,
+                    secrets={"client_secret": "another"},
+                )
+            )  # fmt: skip
+            time.sleep(0.3)
+            assert not waiting[0].done()
+            return now.model_copy(update={"refresh_token": "refresh-token-9"})
+
+        waiting = []
+        line = made.line(kind, installed.account, kept, is_urgent=True)
+        made.renewer(kind, installed.agency_id, installed.id, line)(ask)
+        changed = waiting[0].result(10)
+    secrets = open_secrets(BOX, kind, installed.id, changed.sealed)
+    assert (secrets.client_secret, secrets.refresh_token) == ("another", "refresh-token-9")
+
+
+def test_given_a_lost_registration_and_another_person_responsible_since_then_it_is_repeated_as_it_was(
+    platform, portal, bitrix
+):
+    portal.misbehave(Fault("lose", wanted=asks("telephony.externalCall.register")))
+    platform.end_call()
+    platform.turn(deliverer(platform.database, HASTY))
+    platform.integrations.change_integration(
+        bitrix.agency_id, None, bitrix.id, expected_version=1, settings={"user_id": 2}
+    )
+    platform.work()
+    assert platform.ledger(bitrix)[0].state == "done"
+    assert [one["USER_ID"] for one in portal.calls.values()] == [1]
+    portal.ahead_s = SAME_WITHIN_S + 1
+    register = next(one for one in portal.requests if asks("telephony.externalCall.register")(one))
+    portal.handle(register)
+    assert len(portal.calls) == 2, "half an hour later it is another call"
 
 
 def test_given_a_token_that_runs_out_in_the_middle_then_it_is_renewed_once_and_kept(platform, portal):
@@ -269,7 +388,8 @@ def test_given_many_calls_and_a_tenth_of_the_answers_broken_then_every_call_is_t
         assert max(len(leads_of(portal, call)), len(tasks), len(comments)) <= 1
         if entry.state == "done":
             assert len(leads_of(portal, call)) == len(comments) == 1
-            assert portal.calls[f"externalCall.{call}"]["finished"]
+            (registered,) = [one for one in portal.calls.values() if one["EXTERNAL_CALL_ID"] == str(call)]
+            assert registered["finished"]
         else:
             assert entry.reason
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock
 from ..db.engine import Database
 from ..metrics import INTEGRATION_LIMITED_SECONDS, INTEGRATION_REQUESTS
-from ..outgoing.errors import AddressRefused, BrokenAnswer, OutgoingError, RequestTooBig, TimedOut, UrlRefused
+from ..outgoing.errors import AddressRefused, BrokenAnswer, OutgoingError, RequestTooBig, TimedOut, TooBusy, UrlRefused
 from ..outgoing.model import Request
 from ..outgoing.service import OutgoingClient
 from .errors import Broken, GiveUp, Later, Retry
@@ -22,6 +22,8 @@ from .model import MOST_KEPT_BYTES, MOST_READ_BYTES, Answer, Exchange, Rate, bou
 
 #: So long a request waits for its place; beyond that its delivery gives its own place to another.
 MOST_WAIT_S = 3.0
+#: As many requests as this process makes to one host are on their way: nothing was sent, and no try is lost.
+BUSY_S = 2.0
 HIDDEN = "•••"
 
 
@@ -108,7 +110,9 @@ def _kept(raw: bytes, secrets: Sequence[str]) -> str:
     return hide(raw.decode("utf-8", "replace"), secrets)[:MOST_KEPT_BYTES]
 
 
-def _judged(error: OutgoingError) -> Retry | Broken | GiveUp:
+def _judged(error: OutgoingError) -> Retry | Broken | GiveUp | Later:
+    if isinstance(error, TooBusy):
+        return Later(error.word, str(error), after_s=BUSY_S)
     if isinstance(error, AddressRefused | UrlRefused):
         return Broken(error.word, str(error))
     if isinstance(error, RequestTooBig):

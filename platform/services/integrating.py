@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..clock import SystemClock
 from ..config import Settings
 from ..db.engine import Database
-from ..integrations.claims import Claims
+from ..integrations.claims import OF_A_SYSTEM, Claims
 from ..integrations.delivering import Deliverer
 from ..integrations.model import Schedule
 from ..integrations.service import IntegrationService
@@ -14,8 +14,9 @@ from ..secrets_box.model import SecretsBox
 from .databases import build_database
 from .outside import build_outgoing
 
-#: Requests to one host at a time; the account's own rate is what holds them back.
-MOST_PER_HOST = 32
+#: Requests to one host at a time: all that a system's deliveries make may go to one. The account's own rate is what
+#: holds them back.
+MOST_PER_HOST = OF_A_SYSTEM
 
 
 def _schedule(settings: Settings) -> Schedule:

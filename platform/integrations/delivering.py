@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -29,12 +30,15 @@ from .fact_store import read_facts
 from .facts import CallFacts
 from .model import Claimed, Exchange, Schedule, System, Values, Verdict, bounded_rest_s
 from .registry import SYSTEMS
+from .store import lock_secrets
 from .work import Work
 
 log = structlog.get_logger("integrations")
 
 #: A rest that a vendor asks for by 429 holds for its whole account, also for what others send.
 _RESTING = frozenset({"rate_limited"})
+#: Somebody else asks for new secrets: so soon they are there.
+RENEWED_AFTER_S = 2.0
 
 
 def secret_purpose(integration_id: UUID) -> str:
@@ -60,6 +64,8 @@ def open_secrets(box: SecretsBox, system: System, integration_id: UUID, sealed: 
 def secret_texts(secrets: Values) -> list[str]:
     """The values that must never be shown; a short one is none, and would blot out words."""
     found = [str(value) for value in secrets.model_dump(mode="json").values() if value is not None]
+    # Of an address that is a secret the last piece is what makes it one: others repeat it alone.
+    found += [urlsplit(one).path.rstrip("/").rpartition("/")[2] for one in found if one.startswith(("http:", "https:"))]
     return sorted((one for one in found if len(one) >= 6), key=len, reverse=True)
 
 
@@ -160,14 +166,14 @@ class Deliverer:
     def renewer(
         self, system: System, agency_id: UUID, integration_id: UUID, line: AccountLine
     ) -> Callable[[Callable[[Values], Values]], Values]:
-        """What renews secrets: one process at a time for an integration, and whoever comes second gets what the first
-        was given (a refresh token is good for one use)."""
+        """What renews secrets: one process at a time for an integration (a refresh token is good for one use). Whoever
+        comes second comes again in a moment, and finds what the first was given: a waiter would keep a connection with
+        the database from others while the other side thinks."""
 
         def renew(ask: Callable[[Values], Values]) -> Values:
             with self._database.tenant(agency_id) as connection:
-                # Not the row itself: whoever settles other deliveries must not wait for the other side's answer.
-                lock = f"dialtrace.integration.renew {integration_id}"
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))
+                if not lock_secrets(connection, integration_id, wait=False):
+                    raise Later("renewing", "its tokens are being renewed at this moment", after_s=RENEWED_AFTER_S)
                 row = connection.exec_driver_sql(
                     "SELECT sealed FROM integrations WHERE agency_id = %s AND id = %s", (agency_id, integration_id)
                 ).first()

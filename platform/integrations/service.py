@@ -21,6 +21,7 @@ from ..db.engine import Database
 from ..events import service as log
 from ..ids import new_id
 from ..paging import Page, cut
+from ..secrets_box.errors import SecretsBoxError
 from ..secrets_box.model import SecretsBox
 from . import store
 from .accounts import account_key, hide
@@ -134,13 +135,16 @@ class IntegrationService:
         name: str | None = None, settings: Mapping[str, Any] | None = None, secrets: Mapping[str, Any] | None = None,
     ) -> Integration:  # fmt: skip
         """Members of settings and secrets that are named change, null puts back the default. What is on its way goes by
-        the new ones. Raises IntegrationUnknown, ValueRefused, VersionMismatch, and the errors of `secrets_box`."""
+        the new ones. Secrets that cannot be read are none: all that are needed must be given. Raises
+        IntegrationUnknown, ValueRefused, VersionMismatch."""
         with self._database.tenant(agency_id, client_id) as connection:
+            # New tokens that another process is given meanwhile would be written over these, or these over them.
+            store.lock_secrets(connection, integration_id, wait=True)
             before = _found(store.find_integration(connection, agency_id, integration_id, lock=True))
             if before.version != expected_version:
                 raise VersionMismatch(before.version)
             kind = self.systems[before.system]
-            old = json.loads(open_secrets(self._box, kind, before.id, before.sealed).model_dump_json())
+            old = self._kept_secrets(kind, before)
             values = self._columns(
                 kind,
                 before.id,
@@ -150,6 +154,13 @@ class IntegrationService:
             )
             values |= {"updated_at": self._clock.now(), "version": before.version + 1}
             return store.change_integration(connection, before, values)
+
+    def _kept_secrets(self, kind: System, integration: Integration) -> Mapping[str, Any]:
+        """Nothing, where this release or these master keys cannot read them."""
+        try:
+            return open_secrets(self._box, kind, integration.id, integration.sealed).model_dump(mode="json")
+        except (SecretsBoxError, ValidationError):
+            return {}
 
     def delete_integration(self, agency_id: UUID, client_id: UUID | None, integration_id: UUID) -> None:
         """It is told nothing any more, and its secrets are gone; its deliveries are removed bit by bit. Raises

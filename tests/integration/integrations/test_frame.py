@@ -3,14 +3,20 @@
 import json
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
-from dialtrace.integrations.accounts import Accounts
+from dialtrace.db.floor import confined
+from dialtrace.integrations.accounts import Accounts, _judged
 from dialtrace.integrations.claims import CallJournal
+from dialtrace.integrations.delivering import _RESTING
 from dialtrace.integrations.errors import (
     CallUnknown,
     ClaimLost,
@@ -22,12 +28,13 @@ from dialtrace.integrations.errors import (
 )
 from dialtrace.integrations.model import Made, Rate
 from dialtrace.integrations.resealing import reseal_integrations
+from dialtrace.outgoing.errors import TooBusy
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.tenancy.service import TenancyService
 from tests.vendors.server import Fault
 from tests.vendors.telegram import TOKEN, refused
 
-from .conftest import BOX, CALLER, HASTY, deliverer
+from .conftest import BOX, CALLER, HASTY, QUICK, deliverer
 
 BUSY = refused(429, "Too Many Requests: retry after 0", retry_after=0)
 
@@ -83,8 +90,13 @@ def test_given_a_wrong_token_then_the_integration_is_broken_and_goes_on_when_it_
 
 
 def test_given_a_limit_then_the_whole_account_rests_and_it_does_not_count_as_a_try(platform, notices, telegram):
-    telegram.misbehave(*[Fault("refuse", 429, BUSY.body)] * 8)
+    rest = refused(429, "Too Many Requests: retry after 1", retry_after=1)
+    telegram.misbehave(Fault("refuse", 429, rest.body), *[Fault("refuse", 429, BUSY.body)] * 7)
     platform.end_call()
+    platform.turn()
+    with pytest.raises(Later) as resting:
+        Accounts(platform.database).take(notices.account, Rate(per_s=20.0, burst=20), is_urgent=True)
+    assert 0 < resting.value.after_s <= 1
     platform.work()
     (entry,) = platform.ledger(notices)
     assert (entry.state, entry.tries) == ("done", 1)
@@ -202,14 +214,14 @@ def test_given_a_process_that_is_gone_then_another_takes_over_and_the_first_make
     assert platform.claims.claim(10, hold_s=30) == []
     change(owner_engine, "UPDATE integration_deliveries SET claimed_until = now() - interval '1 second'")
     with pytest.raises(ClaimLost):
-        journal.begin("notice")
+        journal.begin("notice", {})
     (taken,) = platform.claims.claim(10, hold_s=30)
     assert taken.id == held.id
     assert taken.claim != held.claim
     with pytest.raises(ClaimLost):
-        journal.begin("notice")
+        journal.begin("notice", {})
     other = CallJournal(platform.database, taken)
-    other.begin("notice")
+    other.begin("notice", {})
     other.keep("notice", Made("1", {"more": 2}))
     kept = CallJournal(platform.database, taken).find("notice")
     assert kept is not None
@@ -230,7 +242,106 @@ def test_given_one_that_never_answers_then_others_are_told_at_once(platform, not
     taken = platform.claims.claim(256, hold_s=30)
     shares = {one.id: sum(held.integration_id == one.id for held in taken) for one in (notices, stuck)}
     assert shares == {notices.id: 4, stuck.id: 4}, "each has its own few places"
-    dead.stop()
+    patient, until_s = deliverer(platform.database, replace(QUICK, timeout_s=8.0)), time.monotonic() + 7.0
+    with ThreadPoolExecutor(16) as pool:
+        running = {pool.submit(patient.deliver, one): one for one in taken}
+        while len(telegram.messages) < 30 and time.monotonic() < until_s:
+            over = [one for one in running if one.done()]
+            platform.claims.settle([one.result() for one in over])
+            running = {one: held for one, held in running.items() if one not in over}
+            running |= {pool.submit(patient.deliver, one): one for one in platform.claims.claim(256, hold_s=30)}
+            time.sleep(0.01)
+        waiting = [held.integration_id for one, held in running.items() if not one.done()]
+        dead.stop()
+    assert len(telegram.messages) == 30
+    assert waiting.count(stuck.id) == 4, "and that while nobody has answered there"
+
+
+def test_given_a_system_that_is_away_then_it_has_its_share_of_the_places_and_another_is_told(
+    platform, notices, owner_engine
+):
+    secrets = {"webhook_url": "http://127.0.0.1:9/rest/1/abcdefgh12345678/"}
+    for _ in range(6):
+        platform.integrate("bitrix24", {"user_id": 1}, secrets)
+    platform.end_calls([{} for _ in range(4)])
+    platform.sequence()
+    platform.claims.catch_up()
+    counted = Counter(one.system for one in platform.claims.claim(256, hold_s=30, of_a_system=10))
+    assert counted == {"bitrix24": 10, "telegram": 4}
+    assert platform.claims.claim(256, hold_s=30, of_a_system=10) == []
+    platform.ring()
+    platform.sequence()
+    platform.claims.catch_up()
+    ringing = platform.claims.claim(256, hold_s=30, of_a_system=10)
+    assert Counter(one.type for one in ringing) == {"call.ringing": 5}, "half as many more of calls that ring"
+    change(owner_engine, "UPDATE integration_deliveries SET claimed_until = now() WHERE state = 'sending'")
+    assert len(platform.claims.claim(256, hold_s=30, of_an_agency=12)) in range(12, 19)
+
+
+def test_given_as_many_requests_to_a_host_as_there_may_be_then_it_is_later_and_no_try():
+    later = _judged(TooBusy("no place"))
+    assert isinstance(later, Later)
+    assert later.word not in _RESTING
+
+
+def test_given_secrets_that_cannot_be_read_then_no_log_shows_them_and_setting_them_anew_mends_it(
+    platform, notices, telegram, owner_engine
+):
+    named = (notices.agency_id, None, notices.id)
+    for sealed in (
+        BOX.seal(b'{"bot_token": "hunter2", "more": "hunter3"}', purpose=f"integration {notices.id}"),
+        SecretsBox([b"x" * 32]).seal(b"{}", purpose=f"integration {notices.id}"),
+    ):
+        with owner_engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE integrations SET sealed = %s", (sealed,))
+        platform.end_call()
+        with capture_logs() as logs:
+            platform.turn()
+        assert "hunter" not in str(logs)
+        broken = platform.now(notices)
+        assert (broken.state, broken.reason) == ("broken", "unreadable")
+        change_it = platform.integrations.change_integration
+        with pytest.raises(ValueRefused, match="secrets/bot_token"):
+            change_it(*named, expected_version=broken.version, name="Other")
+        change_it(*named, expected_version=broken.version, secrets={"bot_token": TOKEN})
+        platform.integrations.resume_integration(*named)
+        platform.work()
+    assert len(telegram.messages) == 2
+
+
+def test_given_what_the_other_side_said_of_a_refusal_then_the_log_of_changes_has_none_of_it(
+    platform, notices, telegram, owner_engine
+):
+    telegram.misbehave(Fault("refuse", 401, refused(401, f"Unauthorized for {CALLER}").body))
+    platform.end_call()
+    platform.turn()
+    assert CALLER in (platform.now(notices).detail or "")
+    with confined(None, f"key|{uuid4()}|127.0.0.1|{uuid4()}"):
+        platform.integrations.resume_integration(notices.agency_id, None, notices.id)
+    with owner_engine.connect() as connection:
+        kept = connection.execute(text("SELECT row_to_json(a)::text FROM audit_log a")).scalars().all()
+    assert any(str(notices.id) in one for one in kept)
+    assert CALLER not in "".join(kept)
+
+
+def test_given_a_call_that_was_told_and_a_recording_that_was_not_then_a_back_fill_tells_it(
+    platform, notices, owner_engine
+):
+    call = platform.end_call()
+    platform.work()
+    change(owner_engine, "UPDATE integrations SET event_types = '{call.ended,recording.ready}'")
+    change(
+        owner_engine,
+        "INSERT INTO recordings (agency_id, id, client_id, call_id, call_started_at, segment, state, node, node_path)"
+        " SELECT agency_id, gen_random_uuid(), client_id, id, started_at, 1, 'stored', 'node-1', 'x' FROM calls",
+    )
+    now = datetime.now(UTC)
+    span = {"since": now - timedelta(hours=1), "until": now + timedelta(hours=1)}
+    named = (notices.agency_id, None, notices.id)
+    assert platform.integrations.backfill_span(*named, **span) == 1
+    platform.work()
+    told = {one.type: one.state for one in platform.ledger(notices, call_id=call)}
+    assert told == {"call.ended": "done", "recording.ready": "done"}
 
 
 def test_given_a_back_fill_that_is_long_then_live_calls_are_told_first_and_no_other_is_begun(

@@ -22,6 +22,17 @@ document.addEventListener("submit", (event) => {
   if (sure && !confirm(sure)) event.preventDefault();
 });
 
+// A second click sends nothing again. The button is switched off after the form was read: its own value goes along.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || event.defaultPrevented || event.target.method !== "post") return;
+  setTimeout(() => { button.disabled = true; });
+});
+// A page that comes back as it was left can be sent again.
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("form button:disabled")) button.disabled = false;
+});
+
 // A choice that leads on is taken at once.
 for (const chosen of document.querySelectorAll("select[data-go]")) {
   chosen.addEventListener("change", () => chosen.form.requestSubmit());

@@ -91,6 +91,18 @@ def test_given_a_key_when_made_then_it_is_shown_once_and_works_until_it_is_revok
     assert asker(token[1]).get("/v1/calls").status_code == 401
 
 
+def test_given_a_keys_form_that_is_sent_twice_then_the_second_page_says_that_its_secret_was_shown(
+    ann: Person, tenant: Tenant
+) -> None:
+    form = next(one for one in Forms(ann.see("/console/keys/new")).found if "scopes" in one.values)
+    first, second = (ann.post(form.action, form.values | {"name": "Twice"}).text for _ in range(2))
+    assert 'id="secret"' in first
+    assert 'id="secret"' not in second
+    assert "None" not in second
+    assert "This form was sent before, and the secret is not shown again." in second
+    assert [one["name"] for one in tenant.agency_key.get("/v1/keys").json["data"]].count("Twice") == 1
+
+
 def test_given_a_webhook_then_its_deliveries_are_listed_and_shown(ann: Person, tenant: Tenant) -> None:
     made = ann.send("/console/webhooks/new", url="https://hook.example/x", event_types="call.ended").text
     assert 'id="secret"' in made

@@ -14,6 +14,7 @@ from flask import Flask, render_template, request
 from . import charts
 from .errors import Refused
 from .faults import fault_text, problem_text
+from .forms import version_of, whole
 from .reader import Reader, asking, reader
 from .signing_in import page, see
 from .words import WORDS
@@ -56,8 +57,9 @@ def query_of(given: Mapping[str, str], shown: Reader) -> dict[str, Any]:
         asked["started_from"] = _begin_of(given["from"], shown.speech.zone)
     if given.get("to"):
         asked["started_until"] = _begin_of(given["to"], shown.speech.zone, later=1)
-    if given.get("min_talk_s", "").isdigit():
-        asked["min_talk_ms"] = int(given["min_talk_s"]) * 1000
+    least = whole(given.get("min_talk_s", ""))
+    if least is not None:
+        asked["min_talk_ms"] = least * 1000
     return asked
 
 
@@ -65,9 +67,10 @@ def _begin_of(day: str, zone: str, *, later: int = 0) -> str:
     """Midnight of a day where the client is; what is no day goes to the API as it is, which says so."""
     try:
         told = datetime.fromisoformat(day).replace(tzinfo=None) + timedelta(days=later)
+        begin = told.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return day
-    return told.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return begin.isoformat().replace("+00:00", "Z")
 
 
 def _export_link(asked: Mapping[str, Any], shown: Reader) -> str:
@@ -139,17 +142,14 @@ def assess_call(call_id: UUID) -> Any:
     body: dict[str, Any] = {
         "tags": [one.strip() for one in form.get("tags", "").split(",") if one.strip()],
         "note": form.get("note", "").strip() or None,
-        "score": _whole(form.get("score", "")),
+        "score": _number(form.get("score", "")),
         "value": _money(form, "value"),
         "sale": _money(form, "sale"),
     }
     if body["sale"] is not None and form.get("sale_reference", "").strip():
         body["sale"]["reference"] = form["sale_reference"].strip()
-    version = _whole(form.get("version", ""))
     try:
-        asking().write(
-            "PATCH", f"/v1/calls/{call_id}/assessment", body, version=version if isinstance(version, int) else 0
-        )
+        asking().write("PATCH", f"/v1/calls/{call_id}/assessment", body, version=version_of(form))
     except Refused as refused:
         if refused.status not in {409, 412, 422, 428}:
             raise
@@ -158,10 +158,10 @@ def assess_call(call_id: UUID) -> Any:
     return see(f"calls/{call_id}", done="kept")
 
 
-def _whole(text: str) -> int | str | None:
+def _number(text: str) -> int | str | None:
     """A whole number; what is none goes to the API as it is, which says so."""
-    text = text.strip()
-    return (int(text) if text.lstrip("-").isdigit() and len(text) < 12 else text) if text else None
+    number = whole(text)
+    return number if number is not None else text.strip() or None
 
 
 def _money(form: Mapping[str, str], name: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from .errors import Fault
 from .faults import fault_text
 from .texts import Speech
 
+MOST_DIGITS = 12
 Choices = Sequence[tuple[str, str]]
 
 
@@ -69,11 +70,24 @@ def _value(field: Field, text: str, zone: str) -> Any:
         return [line.strip() for line in text.splitlines() if line.strip()]
     if not text:
         return None
-    if field.kind == "number" and text.lstrip("-").isdigit() and len(text) < 12:
-        return int(text)
+    if field.kind == "number":
+        number = whole(text)
+        return text if number is None else number
     if field.kind == "decimal":
         return _decimal(text)
     return _moment(text, zone) if field.kind == "moment" else text
+
+
+def whole(text: str) -> int | None:
+    """A whole number as people type it, of eleven digits at most; None: it is none."""
+    text = text.strip()
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(text) < MOST_DIGITS else None
+
+
+def version_of(form: Mapping[str, str]) -> int:
+    """Of what the form was made from. 0: it does not say, and no thing has that one."""
+    return whole(form.get("version", "")) or 0
 
 
 def _decimal(text: str) -> float | str:
@@ -85,10 +99,10 @@ def _decimal(text: str) -> float | str:
 
 def _moment(text: str, zone: str) -> str:
     try:
-        told = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
-    except ValueError:
+        told = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return text
-    return told.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return told.isoformat().replace("+00:00", "Z")
 
 
 def _put(body: dict[str, Any], name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, render_template, request
 
 from . import charts
+from .forms import whole
 from .reader import asking, reader, say
 from .words import word
 
@@ -38,8 +39,8 @@ def home() -> str:
 
 
 def _days() -> int:
-    asked = request.args.get("days", "")
-    return int(asked) if asked.isdigit() and int(asked) in SPANS else 30
+    asked = whole(request.args.get("days", ""))
+    return asked if asked in SPANS else 30
 
 
 def _list(path: str) -> dict[str, Any]:

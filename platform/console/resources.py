@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 from .calls import clients_of
 from .errors import Fault, Refused
 from .faults import fault_text, problem_text
-from .forms import Choices, Field, body_of, shown_fields, unplaced
+from .forms import Choices, Field, body_of, shown_fields, unplaced, version_of
 from .reader import asking, reader, say
 from .signing_in import page, see
 from .things import KINDS, Column, Kind
@@ -156,9 +156,8 @@ def one_thing(kind: Kind, thing_id: UUID) -> Any:
     if not fields:
         raise NotFound
     body = body_of(fields, request.form, reader().speech.zone)
-    version = request.form.get("version", "")
     try:
-        asking().write(kind.changed_by, path, body, version=int(version) if version.isdigit() else 0)
+        asking().write(kind.changed_by, path, body, version=version_of(request.form))
     except Refused as refused:
         return _thing_page(kind, thing, fields, refused)
     return see(f"{kind.key}/{thing_id}", done="changed")

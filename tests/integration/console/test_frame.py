@@ -110,6 +110,17 @@ def test_given_a_page_that_is_not_there_then_a_form_of_another_tab_is_still_take
     assert answer.status_code == 302
 
 
+@pytest.mark.parametrize("number", ["²", "--5", "9" * 5000])
+def test_given_a_text_that_is_nearly_a_number_then_no_page_breaks(number: str, person, tenant: Tenant) -> None:
+    client = tenant.agency_key.made("/v1/clients", {"name": "Far east", "time_zone": "Asia/Tokyo"})["id"]
+    ann: Person = person(tenant.agency["id"])
+    for path in (f"home?days={number}", f"calls?min_talk_s={number}", f"calls?client_id={client}&from=0001-01-01"):
+        ann.see(f"/console/{path}")
+    page = f"/console/targets/{tenant.target['id']}"
+    for values in ({"version": number}, {"ring_timeout_s": number}):
+        assert 'class="note bad"' in ann.send(page, **values).text
+
+
 def require_factor(tenant: Tenant) -> None:
     agency = f"/v1/agencies/{tenant.agency['id']}"
     assert tenant.agency_key.patch(agency, {"second_factor_required": True}, If_Match='"v1"').status_code == 200

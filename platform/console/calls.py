@@ -14,7 +14,7 @@ from flask import Flask, render_template, request
 from . import charts
 from .errors import Refused
 from .faults import fault_text, problem_text
-from .forms import version_of, whole
+from .forms import differs, version_of, whole
 from .reader import Reader, asking, reader
 from .signing_in import page, see
 from .words import WORDS
@@ -22,6 +22,10 @@ from .words import WORDS
 PAGE = 50
 #: Filters that stand in the address as the API takes them.
 FILTERS = ("number", "caller", "outcome", "test")
+
+
+#: Somebody else was quicker. Then alone a form goes on from what is kept, which it shows beside what was sent.
+LATE = 412
 
 
 def add_pages(app: Flask) -> None:
@@ -93,17 +97,39 @@ def call(call_id: UUID) -> str:
     return _call_page(call_id)
 
 
-def _call_page(call_id: UUID, problem: str = "", faults: Mapping[str, str] | None = None) -> str:
+def _call_page(call_id: UUID, refused: Refused | None = None) -> str:
     shown = reader()
+    assessment = asking().get(f"/v1/calls/{call_id}/assessment")
+    is_late = refused is not None and refused.status == LATE
+    faults = {one.place.partition(".")[0]: fault_text(one, shown.speech) for one in refused.faults} if refused else {}
     told = asking().get(f"/v1/calls/{call_id}")
     explained = asking().get(f"/v1/calls/{call_id}/explain", language=shown.speech.language)
     attribution = asking().get(f"/v1/calls/{call_id}/attribution")
     return page(
         "call.html", call=told, explained=explained, attribution=attribution,
-        assessment=asking().get(f"/v1/calls/{call_id}/assessment"), targets=_targets(told, shown),
-        segments=_segments(call_id, told, shown), problem=problem, faults=faults or {}, waveform=charts.waveform,
+        assessment=assessment, targets=_targets(told, shown), segments=_segments(call_id, told, shown),
+        problem=problem_text(refused, shown.speech) if refused else "", faults=faults, waveform=charts.waveform,
+        version=assessment["version"] if refused is None or is_late else version_of(request.form),
+        kept_now=_kept_now(assessment, request.form) if is_late else {},
         form=request.form, sound_query=_sound_query(shown),
     )  # fmt: skip
+
+
+def _kept_now(assessment: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, str]:
+    """What is kept of each field that was sent with something else in it: somebody else was quicker."""
+    sent = {name: form.get(name, "") for name in ("tags", "score", "note", "sale_reference")}
+    kept = {
+        "tags": ", ".join(assessment["tags"]), "note": assessment["note"] or "",
+        "score": "" if assessment["score"] is None else str(assessment["score"]),
+        "sale_reference": (assessment["sale"] or {}).get("reference") or "",
+    }  # fmt: skip
+    for name in ("value", "sale"):
+        sent[name], kept[name] = _money_text(_money(form, name)), _money_text(assessment[name])
+    return {name: text or "–" for name, text in kept.items() if differs(sent[name], text)}
+
+
+def _money_text(money: Mapping[str, Any] | None) -> str:
+    return f"{money['amount']} {money['currency']}" if money else ""
 
 
 def _targets(told: Mapping[str, Any], shown: Reader) -> dict[str, str]:
@@ -138,7 +164,7 @@ def _sound_query(shown: Reader) -> str:
 
 def assess_call(call_id: UUID) -> Any:
     """Keeps tags, note, score, value and sale."""
-    form, speech = request.form, reader().speech
+    form = request.form
     body: dict[str, Any] = {
         "tags": [one.strip() for one in form.get("tags", "").split(",") if one.strip()],
         "note": form.get("note", "").strip() or None,
@@ -153,8 +179,7 @@ def assess_call(call_id: UUID) -> Any:
     except Refused as refused:
         if refused.status not in {409, 412, 422, 428}:
             raise
-        faults = {one.place.partition(".")[0]: fault_text(one, speech) for one in refused.faults}
-        return _call_page(call_id, problem_text(refused, speech), faults), 200
+        return _call_page(call_id, refused)
     return see(f"calls/{call_id}", done="kept")
 
 

@@ -36,7 +36,7 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A field as it stands in a form."""
+    """A field as it stands in a form. ``now``: what is kept, where somebody else was quicker and it is another."""
 
     id: str
     name: str
@@ -47,8 +47,7 @@ class Shown:
     required: bool
     choices: Choices
     faults: Sequence[str]
-    accept: str = ""
-    autocomplete: str = ""
+    now: str = ""
 
 
 def body_of(fields: Iterable[Field], form: Mapping[str, str], zone: str) -> dict[str, Any]:
@@ -120,8 +119,10 @@ def shown_fields(
     picks: Mapping[str, Choices],
     form: Mapping[str, str] | None = None,
     faults: Iterable[Fault] = (),
+    is_late: bool = False,
 ) -> list[Shown]:
-    """Fields with what stands in them: of the thing, or what was sent and is to be mended."""
+    """Fields with what stands in them: of the thing, or what was sent and is to be mended. ``is_late``: somebody else
+    has changed the thing since the form was made."""
     told, found = list(faults), []
     for one in fields:
         kept = _text(one, thing)
@@ -133,6 +134,7 @@ def shown_fields(
             id=f"f-{one.name.replace('.', '-')}", name=one.name, label=speech.say(one.label), kind=one.kind,
             value=value, help=speech.say(one.help), required=one.required and one.kind != "check", choices=choices,
             faults=[fault_text(fault, speech) for fault in told if _is_of(fault, one)],
+            now=_now(one, choices, kept, speech) if is_late and differs(value, kept) else "",
         ))  # fmt: skip
     return found
 
@@ -145,6 +147,18 @@ def _with_kept(field: Field, choices: Choices, kept: str, value: str, speech: Sp
     if missing and field.empty == "omit":
         return [("", speech.say("as it is")), *choices], "" if value in missing else value
     return [*((one, one) for one in missing), *choices], value
+
+
+def differs(sent: str, kept: str) -> bool:
+    """Whether two texts of a field say something else; how they are spaced says nothing."""
+    return sent.split() != kept.split()
+
+
+def _now(field: Field, choices: Choices, kept: str, speech: Speech) -> str:
+    """What is kept, as people read it."""
+    if field.kind == "check":
+        return speech.say("yes") if kept else speech.say("no")
+    return dict(choices).get(kept) or ", ".join(kept.splitlines()) or "–"
 
 
 def _is_of(fault: Fault, field: Field) -> bool:

@@ -11,7 +11,7 @@ from uuid import UUID
 from flask import Flask, render_template, request
 from werkzeug.exceptions import NotFound
 
-from .calls import clients_of
+from .calls import LATE, clients_of
 from .errors import Fault, Refused
 from .faults import fault_text, problem_text
 from .forms import Choices, Field, body_of, shown_fields, unplaced, version_of
@@ -138,11 +138,19 @@ def _mended(fields: list[Field], thing: Mapping[str, Any], refused: Refused | No
         problem = " ".join([problem_text(refused, shown.speech), *rest])
     owner = thing.get("client_id") or shown.client_id
     form = request.form if refused is not None else None
+    is_late = refused is not None and refused.status == LATE
     return {
         "fields": shown_fields(
-            fields, thing, shown.speech, picks=_picks(fields, thing, owner), form=form, faults=faults
+            fields,
+            thing,
+            shown.speech,
+            picks=_picks(fields, thing, owner),
+            form=form,
+            faults=faults,
+            is_late=is_late,
         ),
         "problem": problem,
+        "version": thing.get("version") if refused is None or is_late else version_of(request.form),
     }
 
 
@@ -167,7 +175,8 @@ def _thing_page(
     kind: Kind, thing: Mapping[str, Any], fields: list[Field], refused: Refused | None = None, **more: Any
 ) -> str:
     extra = EXTRAS[kind.key](thing) if kind.key in EXTRAS else {}
-    told = {"rules_problem": "", "rules_sent": None, "preview": None} | extra | more
+    rules = {"rules_problem": "", "rules_sent": None, "rules_at": None, "rules_late": False, "preview": None}
+    told = rules | extra | more
     return page("thing.html", kind=kind, thing=thing, cell=cell, may_write=reader().may(kind.write),
                 **_mended(fields, thing, refused), **told)  # fmt: skip
 
@@ -203,14 +212,14 @@ def site_rules(site_id: UUID) -> Any:
     kind = next(one for one in KINDS if one.key == "sites")
     site, sent = asking().get(path), request.form.get("rules", "")
     once = request.form.get("once", "")
-    once = once and f"{once}-{deed}"
+    once, version = once and f"{once}-{deed}", version_of(request.form)
     try:
         if deed == "draft":
-            asking().write("PUT", f"{path}/rules/draft", {"rules": json.loads(sent)})
+            asking().write("PUT", f"{path}/rules/draft", {"rules": json.loads(sent)}, version=version)
         elif deed == "discard":
             asking().write("DELETE", f"{path}/rules/draft")
         elif deed == "publish":
-            asking().write("POST", f"{path}/rules/publish", once=once)
+            asking().write("POST", f"{path}/rules/publish", version=version, once=once)
         elif deed == "preview":
             asked = {"page": request.form.get("page", "")}
             link = asking().write("POST", f"{path}/preview", asked, once=once)["link"]
@@ -219,13 +228,18 @@ def site_rules(site_id: UUID) -> Any:
             raise NotFound
     except ValueError as error:
         problem = say("This is no JSON: %(why)s", why=str(error))
-        return _thing_page(kind, site, _fields(kind, "change"), rules_problem=problem, rules_sent=sent)
+        return _thing_page(
+            kind, site, _fields(kind, "change"), rules_problem=problem, rules_sent=sent, rules_at=version
+        )
     except Refused as refused:
         if refused.status not in _MENDABLE:
             raise
         faults = [f"{one.place}: {one.detail}" for one in refused.faults]
         problem = "; ".join(faults) or problem_text(refused, reader().speech)
-        return _thing_page(kind, site, _fields(kind, "change"), rules_problem=problem, rules_sent=sent or None)
+        is_late = refused.status == LATE
+        late = {"rules_at": None if is_late else version, "rules_late": is_late and bool(sent)}
+        more: dict[str, Any] = {"rules_problem": problem, "rules_sent": sent or None, **late}
+        return _thing_page(kind, site, _fields(kind, "change"), **more)
     return see(f"sites/{site_id}", done="changed")
 
 

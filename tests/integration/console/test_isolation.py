@@ -134,6 +134,11 @@ def test_given_a_call_when_somebody_says_something_of_it_then_it_is_kept_and_a_s
     assert kept["sale"]["amount"].startswith("1200.5")
     refused = ann.post(stale.action, stale.values | {"score": "10"})
     assert "Somebody else changed it" in refused.text
+    for text in ("good, urgent", "80", "Call back", "1200.5"):
+        assert f"Kept now: {text}" in refused.text
+    faulty = ann.post(stale.action, stale.values | {"score": "many"}).text
+    still = next(one for one in Forms(faulty).found if one.action == page)
+    assert still.values["version"] == stale.values["version"], "a fault does not make a stale form a fresh one"
     assert tenant.agency_key.get(f"/v1/calls/{call}/assessment").json["score"] == 80
     faulty = ann.send(page, score="many")
     assert 'aria-invalid="true"' in faulty.text or "fault" in faulty.text

@@ -40,6 +40,8 @@ def test_given_a_target_when_made_changed_and_changed_by_two_then_the_second_is_
     assert ann.send(place, name="Reception").status_code == 303
     refused = ann.post(stale.action, stale.values | {"name": "Lost"}).text
     assert "Somebody else changed it" in refused
+    assert "Kept now: Reception" in refused
+    assert refused.count("Kept now") == 1
     assert tenant.agency_key.get(f"/v1/targets/{kept['id']}").json["name"] == "Reception"
 
 
@@ -71,6 +73,20 @@ def test_given_a_site_when_its_rules_are_drafted_previewed_and_published_then_th
     form = [one for one in Forms(ann.see(page)).found if one.action == path][-1]
     shown = ann.post(path, form.values | {"deed": "preview", "page": "https://x.example/prices"}).text
     assert re.search(r'href="https://x\.example/prices[?#]', shown)
+    other = rules | {"places": [{"name": "sales", "numbers": ["+442079460001"]}]}
+    own = f"/v1/sites/{site['id']}/rules"
+    tenant.agency_key.ask("PUT", f"{own}/draft", {"rules": other})
+    unseen = ann.post(path, form.values | {"deed": "publish"})
+    assert "Somebody else changed it" in unseen.text
+    assert tenant.agency_key.get(own).json["live"]["places"] == []
+    draft = next(one for one in Forms(ann.see(page)).found if "rules" in one.values)
+    tenant.agency_key.ask("PUT", f"{own}/draft", {"rules": rules})
+    unseen = ann.post(path, draft.values | {"deed": "draft", "rules": "{no json"})
+    draft = next(one for one in Forms(unseen.text).found if "rules" in one.values)
+    unseen = ann.post(path, draft.values | {"deed": "draft", "rules": json.dumps(other)})
+    assert "Somebody else changed it" in unseen.text, "a fault between does not make a stale form a fresh one"
+    assert re.search(r'<pre id="rules-now">[^<]+442079460000', unseen.text)
+    form = [one for one in Forms(ann.see(page)).found if one.action == path][-1]
     assert ann.post(path, form.values | {"deed": "publish"}).status_code == 303
     live = tenant.agency_key.get(f"/v1/sites/{site['id']}/rules").json["live"]
     assert live["places"][0]["numbers"] == ["+442079460000"]

@@ -10,10 +10,10 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from typing import Any, NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, g, redirect, render_template, request
+from flask import Flask, Response, current_app, g, redirect, render_template, request
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
@@ -164,9 +164,20 @@ def _spoken() -> dict[str, Any]:
         "_": say, "count": reader().speech.count, "speech": reader().speech, "reader": reader(), "to": address,
         "csrf": g.form_token,
         "sections": navigation.sections(reader()), "file": _file, "brand_href": _brand_href(),
-        "here": request.full_path.rstrip("?"), "is_here": navigation.is_here,
+        "here": _here(), "is_here": navigation.is_here,
         "word_of": lambda kind, value: word(kind, value, reader().speech),
     }  # fmt: skip
+
+
+def _here() -> str:
+    """The page that is open, to come back to; empty where nothing can be opened at the address that a form was sent
+    to. Signing in keeps where it leads on to."""
+    adapter = current_app.create_url_adapter(request)
+    if request.url_rule is None or adapter is None or "GET" not in adapter.allowed_methods():
+        return ""
+    if request.endpoint == "sign_in_sent":
+        return f"{request.path}?{urlencode({'next': request.form.get('next', '')})}"
+    return request.full_path.rstrip("?")
 
 
 def _file(name: str) -> str:
@@ -202,7 +213,7 @@ def brand_sheet(colour: str, accent: str) -> Response:
 
 def choose_look() -> AnyResponse:
     """Language and theme, kept in this browser."""
-    response = redirect(own_path(request.form.get("next", "")))
+    response = redirect(_way_back(request.form.get("next", "")))
     language, theme = request.form.get("language", ""), request.form.get("theme", "")
     if language in LANGUAGES:
         _keep(response, LANGUAGE_COOKIE, language)
@@ -215,8 +226,14 @@ def _keep(response: AnyResponse, name: str, value: str) -> None:
     response.set_cookie(name, value, max_age=31_536_000, secure=True, httponly=True, samesite="Lax", path="/")
 
 
-def own_path(path: str) -> str:
-    """The path where it is one of the console's pages, else home: nobody is sent to another site."""
+def _way_back(path: str) -> str:
+    """Where the look was chosen. Signing in and choosing a password are pages of ours, but nothing to go on to."""
+    here, _, asked = path.partition("?")
+    if here in {"/invitation", "/reset"}:
+        return here
+    if here == "/console/sign-in":
+        going_on = parse_qs(asked).get("next", [""])[0]
+        return here + (f"?{urlencode({'next': signing_in.own_path(going_on)})}" if going_on else "")
     return signing_in.own_path(path)
 
 

@@ -9,9 +9,13 @@ fit();
 
 // A letter's link carries its token behind `#`, which is sent to nobody: it goes into the form, and out of the address.
 for (const place of document.querySelectorAll("[data-token]")) {
-  const token = location.hash.slice(1);
+  const token = location.hash.slice(1), input = place.querySelector("input");
+  // Choosing a look leads back here, and a browser takes what stands behind `#` along.
+  for (const look of document.querySelectorAll(".look")) {
+    look.addEventListener("submit", () => { look.action = `/console/look#${input.value.split("#").pop()}`; });
+  }
   if (!token) continue;
-  place.querySelector("input").value = token;
+  input.value = token;
   place.hidden = true;
   history.replaceState(null, "", location.pathname);
 }

@@ -132,6 +132,16 @@ def test_given_a_keyboard_alone_then_the_menu_is_reached_and_the_look_is_chosen(
         expect(page.locator("html")).to_have_attribute("lang", "ru")
 
 
+def test_given_a_letters_link_when_a_look_is_chosen_then_its_token_is_not_lost(chromium: Browser, faces: Faces) -> None:
+    with opened(chromium, faces, "en", "light", DESK) as page:
+        page.goto("/reset#di_token")
+        page.locator("select[name=theme]").select_option("dark")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        expect(page.locator("#token")).to_have_value("di_token")
+        expect(page.locator("#token")).to_be_hidden()
+        assert page.url.endswith("/reset")
+
+
 def test_given_a_recorded_call_when_its_player_is_used_then_it_plays_and_a_click_goes_there(
     chromium: Browser, faces: Faces, stage: Stage
 ) -> None:

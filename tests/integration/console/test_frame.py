@@ -193,12 +193,47 @@ def test_given_a_language_and_a_look_when_chosen_then_they_stay(somebody) -> Non
     browser = somebody()
     assert 'lang="en" data-theme="auto"' in browser.see("/console/sign-in")
     answer = browser.send("/console/sign-in", "/console/look", language="ru", theme="dark")
-    assert answer.headers["Location"] == "/console/home"
+    assert answer.headers["Location"] == "/console/sign-in"
     page = browser.see("/console/sign-in")
     assert 'lang="ru" data-theme="dark"' in page
     assert "Войти" in page
     russian = somebody().get("/console/sign-in", headers={"Accept-Language": "ru,en;q=0.5"}).text
     assert "Войти" in russian
+
+
+@pytest.mark.parametrize(
+    ("page", "back"),
+    [
+        ("/console/sign-in?next=/console/calls%3Fa%3Db", "/console/sign-in?next=%2Fconsole%2Fcalls%3Fa%3Db"),
+        ("/console/sign-in?next=https://evil.example/", "/console/sign-in?next=%2Fconsole%2Fhome"),
+        ("/console/forgotten", "/console/forgotten"),
+        ("/invitation", "/invitation"),
+        ("/reset", "/reset"),
+    ],
+)  # fmt: skip
+def test_given_a_look_that_is_chosen_where_nobody_has_signed_in_then_the_page_stays(
+    page: str, back: str, somebody
+) -> None:
+    browser: Person = somebody()
+    forms = Forms(browser.get(page).text).found
+    form = next(one for one in forms if one.action == "/console/look")
+    assert browser.post(form.action, form.values | {"theme": "dark"}).headers["Location"] == back
+
+
+def test_given_a_look_that_is_chosen_after_a_refused_form_then_it_leads_to_a_page_that_can_be_opened(
+    person, somebody, tenant: Tenant
+) -> None:
+    signing_in: Person = somebody()
+    refused = signing_in.send("/console/sign-in?next=/console/calls", email="x@y.example", password="no" * 9).text
+    look = next(one for one in Forms(refused).found if one.action == "/console/look")
+    assert look.values["next"] == "/console/sign-in?next=%2Fconsole%2Fcalls"
+    ann: Person = person(tenant.agency["id"])
+    refused = ann.send("/console/account", "/console/account/password", old="no" * 9, new="a" * 14, again="b" * 14).text
+    look = next(one for one in Forms(refused).found if one.action == "/console/look")
+    assert ann.get(ann.post(look.action, look.values).headers["Location"]).status_code == 200
+    page = f"/console/targets/{tenant.target['id']}"
+    look = next(one for one in Forms(ann.send(page, address="nowhere").text).found if one.action == "/console/look")
+    assert look.values["next"] == page
 
 
 def test_given_a_forgotten_password_then_the_answer_is_the_same_whoever_asks(somebody, services, app, tenant) -> None:

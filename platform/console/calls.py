@@ -172,8 +172,8 @@ def assess_call(call_id: UUID) -> Any:
         "value": _money(form, "value"),
         "sale": _money(form, "sale"),
     }
-    if body["sale"] is not None and form.get("sale_reference", "").strip():
-        body["sale"]["reference"] = form["sale_reference"].strip()
+    if body["sale"] is not None:
+        body["sale"]["reference"] = form.get("sale_reference", "").strip() or None
     try:
         asking().write("PATCH", f"/v1/calls/{call_id}/assessment", body, version=version_of(form))
     except Refused as refused:

@@ -57,7 +57,12 @@ def list_things(kind: Kind) -> str:
 
 
 def may_make(kind: Kind) -> bool:
-    return reader().may(kind.write) and reader().reach in kind.makers
+    """Or remove one: where the agency alone makes them, it alone takes them away."""
+    return _may(kind, kind.makers)
+
+
+def _may(kind: Kind, reaches: tuple[str, ...]) -> bool:
+    return reader().may(kind.write) and reader().reach in reaches
 
 
 def cell(column: Column, thing: Mapping[str, Any]) -> str:
@@ -158,7 +163,7 @@ def one_thing(kind: Kind, thing_id: UUID) -> Any:
     """The page of one; a form that was sent changes it."""
     path = f"{kind.path}/{thing_id}"
     thing = asking().get(path)
-    fields = _fields(kind, "change") if kind.changed_by and reader().may(kind.write) else []
+    fields = _fields(kind, "change") if kind.changed_by and _may(kind, kind.changers) else []
     if request.method == "GET":
         return _thing_page(kind, thing, fields)
     if not fields:
@@ -177,7 +182,7 @@ def _thing_page(
     extra = EXTRAS[kind.key](thing) if kind.key in EXTRAS else {}
     rules = {"rules_problem": "", "rules_sent": None, "rules_at": None, "rules_late": False, "preview": None}
     told = rules | extra | more
-    return page("thing.html", kind=kind, thing=thing, cell=cell, may_write=reader().may(kind.write),
+    return page("thing.html", kind=kind, thing=thing, cell=cell, may_write=may_make(kind),
                 **_mended(fields, thing, refused), **told)  # fmt: skip
 
 

@@ -37,7 +37,8 @@ class Deed:
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """``owner``: client, each belongs to one; maybe, to one or to the agency; agency. ``shown_once``: the member that
-    is shown when it is made, and never again. ``changed_by``: PATCH, or empty. ``makers``: who may make one."""
+    is shown when it is made, and never again. ``changed_by``: PATCH, or empty. ``makers``: who may make and remove one;
+    ``changers``: who may change it."""
 
     key: str
     path: str
@@ -52,6 +53,7 @@ class Kind:
     owner: str = "client"
     reaches: tuple[str, ...] = EVERYBODY
     makers: tuple[str, ...] = EVERYBODY
+    changers: tuple[str, ...] = EVERYBODY
     shown_once: str = ""
     changed_by: str = "PATCH"
     remove: str = ""
@@ -99,7 +101,7 @@ KINDS: tuple[Kind, ...] = (
             Field(name="tail_s", label=N_("Seconds that a number stays with a visit after it has ended"), kind="number",
                   empty="omit"),
         ),
-        read="numbers.read", write="numbers.write", makers=AGENCY,
+        read="numbers.read", write="numbers.write", makers=AGENCY, changers=AGENCY,
         remove=N_("Close this pool? Its numbers become free, and it cannot be opened again."),
     ),
     Kind(

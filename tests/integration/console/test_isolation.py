@@ -132,6 +132,10 @@ def test_given_a_call_when_somebody_says_something_of_it_then_it_is_kept_and_a_s
     kept = tenant.agency_key.get(f"/v1/calls/{call}/assessment").json
     assert (kept["tags"], kept["score"], kept["note"]) == (["good", "urgent"], 80, "Call back")
     assert kept["sale"]["amount"].startswith("1200.5")
+    for reference in ("A-17", ""):
+        assert ann.send(page, sale_reference=reference).status_code == 303
+        kept = tenant.agency_key.get(f"/v1/calls/{call}/assessment").json
+        assert kept["sale"]["reference"] == (reference or None)
     refused = ann.post(stale.action, stale.values | {"score": "10"})
     assert "Somebody else changed it" in refused.text
     for text in ("good, urgent", "80", "Call back", "1200.5"):

@@ -185,6 +185,24 @@ def test_given_a_number_and_a_pool_then_their_pages_say_how_they_stand(ann: Pers
     assert the_last(tenant, "/v1/pools")["loss_target"] == 0.02
 
 
+def test_given_a_clients_owner_then_he_is_offered_no_more_of_numbers_and_pools_than_he_may_do(
+    person, tenant: Tenant
+) -> None:
+    pool = tenant.agency_key.made("/v1/pools", {"client_id": tenant.client["id"], "name": "Search"})
+    agency, client = person(tenant.agency["id"]), person(tenant.agency["id"], tenant.client["id"])
+    for page, of_client in (
+        (f"/console/pools/{pool['id']}", {"remove": False, "change": False}),
+        (f"/console/numbers/{tenant.number['id']}", {"remove": False, "change": True}),
+        (f"/console/targets/{tenant.target['id']}", {"remove": False, "change": True}),
+    ):
+        actions = {one.action for one in Forms(client.see(page)).found}
+        assert {"remove": f"{page}/remove" in actions, "change": page in actions} == of_client
+        assert page in {one.action for one in Forms(agency.see(page)).found}
+    page = f"/console/numbers/{tenant.number['id']}"
+    assert f"{page}/remove" in {one.action for one in Forms(agency.see(page)).found}
+    assert client.send(page, source="radio", channel="offline").status_code == 303
+
+
 def test_given_a_request_of_a_person_then_it_is_taken_up_and_the_audit_log_says_who_did(
     ann: Person, tenant: Tenant
 ) -> None:

@@ -187,6 +187,8 @@ def _thing_page(
 
 
 def remove_thing(kind: Kind, thing_id: UUID) -> Any:
+    if not kind.remove:
+        raise NotFound
     asking().write("DELETE", f"{kind.path}/{thing_id}")
     return see(kind.key, done="removed")
 

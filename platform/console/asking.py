@@ -80,7 +80,7 @@ class Asking:
         told = answer.whole()
         document = json.loads(told) if told and "json" in answer.headers.get("Content-Type", "") else None
         if answer.status >= 400:
-            raise Refused(answer.status, document or {}, dict(answer.headers))
+            raise Refused(answer.status, document or {})
         return document, answer.headers
 
     def get(self, path: str, **query: Any) -> Any:

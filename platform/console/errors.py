@@ -26,13 +26,12 @@ class Fault:
 class Refused(ConsoleError):
     """The API refuses: its problem document."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         self.status = status
         self.code = str(problem.get("code", "internal_error"))
         self.detail = str(problem.get("detail", ""))
         self.request_id = str(problem.get("request_id", ""))
         self.problem = problem
-        self.headers = headers or {}
         super().__init__(f"{status} {self.code}: {self.detail}")
 
     @property

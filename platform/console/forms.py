@@ -19,7 +19,7 @@ Choices = Sequence[tuple[str, str]]
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """A member of a body (``name``: dots between levels). ``kind``: text, email, url, number, decimal, choice, pick,
-    check, lines, moment or colour. ``source``: the list that a pick chooses from. ``empty``: what nothing means: null,
+    check, lines or moment. ``source``: the list that a pick chooses from. ``empty``: what nothing means: null,
     omit, or text. ``when``: new, change, or both."""
 
     name: str

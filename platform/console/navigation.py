@@ -15,13 +15,12 @@ AGENCY = ("operator", "agency")
 
 @dataclass(frozen=True)
 class Place:
-    """A page of the navigation. ``whole_agency`` False: it is about a tenant, so the operator chooses one first."""
+    """A page of the navigation. It is about an agency's things, so the operator chooses one first."""
 
     path: str
     label: str
     permission: str
     reaches: tuple[str, ...] = EVERYBODY
-    of_platform: bool = False
 
 
 SECTIONS: tuple[tuple[str, tuple[Place, ...]], ...] = (
@@ -58,7 +57,7 @@ def sections(shown: Reader) -> list[tuple[str, list[Place]]]:
 def is_open(shown: Reader, place: Place) -> bool:
     if place.permission and not shown.may(place.permission):
         return False
-    return shown.reach in place.reaches and (place.of_platform or shown.holds_agency or place.path == "home")
+    return shown.reach in place.reaches and (shown.holds_agency or place.path == "home")
 
 
 def is_here(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Lists, forms and pages of the kinds in `things`, the audit log, and the brand."""
+"""Lists, forms and pages of the kinds in `things`, and the audit log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def list_things(kind: Kind) -> str:
     query = {"cursor": request.args.get("cursor", "")}
     wanted = {"client_id": shown.client_id} if kind.key != "keys" else {}
     found = asking().get(kind.path, limit=PAGE, cursor=query["cursor"], **wanted)
-    clients = {one["id"]: one["name"] for one in clients_of(shown)} if kind.owner != "agency" else {}
+    clients = {one["id"]: one["name"] for one in clients_of(shown)}
     return page(
         "things.html", kind=kind, items=found["data"], cursor=found["next_cursor"], query=query, clients=clients,
         cell=cell, may_make=may_make(kind),

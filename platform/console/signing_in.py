@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, g, make_response, redirect, render_template, request
+from flask import Flask, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from .errors import Refused
@@ -129,7 +129,3 @@ def page(name: str, **values: Any) -> str:
 def see(path: str, **query: Any) -> AnyResponse:
     """Leads on after a change, so that loading anew sends nothing again."""
     return make_response(redirect(address(path, **query), 303))
-
-
-def form_token() -> str:
-    return str(g.form_token)

@@ -36,7 +36,7 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """``owner``: client, each belongs to one; maybe, to one or to the agency; agency. ``shown_once``: the member that
+    """``owner``: client, each belongs to one; maybe, to one or to the agency. ``shown_once``: the member that
     is shown when it is made, and never again. ``changed_by``: PATCH, or empty. ``makers``: who may make and remove one;
     ``changers``: who may change it."""
 
@@ -61,6 +61,7 @@ class Kind:
 
 
 NAME = Field(name="name", label=N_("Name"), required=True)
+PERSON = N_("Full name")
 FLOW = Field(name="flow_id", label=N_("Flow"), kind="pick", source="/v1/flows",
              help=N_("What happens to a call to it, step by step."))  # fmt: skip
 
@@ -138,10 +139,10 @@ KINDS: tuple[Kind, ...] = (
         key="users", path="/v1/users", title=N_("Users"), new=N_("Invite somebody"),
         about=N_("People who sign in here, and what they may do."),
         none=N_("Invite the people who are to see calls. Each gets a letter."),
-        columns=(Column("name", N_("Name")), Column("email", N_("E-mail address")), Column("role", N_("Role"), "role"),
+        columns=(Column("name", PERSON), Column("email", N_("E-mail address")), Column("role", N_("Role"), "role"),
                  Column("state", N_("Status"), "status"), Column("last_sign_in_at", N_("Last seen"), "moment")),
         fields=(
-            NAME,
+            Field(name="name", label=PERSON, required=True),
             Field(name="email", label=N_("E-mail address"), kind="email", required=True, when="new"),
             Field(name="role", label=N_("Role"), kind="choice", choices=ROLES, empty="omit"),
             Field(name="language", label=N_("Language"), kind="choice", choices=LANGUAGE),

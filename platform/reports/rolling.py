@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, RowMapping
+from sqlalchemy.exc import DatabaseError
 
 from ..clock import Clock
 from ..db.engine import Database
@@ -52,19 +53,28 @@ class Roller:
         self._clock = clock
 
     def roll_up(self, job: Job) -> Outcome:
-        """The job ``reports.roll_up``."""
+        """The job ``reports.roll_up``. A client that cannot be summed up holds up no other: it is told of and counts with
+        what it has, and the job fails when all have had their turn."""
         changes, oldest_s, age_s = 0, 0.0, 0.0
+        failed: DatabaseError | None = None
         now = self._clock.now()
         for agency_id in self._agencies():
             for state in self._states(agency_id, None):
                 job.go_on()
-                age_s = max(age_s, (now - self.roll_client(agency_id, state["client_id"])).total_seconds())
+                try:
+                    reached = self.roll_client(agency_id, state["client_id"])
+                except DatabaseError as error:
+                    log.exception("a client's days were not summed up", client_id=str(state["client_id"]))
+                    failed, reached = error, state["reached"]
+                age_s = max(age_s, (now - reached).total_seconds())
             with self._database.tenant(agency_id) as connection:
                 count, waited_s = rollup_store.count_changes(connection, agency_id)
             changes, oldest_s = changes + count, max(oldest_s, waited_s)
         REPORT_CHANGES.set(changes)
         REPORT_CHANGES_OLDEST.set(oldest_s)
         REPORT_COVERAGE_AGE.set(age_s)
+        if failed is not None:
+            raise failed
         return Done()
 
     def check_all(self, job: Job) -> Outcome:
@@ -124,9 +134,10 @@ class Roller:
 
 def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: datetime) -> tuple[datetime, bool]:
     """One transaction's work; until when the client is covered, and whether nothing is left to do."""
-    if not rollup_store.take_turn(connection, client_id):
-        return until, True
+    is_ours = rollup_store.take_turn(connection, client_id)
     state = rollup_store.find_states(connection, agency_id, client_id, _FAR_AHEAD, _FAR_AHEAD)[0]
+    if not is_ours:
+        return state["reached"], True
     zone = state["time_zone"]
     covered: datetime | None = state["covered_until"] if state["is_current"] else None
     if covered is None:

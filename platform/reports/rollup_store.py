@@ -200,6 +200,7 @@ _AGENCIES = text("SELECT agency_id FROM agencies ORDER BY agency_id")
 _TAKE_TURN = text("SELECT pg_try_advisory_xact_lock(hashtextextended('dialtrace reports ' || :client, 0))")
 _STATE = text(
     "SELECT k.id AS client_id, k.time_zone, coalesce(rs.version, 0) AS settings_version, v.covered_until,"
+    " coalesce(v.covered_until, k.created_at) AS reached,"
     " v.edition = :edition AND v.time_zone = k.time_zone AND v.settings_version = coalesce(rs.version, 0)"
     " AS is_current,"
     " (SELECT array_agg(DISTINCT d::date) FROM report_changes x CROSS JOIN LATERAL generate_series("
@@ -230,7 +231,7 @@ def find_states(
     last: date,
     archived: datetime | None = None,
 ) -> list[RowMapping]:
-    """Of each client: until when its days are summed up, whether by what holds now, which of these days have changed
+    """Of each client: until when its days are summed up (``reached``: if never, when it was made), whether by what holds now, which of these days have changed
     since, and in which of its days ``archived`` lies."""
     bound = {"agency": agency_id, "client": client_id, "first": first, "last": last, "edition": EDITION,
              "archived": archived}  # fmt: skip

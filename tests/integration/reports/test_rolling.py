@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy.exc import DatabaseError
 
+from dialtrace import metrics
 from dialtrace.cli_reports import report_command
 from dialtrace.clock import SystemClock
 from dialtrace.config import load_settings
@@ -29,17 +31,19 @@ from dialtrace.db.tables import (
     report_sums,
     visits,
 )
+from dialtrace.jobs.model import Job
 from dialtrace.reports import rollup_store
 from dialtrace.reports.adding import both_sums, find_reading
 from dialtrace.reports.dictionary import DIMENSIONS, METRICS
 from dialtrace.reports.model import Question
-from dialtrace.reports.rolling import Roller
+from dialtrace.reports.rolling import ROLL_UP, Roller
 from dialtrace.reports.rollup_model import Reading
 from dialtrace.reports.service import ReportService
 from dialtrace.tenancy.service import TenancyService
 
 from .world import BEGIN, World, write_world
 
+JOB = Job(1, ROLL_UP, 1, {})
 PAST = (datetime.now(UTC).date() - BEGIN).days - 2
 SPAN = {"first": BEGIN, "last": BEGIN + timedelta(days=300)}
 SUMMED_UP = ("client", "date", "week", "month", "weekday", "hour", "channel", "source", "campaign", "keyword", "target",
@@ -237,6 +241,44 @@ def test_given_other_settings_or_another_zone_when_asked_then_no_old_sum_is_read
     roller.roll_client(world.agency_id, client)
     assert covered()
     agree(database, world, seed=4)
+
+
+def test_given_a_client_that_fails_when_all_are_rolled_up_then_the_others_are_and_its_age_is_told(
+    database: Database, world: World, roller: Roller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick, well = world.zones
+    old = datetime.now(UTC) - timedelta(days=2)
+    with database.tenant(world.agency_id) as connection:
+        connection.execute(update(report_coverage).values(covered_until=old))
+        connection.execute(
+            insert(report_changes),
+            [{"agency_id": world.agency_id, "client_id": sick, "from_at": old - timedelta(days=9),
+              "until_at": old - timedelta(days=8)}],
+        )  # fmt: skip
+    make_days = rollup_store.make_days
+
+    def refuse(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, *more: Any) -> None:
+        if client_id == sick:
+            connection.exec_driver_sql("SELECT 1 / 0")
+        make_days(connection, agency_id, client_id, *more)
+
+    def covered() -> dict[uuid.UUID, datetime]:
+        with database.tenant(world.agency_id) as connection:
+            query = select(report_coverage.c.client_id, report_coverage.c.covered_until)
+            return {row.client_id: row.covered_until for row in connection.execute(query)}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollup_store, "make_days", refuse)
+        with pytest.raises(DatabaseError):
+            roller.roll_up(JOB)
+    assert covered()[sick] == old < covered()[well]
+    assert metrics.REPORT_COVERAGE_AGE._value.get() > 2 * 86_000
+    with database.tenant(world.agency_id) as connection:
+        assert rollup_store.take_turn(connection, sick)
+        assert roller.roll_client(world.agency_id, sick) == old
+    roller.roll_up(JOB)
+    assert covered()[sick] > old
+    assert metrics.REPORT_COVERAGE_AGE._value.get() < 86_000
 
 
 def test_given_a_client_that_moves_east_when_rolled_up_anew_then_its_first_call_is_not_counted_on_two_days(

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+import sqlalchemy.exc
 import structlog
 from sqlalchemy import Connection, RowMapping
-from sqlalchemy.exc import DatabaseError
 
 from ..clock import Clock
 from ..db.engine import Database
+from ..db.errors import DatabaseError
 from ..jobs.model import Done, Job, Outcome
 from ..metrics import REPORT_CHANGES, REPORT_CHANGES_OLDEST, REPORT_COVERAGE_AGE, REPORT_DAYS_MADE, REPORT_DAYS_WRONG
 from . import rollup_store
@@ -53,17 +54,17 @@ class Roller:
         self._clock = clock
 
     def roll_up(self, job: Job) -> Outcome:
-        """The job ``reports.roll_up``. A client that cannot be summed up holds up no other: it is told of and counts with
-        what it has, and the job fails when all have had their turn."""
+        """The job ``reports.roll_up``. A client that cannot be summed up holds up no other: it is told of and counts
+        with what it has, and the job fails when all have had their turn."""
         changes, oldest_s, age_s = 0, 0.0, 0.0
-        failed: DatabaseError | None = None
+        failed: Exception | None = None
         now = self._clock.now()
         for agency_id in self._agencies():
             for state in self._states(agency_id, None):
                 job.go_on()
                 try:
                     reached = self.roll_client(agency_id, state["client_id"])
-                except DatabaseError as error:
+                except (DatabaseError, sqlalchemy.exc.DatabaseError) as error:
                     log.exception("a client's days were not summed up", client_id=str(state["client_id"]))
                     failed, reached = error, state["reached"]
                 age_s = max(age_s, (now - reached).total_seconds())

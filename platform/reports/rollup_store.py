@@ -231,8 +231,8 @@ def find_states(
     last: date,
     archived: datetime | None = None,
 ) -> list[RowMapping]:
-    """Of each client: until when its days are summed up (``reached``: if never, when it was made), whether by what holds now, which of these days have changed
-    since, and in which of its days ``archived`` lies."""
+    """Of each client: until when its days are summed up (``reached``: if never, when it was made), whether by what holds
+    now, which of these days have changed since, and in which of its days ``archived`` lies."""
     bound = {"agency": agency_id, "client": client_id, "first": first, "last": last, "edition": EDITION,
              "archived": archived}  # fmt: skip
     return list(connection.execute(_STATE, bound).mappings())

@@ -12,15 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy.exc
 from click.testing import CliRunner
 from sqlalchemy import Connection, delete, func, insert, select, text, update
-from sqlalchemy.exc import DatabaseError
 
 from dialtrace import metrics
 from dialtrace.cli_reports import report_command
 from dialtrace.clock import SystemClock
 from dialtrace.config import load_settings
 from dialtrace.db.engine import Database
+from dialtrace.db.errors import StatementTooSlow
 from dialtrace.db.tables import (
     attributions,
     call_assessments,
@@ -243,8 +244,20 @@ def test_given_other_settings_or_another_zone_when_asked_then_no_old_sum_is_read
     agree(database, world, seed=4)
 
 
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("SELECT 1 / 0", sqlalchemy.exc.DatabaseError),
+        ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)", StatementTooSlow),
+    ],
+)
 def test_given_a_client_that_fails_when_all_are_rolled_up_then_the_others_are_and_its_age_is_told(
-    database: Database, world: World, roller: Roller, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    world: World,
+    roller: Roller,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    error: type[Exception],
 ) -> None:
     sick, well = world.zones
     old = datetime.now(UTC) - timedelta(days=2)
@@ -259,7 +272,7 @@ def test_given_a_client_that_fails_when_all_are_rolled_up_then_the_others_are_an
 
     def refuse(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, *more: Any) -> None:
         if client_id == sick:
-            connection.exec_driver_sql("SELECT 1 / 0")
+            connection.exec_driver_sql(fault)
         make_days(connection, agency_id, client_id, *more)
 
     def covered() -> dict[uuid.UUID, datetime]:
@@ -269,7 +282,7 @@ def test_given_a_client_that_fails_when_all_are_rolled_up_then_the_others_are_an
 
     with monkeypatch.context() as patch:
         patch.setattr(rollup_store, "make_days", refuse)
-        with pytest.raises(DatabaseError):
+        with pytest.raises(error):
             roller.roll_up(JOB)
     assert covered()[sick] == old < covered()[well]
     assert metrics.REPORT_COVERAGE_AGE._value.get() > 2 * 86_000

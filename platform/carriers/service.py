@@ -312,11 +312,10 @@ class CarrierService:
             return Done()
         try:
             self._follow(order, self.adapter_of(self.get_carrier(order.carrier_id)))
-        except CarrierUnknown:
+        except DialtraceError as error:
             self._touch(order)
-        except DialtraceError:
-            self._touch(order)
-            raise
+            if not isinstance(error, CarrierUnknown):
+                raise
         return Done()
 
     def _follow(self, order: Order, adapter: CarrierAdapter) -> None:
@@ -328,9 +327,8 @@ class CarrierService:
     def _touch(self, order: Order) -> None:
         """It had its turn, though nothing came of it: those that wait longest are followed first, and many that cannot
         be followed would keep all others waiting."""
-        if order.state in WAITING:
-            with self._database.tenant(order.agency_id) as connection:
-                store.change_order(connection, order.agency_id, order.id, {}, self._clock.now())
+        with self._database.tenant(order.agency_id) as connection:
+            store.touch_order(connection, order.agency_id, order.id, self._clock.now())
 
     def _keep(self, order: Order, adapter: CarrierAdapter) -> None:
         try:

@@ -125,6 +125,14 @@ def change_order(
     return _order(connection.execute(changed.returning(*_ORDER)).one())
 
 
+def touch_order(connection: Connection, agency_id: UUID, order_id: UUID, now: datetime) -> None:
+    """It was asked after; nothing of it has changed, so it is of the version that it was. One that waits no more stays
+    as it is."""
+    columns = number_orders.c
+    statement = update(number_orders).where(columns.agency_id == agency_id, columns.id == order_id)
+    connection.execute(statement.where(columns.state.in_(sorted(WAITING))).values(updated_at=now))
+
+
 def waiting_orders(connection: Connection, *, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Agency and order of what is with a carrier and was not asked after since, of all tenants; a system read."""
     columns = number_orders.c

@@ -216,6 +216,8 @@ def test_given_carriers_that_are_away_or_gone_when_followed_then_their_orders_do
     with pytest.raises(CarrierAway):
         services.carriers.follow(job_of(orders[1]))
     assert first_waiting(services) == UUID(orders[2]["id"])
+    for order in orders[:2]:
+        assert tenant.agency_key.get(f"/v1/number-orders/{order['id']}").get_json()["version"] == order["version"]
 
 
 def test_given_an_order_when_its_carrier_is_disabled_then_it_is_followed_to_its_end(

@@ -68,6 +68,11 @@ def turn_to(connection: Connection, agency_id: UUID | str) -> None:
     connection.exec_driver_sql(tenant_settings(agency_id, None))
 
 
+def take_turn(connection: Connection, name: str) -> None:
+    """Until the transaction ends nobody else has the turn of that name; waits for whoever has it."""
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
 @dataclass
 class _Whole:
     """The one transaction that all of a piece of work joins. ``opening``: whose it is at this moment."""
@@ -173,7 +178,7 @@ class Database:
     def _take_turn(self, name: str | None) -> None:
         whole = self._joined
         if name is not None and whole is not None:
-            whole.connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            take_turn(whole.connection, name)
 
     @contextmanager
     def _step(self) -> Iterator[Connection]:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from ..db.engine import Database, tenant_settings
+from ..db.engine import Database, take_turn, tenant_settings
 from .errors import DocumentFaulty
 from .kinds import KEYED, create_empty_flow
 from .model import (
@@ -74,7 +74,7 @@ class Within(Database):
     def whole(self, *, turn: str | None = None) -> Iterator[None]:
         """It is whole already; a ``turn`` is held until its end, as everywhere."""
         if turn is not None:
-            self._standing.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (turn,))
+            take_turn(self._standing, turn)
         yield
 
     def _turn_to(self, client_id: UUID | str | None) -> None:

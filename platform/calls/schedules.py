@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from ..clock import Clock
 from ..db.engine import Database
@@ -37,19 +38,19 @@ class ScheduleService:
         values = {"agency_id": agency_id, "client_id": client_id, "id": new_id(), "created_at": now, "updated_at": now}
         checked = _checked(name, hours)
         with self._database.tenant(agency_id, client_id) as connection:
-            return schedule_store.insert_schedule(connection, {**values, **checked})
+            return store.insert_schedule(connection, {**values, **checked})
 
     def get_schedule(self, agency_id: UUID, schedule_id: UUID, *, client_id: UUID | None = None) -> Schedule:
         """Raises ScheduleNotFound."""
         with self._database.tenant(agency_id, client_id) as connection:
-            return _found(schedule_store.find_schedule(connection, agency_id, schedule_id))
+            return _found(store.find_schedule(connection, schedule_id))
 
     def list_schedules(
         self, agency_id: UUID, client_id: UUID | None = None, *, limit: int = 50, after: tuple[Any, ...] | None = None
     ) -> Page[Schedule]:
         """Oldest first, ``limit`` at a time; ``after`` is the page before's ``next``."""
         with self._database.tenant(agency_id, client_id) as connection:
-            return schedule_store.page_of_schedules(connection, agency_id, limit=limit, after=after)
+            return store.page_of_schedules(connection, limit=limit, after=after)
 
     def update_schedule(
         self,
@@ -64,12 +65,12 @@ class ScheduleService:
         """Calls that stand go on with the hours that they have seen. Raises ScheduleNotFound, ScheduleFaulty, and
         VersionConflict unless it is at ``expected_version``."""
         with self._database.tenant(agency_id, client_id) as connection:
-            before = self._held(connection, agency_id, schedule_id)
+            before = self._held(connection, schedule_id)
             if expected_version not in (None, before.version):
                 raise VersionConflict(expected=expected_version, current=before.version)
             values = _checked(before.name if name is None else name, before.hours if hours is None else hours)
-            changed = schedule_store.change_schedule(
-                connection, agency_id, schedule_id, {**values, "updated_at": self._clock.now()}
+            changed = store.change_schedule(
+                connection, schedule_id, {**values, "updated_at": self._clock.now()}
             )
             using = schedule_store.flows_with_schedule(connection, agency_id, before.client_id, schedule_id)
             if using and changed.hours != before.hours:
@@ -79,20 +80,20 @@ class ScheduleService:
     def delete_schedule(self, agency_id: UUID, schedule_id: UUID, *, client_id: UUID | None = None) -> None:
         """Raises ScheduleNotFound, ScheduleInUse."""
         with self._database.tenant(agency_id, client_id) as connection:
-            schedule = self._held(connection, agency_id, schedule_id)
+            schedule = self._held(connection, schedule_id)
             if schedule_store.flows_with_schedule(connection, agency_id, schedule.client_id, schedule_id):
                 raise ScheduleInUse
-            schedule_store.delete_schedule(connection, agency_id, schedule_id)
+            store.delete_schedule(connection, schedule_id)
 
     @staticmethod
-    def _held(connection: Any, agency_id: UUID, schedule_id: UUID) -> Schedule:
+    def _held(connection: Connection, schedule_id: UUID) -> Schedule:
         """The schedule; nobody else changes it, or publishes a flow that keeps to it, until the transaction ends."""
-        owner = _found(schedule_store.find_schedule(connection, agency_id, schedule_id)).client_id
+        owner = _found(store.find_schedule(connection, schedule_id)).client_id
         store.hold_client(connection, owner)
-        return _found(schedule_store.find_schedule(connection, agency_id, schedule_id))
+        return _found(store.find_schedule(connection, schedule_id))
 
 
-def _publish(connection: Any, client_id: UUID, flows: list[UUID]) -> None:
+def _publish(connection: Connection, client_id: UUID, flows: list[UUID]) -> None:
     try:
         publish_flows(connection, client_id, flows)
     except FlowFaulty as error:

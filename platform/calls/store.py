@@ -13,13 +13,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, Uuid, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Table, Uuid, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from ..db.tables import clients, flows, targets
+from ..db.tables import clients, flows, schedules, targets
 from ..paging import Page
 from .errors import ClientNotFound
-from .model import ClientSettings, Flow, NodeReport, Target
+from .model import ClientSettings, Flow, NodeReport, Schedule, Target
 
 
 def _target(row: Row[Any]) -> Target:
@@ -30,6 +30,10 @@ def _flow(row: Row[Any]) -> Flow:
     return Flow(**{name: getattr(row, name) for name in Flow.__slots__})
 
 
+def schedule_of(row: Row[Any]) -> Schedule:
+    return Schedule(**{name: getattr(row, name) for name in Schedule.__slots__})
+
+
 def insert_target(connection: Connection, values: dict[str, Any]) -> Target:
     """Raises ClientNotFound."""
     return _target(_insert(connection, targets, values))
@@ -38,6 +42,11 @@ def insert_target(connection: Connection, values: dict[str, Any]) -> Target:
 def insert_flow(connection: Connection, values: dict[str, Any]) -> Flow:
     """Raises ClientNotFound."""
     return _flow(_insert(connection, flows, values))
+
+
+def insert_schedule(connection: Connection, values: dict[str, Any]) -> Schedule:
+    """Raises ClientNotFound."""
+    return schedule_of(_insert(connection, schedules, values))
 
 
 def _insert(connection: Connection, table: Table, values: dict[str, Any]) -> Row[Any]:
@@ -62,6 +71,11 @@ def find_flow(connection: Connection, flow_id: UUID, *, lock: bool = False) -> F
     return None if row is None else _flow(row)
 
 
+def find_schedule(connection: Connection, schedule_id: UUID) -> Schedule | None:
+    row = _find(connection, schedules, schedule_id, lock=False)
+    return None if row is None else schedule_of(row)
+
+
 def _find(connection: Connection, table: Table, row_id: UUID, *, lock: bool) -> Row[Any] | None:
     query = select(table).where(table.c.agency_id == _OWN_AGENCY, table.c.id == row_id)
     return connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
@@ -81,6 +95,12 @@ def page_of_flows(connection: Connection, *, limit: int, after: tuple[Any, ...] 
     """Oldest first."""
     rows, following = _page(connection, flows, limit, after)
     return Page([_flow(row) for row in rows], following)
+
+
+def page_of_schedules(connection: Connection, *, limit: int, after: tuple[Any, ...] | None) -> Page[Schedule]:
+    """Oldest first."""
+    rows, following = _page(connection, schedules, limit, after)
+    return Page([schedule_of(row) for row in rows], following)
 
 
 def _page(
@@ -104,9 +124,18 @@ def change_flow(connection: Connection, flow_id: UUID, values: dict[str, Any]) -
     return _flow(_change(connection, flows, flow_id, values))
 
 
+def change_schedule(connection: Connection, schedule_id: UUID, values: dict[str, Any]) -> Schedule:
+    """Its client must be held already."""
+    return schedule_of(_change(connection, schedules, schedule_id, values))
+
+
 def _change(connection: Connection, table: Table, row_id: UUID, values: dict[str, Any]) -> Row[Any]:
     statement = update(table).where(table.c.agency_id == _OWN_AGENCY, table.c.id == row_id)
     return connection.execute(statement.values(version=table.c.version + 1, **values).returning(table)).one()
+
+
+def delete_schedule(connection: Connection, schedule_id: UUID) -> None:
+    connection.execute(delete(schedules).where(schedules.c.agency_id == _OWN_AGENCY, schedules.c.id == schedule_id))
 
 
 def hold_client(connection: Connection, client_id: UUID) -> ClientSettings:

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import Connection
 
 from ..clock import Clock
 from ..db.engine import Database
@@ -69,9 +68,7 @@ class ScheduleService:
             if expected_version not in (None, before.version):
                 raise VersionConflict(expected=expected_version, current=before.version)
             values = _checked(before.name if name is None else name, before.hours if hours is None else hours)
-            changed = store.change_schedule(
-                connection, schedule_id, {**values, "updated_at": self._clock.now()}
-            )
+            changed = store.change_schedule(connection, schedule_id, {**values, "updated_at": self._clock.now()})
             using = schedule_store.flows_with_schedule(connection, agency_id, before.client_id, schedule_id)
             if using and changed.hours != before.hours:
                 _publish(connection, before.client_id, using)
@@ -86,14 +83,14 @@ class ScheduleService:
             store.delete_schedule(connection, schedule_id)
 
     @staticmethod
-    def _held(connection: Connection, schedule_id: UUID) -> Schedule:
+    def _held(connection: Any, schedule_id: UUID) -> Schedule:
         """The schedule; nobody else changes it, or publishes a flow that keeps to it, until the transaction ends."""
         owner = _found(store.find_schedule(connection, schedule_id)).client_id
         store.hold_client(connection, owner)
         return _found(store.find_schedule(connection, schedule_id))
 
 
-def _publish(connection: Connection, client_id: UUID, flows: list[UUID]) -> None:
+def _publish(connection: Any, client_id: UUID, flows: list[UUID]) -> None:
     try:
         publish_flows(connection, client_id, flows)
     except FlowFaulty as error:

@@ -30,7 +30,6 @@ log = structlog.get_logger("reports")
 ROLL_UP, CHECK = "reports.roll_up", "reports.check"
 #: Of one transaction: seconds of work for a client with thirty thousand calls a day.
 DAYS_AT_ONCE = 31
-CHANGES_AT_ONCE = 20_000
 #: That the nightly check looks at.
 CHECKED_DAYS = 62
 _LONG_AGO, _FAR_AHEAD = date(1970, 1, 1), date(9999, 1, 1)
@@ -143,9 +142,9 @@ def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: 
     covered: datetime | None = state["covered_until"] if state["is_current"] else None
     if covered is None:
         covered = _begin_anew(connection, agency_id, client_id, zone, until)
-    changes = rollup_store.find_changes(connection, agency_id, client_id, zone, CHANGES_AT_ONCE)
-    days = _days_of(changes)[:DAYS_AT_ONCE]
-    settled = [one["id"] for one in changes if set(_days_of([one])) <= set(days)]
+    days = changed = rollup_store.find_changed_days(connection, agency_id, client_id, zone, DAYS_AT_ONCE)
+    # Before the days are made: what is noted from here on stays.
+    settled = rollup_store.settle_changes(connection, agency_id, client_id, zone, changed) if changed else 0
     target = max(covered, until)
     if rollup_store.is_anything(connection, agency_id, client_id, covered, until):
         target = _reach(connection, zone, covered, until)
@@ -154,11 +153,9 @@ def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: 
     if made:
         rollup_store.make_days(connection, agency_id, client_id, zone, made, target)
         REPORT_DAYS_MADE.inc(len(made))
-    if settled:
-        rollup_store.settle_changes(connection, agency_id, settled)
     if target != state["covered_until"] or not state["is_current"]:
         rollup_store.put_coverage(connection, agency_id, client_id, zone, state["settings_version"], target)
-    return target, target >= until and len(settled) == len(changes)
+    return target, target >= until and (len(changed) < DAYS_AT_ONCE or not settled)
 
 
 def _begin_anew(connection: Connection, agency_id: UUID, client_id: UUID, zone: str, until: datetime) -> datetime:
@@ -195,13 +192,6 @@ def _kept_from(connection: Connection, zone: str) -> date:
         return _LONG_AGO
     day = rollup_store.day_of(connection, archived, zone)
     return day if rollup_store.begin_of(connection, day, zone) >= archived else day + timedelta(days=1)
-
-
-def _days_of(changes: Sequence[RowMapping]) -> list[date]:
-    found: set[date] = set()
-    for one in changes:
-        found |= {one["first"] + timedelta(days=place) for place in range((one["last"] - one["first"]).days + 1)}
-    return sorted(found)
 
 
 def _check_some(

@@ -298,26 +298,34 @@ def forget_from(connection: Connection, agency_id: UUID, client_id: UUID, day: d
         connection.execute(forget, {"agency": agency_id, "client": client_id, "day": day})
 
 
-_CHANGES = text(
-    "SELECT id, (from_at AT TIME ZONE :zone)::date AS first, (until_at AT TIME ZONE :zone)::date AS last"
-    " FROM report_changes WHERE agency_id = :agency AND client_id = :client ORDER BY from_at LIMIT :most"
+#: Of a note: the days there.
+_NOTED = (
+    "generate_series((x.from_at AT TIME ZONE :zone)::date, (x.until_at AT TIME ZONE :zone)::date, interval '1 day') d"
 )
-_SETTLE_CHANGES = text("DELETE FROM report_changes WHERE agency_id = :agency AND id = ANY (CAST(:ids AS uuid[]))")
+_CHANGED_DAYS = text(
+    f"SELECT DISTINCT d::date AS day FROM report_changes x CROSS JOIN LATERAL {_NOTED}"  # noqa: S608
+    f" WHERE {_OWN} ORDER BY day LIMIT :most"
+)
+_SETTLE_CHANGES = text(
+    f"DELETE FROM report_changes x WHERE {_OWN}"  # noqa: S608
+    f" AND NOT EXISTS (SELECT FROM {_NOTED} WHERE d::date <> ALL (CAST(:days AS date[])))"
+)
 _COUNT_CHANGES = text(
     "SELECT count(*), coalesce(extract(epoch FROM now() - min(noted_at)), 0) FROM report_changes"
     " WHERE agency_id = :agency"
 )
 
 
-def find_changes(connection: Connection, agency_id: UUID, client_id: UUID, zone: str, most: int) -> list[RowMapping]:
+def find_changed_days(connection: Connection, agency_id: UUID, client_id: UUID, zone: str, most: int) -> list[date]:
     """What was noted, the oldest days first."""
     bound = {"agency": agency_id, "client": client_id, "zone": zone, "most": most}
-    return list(connection.execute(_CHANGES, bound).mappings())
+    return list(connection.execute(_CHANGED_DAYS, bound).scalars())
 
 
-def settle_changes(connection: Connection, agency_id: UUID, ids: Sequence[UUID]) -> None:
-    """Their days are summed up anew."""
-    connection.execute(_SETTLE_CHANGES, {"agency": agency_id, "ids": [str(one) for one in ids]})
+def settle_changes(connection: Connection, agency_id: UUID, client_id: UUID, zone: str, days: Sequence[date]) -> int:
+    """These days are summed up anew: how many notes are of no other."""
+    bound = {"agency": agency_id, "client": client_id, "zone": zone, "days": list(days)}
+    return connection.execute(_SETTLE_CHANGES, bound).rowcount
 
 
 def count_changes(connection: Connection, agency_id: UUID) -> tuple[int, float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -201,6 +201,33 @@ def test_given_a_late_fact_when_asked_then_it_is_in_the_report_at_once_and_in_th
     agree(database, world, seed=2)
     for checked in roller.check(**SPAN, agency_id=world.agency_id):
         assert (list(checked.wrong), checked.days > 100) == ([], True)
+
+
+def test_given_many_notes_of_many_days_when_rolled_up_then_each_day_is_made_once(
+    database: Database, world: World, roller: Roller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = next(iter(world.zones))
+    begin = datetime.combine(BEGIN, time(12), UTC)
+    with database.tenant(world.agency_id) as connection:
+        spans = [
+            {"agency_id": world.agency_id, "client_id": client, "from_at": begin + timedelta(days=day),
+             "until_at": begin + timedelta(days=day, hours=5)}
+            for day in range(70) for _ in range(3)
+        ]  # fmt: skip
+        connection.execute(insert(report_changes), spans)
+    made: list[date] = []
+    make_days = rollup_store.make_days
+
+    def note(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, zone: str, days: Sequence[date],
+             until: datetime) -> None:  # fmt: skip
+        made.extend(days)
+        make_days(connection, agency_id, client_id, zone, days, until)
+
+    monkeypatch.setattr(rollup_store, "make_days", note)
+    roller.roll_client(world.agency_id, client)
+    noted = [day for day in made if day < BEGIN + timedelta(days=70)]
+    assert noted == [BEGIN + timedelta(days=day) for day in range(70)]
+    assert count(database, world, report_changes) == 0
 
 
 def test_given_sums_that_are_wrong_when_checked_then_the_days_are_named_and_repaired(

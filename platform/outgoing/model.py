@@ -6,9 +6,11 @@ which has changed its mind between Python releases. Unknown means refused: of IP
 
 from __future__ import annotations
 
+import email.utils
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -184,3 +186,17 @@ def parse_ports(text: str) -> frozenset[int]:
     if not ports or not all(0 < port < 65_536 for port in ports):
         raise ValueError("must list ports between 1 and 65535, with commas between")
     return ports
+
+
+def read_retry_after(text: str | None, now: datetime, *, most_s: float) -> float | None:
+    """Seconds that an answer's `Retry-After` asks for (RFC 9110, 10.2.3: a number or a date), at most ``most_s``; None:
+    nothing that can be read."""
+    text = (text or "").strip()
+    if text.isascii() and text.isdecimal():
+        return min(float(text[:12]), most_s)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), most_s)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -179,22 +178,6 @@ class Schedule:
             return Verdict("failed", rest_s=rest_s, fault=word)
         wait_s = self.delays_s[tries - 1] * (1 + JITTER * (2 * chance - 1))
         return Verdict("retry", delay_s=max(wait_s, retry_after_s or 0.0), rest_s=rest_s, fault=word)
-
-
-def read_retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds that an answer's `Retry-After` asks for (RFC 9110, 10.2.3: a number or a date), at most a day; None:
-    nothing that can be read."""
-    if text is None:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdecimal():
-        return min(float(text[:12]), LONGEST_RETRY_AFTER_S)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER_S)
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
 from uuid import UUID
 
+from ..secrets_box.attempts import Open, reseal_attempts
 from ..secrets_box.model import SecretsBox
 from .sending import answer_purpose, secret_purpose
 
-#: Deliveries looked at in one transaction.
-BATCH = 500
 _SECRETS = "SELECT id, webhook_id, sealed FROM webhook_secrets WHERE agency_id = %s FOR UPDATE"
 _PUT_SECRET = "UPDATE webhook_secrets SET sealed = %s WHERE agency_id = %s AND id = %s"  # noqa: S105 (a statement)
-_ANSWERS = """
-SELECT id, attempts FROM webhook_deliveries
-WHERE agency_id = %s AND id > %s AND attempts <> '[]' ORDER BY id LIMIT %s FOR UPDATE
-"""
-_PUT_ANSWERS = "UPDATE webhook_deliveries SET attempts = %s::jsonb WHERE agency_id = %s AND id = %s"
-
-Open = Callable[[UUID], AbstractContextManager[Any]]
 
 
 def reseal_webhook_secrets(tenant: Open, agency_id: UUID, box: SecretsBox) -> int:
@@ -35,26 +22,6 @@ def reseal_webhook_secrets(tenant: Open, agency_id: UUID, box: SecretsBox) -> in
             if anew is not None:
                 connection.exec_driver_sql(_PUT_SECRET, (anew, agency_id, row_id))
                 count += 1
-    after, rows = UUID(int=0), BATCH
-    while rows == BATCH:
-        with tenant(agency_id) as connection:
-            found = connection.exec_driver_sql(_ANSWERS, (agency_id, after, BATCH)).all()
-            for delivery_id, attempts in found:
-                changed = _resealed(box, delivery_id, attempts)
-                count += changed
-                if changed:
-                    connection.exec_driver_sql(_PUT_ANSWERS, (json.dumps(attempts), agency_id, delivery_id))
-        rows, after = len(found), found[-1][0] if found else after
-    return count
-
-
-def _resealed(box: SecretsBox, delivery_id: UUID, attempts: list[dict[str, Any]]) -> int:
-    """Changes the attempts in place; how many of them."""
-    changed = 0
-    for attempt in attempts:
-        sealed = attempt.get("body")
-        anew = box.reseal(base64.b64decode(sealed), purpose=answer_purpose(delivery_id)) if sealed else None
-        if anew is not None:
-            attempt["body"] = base64.b64encode(anew).decode()
-            changed += 1
-    return changed
+    return count + reseal_attempts(
+        tenant, agency_id, box, table="webhook_deliveries", member="body", purpose=answer_purpose
+    )  # fmt: skip

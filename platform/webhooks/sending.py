@@ -24,13 +24,13 @@ from ..events.model import Event
 from ..messages.rendering import Around, render
 from ..messages.service import render_events
 from ..outgoing.errors import OutgoingError
-from ..outgoing.model import Answer, Request
+from ..outgoing.model import Answer, Request, read_retry_after
 from ..outgoing.service import OutgoingClient
 from ..outgoing.signing import signed_headers
 from ..secrets_box.errors import SecretsBoxError
 from ..secrets_box.model import SecretsBox
 from .claims import Result
-from .model import MOST_KEPT_BYTES, Claimed, Schedule, Verdict, kept_headers, read_retry_after
+from .model import LONGEST_RETRY_AFTER_S, MOST_KEPT_BYTES, Claimed, Schedule, Verdict, kept_headers
 
 log = structlog.get_logger("webhooks")
 
@@ -153,7 +153,7 @@ class Sender:
             tries=self.schedule.most_tries if message.type == TEST_TYPE else message.tries,
             status=answer.status if answer is not None else None,
             fault=fault,
-            retry_after_s=read_retry_after(retry_after, self._clock.now()),
+            retry_after_s=read_retry_after(retry_after, self._clock.now(), most_s=LONGEST_RETRY_AFTER_S),
             chance=random.random(),  # noqa: S311 (so that many do not come back in the same moment)
         )
         if message.type == TEST_TYPE and verdict.outcome == "gone":

@@ -249,7 +249,7 @@ OFFERED = {
         "stores",
     },
     "outgoing": {"errors", "model", "service", "signing"},
-    "secrets_box": {"errors", "master_keys", "model"},
+    "secrets_box": {"attempts", "errors", "master_keys", "model"},
     "prompts": {"model", "errors", "service", "sound", "speech"},
 }
 

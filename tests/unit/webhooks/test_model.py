@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dialtrace.outgoing.model import Rules, parse_networks
+from dialtrace.outgoing.model import Rules, parse_networks, read_retry_after
 from dialtrace.webhooks.errors import ValueRefused
 from dialtrace.webhooks.model import (
     DELAYS_S,
@@ -14,7 +14,6 @@ from dialtrace.webhooks.model import (
     WebhookValues,
     check_values,
     kept_headers,
-    read_retry_after,
 )
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -73,7 +72,7 @@ def test_given_410_then_gone_at_once():
     ],
 )  # fmt: skip
 def test_given_a_retry_after_then_its_seconds_within_a_day_or_nothing(text, seconds):
-    assert read_retry_after(text, NOW) == seconds
+    assert read_retry_after(text, NOW, most_s=LONGEST_RETRY_AFTER_S) == seconds
 
 
 def test_given_an_answers_head_then_only_what_is_no_secret_is_kept_and_not_all_of_it():

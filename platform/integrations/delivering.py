@@ -83,7 +83,6 @@ class Deliverer:
 
     def __init__(
         self, database: Database, client: OutgoingClient, box: SecretsBox, clock: Clock, schedule: Schedule,
-        links: Callable[[Claimed, int, int], str | None] = lambda _delivery, _segment, _valid_s: None,
         systems: Mapping[str, System] = SYSTEMS,
     ) -> None:  # fmt: skip
         self._database = database
@@ -91,7 +90,6 @@ class Deliverer:
         self._box = box
         self._clock = clock
         self._accounts = Accounts(database)
-        self._links = links
         self._systems = systems
         self.schedule = schedule
         self.claims = Claims(database)
@@ -117,7 +115,6 @@ class Deliverer:
             type=delivery.type, call=call, settings=settings, secrets=secrets, line=line,
             journal=CallJournal(self._database, delivery), now=self._clock.now(), is_late=delivery.is_late,
             renewing=self.renewer(system, delivery.agency_id, delivery.integration_id, line),
-            links=lambda segment, valid_s: self._links(delivery, segment, valid_s),
         )  # fmt: skip
         verdict = self._judged(system, delivery, work)
         # Others repeat what they were told.
@@ -145,9 +142,7 @@ class Deliverer:
             return Verdict("later", wait_s, outcome.word, outcome.detail)
         except Retry as outcome:
             chance = random.random()  # noqa: S311 (so that many do not come back in the same moment)
-            return self.schedule.after(
-                outcome, tries=delivery.tries, in_doubt_s=system.in_doubt_s, chance=chance
-            )  # fmt: skip
+            return self.schedule.after(outcome, tries=delivery.tries, chance=chance)
         except Broken as outcome:
             return Verdict("broken", 0.0, outcome.word, outcome.detail)
         except Outcome as outcome:

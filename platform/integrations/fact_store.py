@@ -45,10 +45,6 @@ _VISIT = (
     "SELECT id, started_at, consent, landing_page, referrer, pages, device, click_ids FROM visits"
     " WHERE agency_id = %s AND id = %s AND started_at = %s"
 )
-_RECORDED = (
-    "SELECT segment FROM recordings WHERE agency_id = %s AND call_id = %s AND state IN ('stored', 'verified')"
-    " ORDER BY segment"
-)
 _WORDS = ("channel", "source", "medium", "campaign", "content", "keyword")
 
 
@@ -84,7 +80,6 @@ def read_facts(connection: Connection, agency_id: UUID, call_id: UUID, *, around
         is_test=row["is_test"],
         source=SourceFacts(**source),
         visit=_visit(connection, agency_id, told),
-        recorded_segments=list(connection.exec_driver_sql(_RECORDED, (agency_id, call_id)).scalars()),
     )
 
 

@@ -5,7 +5,7 @@ Must not know any system.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -62,8 +62,6 @@ class CallFacts:
     is_test: bool = False
     source: SourceFacts = SourceFacts()
     visit: VisitFacts | None = None
-    #: Segments of the recording that can be heard.
-    recorded_segments: Sequence[int] = ()
 
     @property
     def is_over(self) -> bool:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from ..outgoing.model import read_retry_after
 from .errors import Broken, GiveUp, Later, Retry
 
 if TYPE_CHECKING:
     from .work import Work
 
 DeliveryState = Literal["due", "blocked", "sending", "sent", "done", "given_up"]
-Settled = Literal["done", "given_up", "retry", "later", "sent", "broken", "released"]
+Settled = Literal["done", "given_up", "retry", "later", "sent", "broken"]
 
 MOST_OF_A_CLIENT = 20
 MOST_BACKFILLED = 10_000
@@ -82,8 +82,6 @@ class System:
     pretend: Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
     #: Whether it is told of visitors for advertising: then nothing leaves without consent on the record.
     is_advertising: bool = False
-    #: Longer than the other side may still be busy with a request that we have no answer to.
-    in_doubt_s: float = 65.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,26 +206,26 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When it is tried again. ``in_doubt_s`` None: as the system says."""
+    """When it is tried again. ``in_doubt_s``: longer than the other side may still be busy with a request that we have
+    no answer to."""
 
     delays_s: Sequence[float] = DELAYS_S
     timeout_s: float = 15.0
     #: One delivery may make several requests.
     whole_s: float = 60.0
-    in_doubt_s: float | None = None
+    in_doubt_s: float = 65.0
 
     @property
     def most_tries(self) -> int:
         return len(self.delays_s) + 1
 
-    def after(self, failed: Retry, *, tries: int, in_doubt_s: float, chance: float) -> Verdict:
+    def after(self, failed: Retry, *, tries: int, chance: float) -> Verdict:
         """What a failed try means; ``tries``: with this one; ``chance``: 0 to 1, of this wait."""
         if tries >= self.most_tries:
             return Verdict("given_up", reason=failed.word, detail=f"after {tries} tries: {failed.detail}".strip(": "))
         wait_s = self.delays_s[tries - 1] * (1 + JITTER * (2 * chance - 1))
         if failed.in_doubt:
-            doubt_s = in_doubt_s if self.in_doubt_s is None else self.in_doubt_s
-            return Verdict("sent", max(wait_s, doubt_s), failed.word, failed.detail)
+            return Verdict("sent", max(wait_s, self.in_doubt_s), failed.word, failed.detail)
         return Verdict("retry", wait_s, failed.word, failed.detail)
 
 
@@ -256,20 +254,6 @@ def bounded_rest_s(asked_s: float) -> float:
     return min(max(0.0, asked_s), LONGEST_RETRY_AFTER_S)
 
 
-def read_retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds that an answer's `Retry-After` asks for (RFC 9110, 10.2.3: a number or a date), at most six hours; None:
-    nothing that can be read."""
-    text = (text or "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(float(text[:12]), LONGEST_RETRY_AFTER_S)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER_S)
-
-
 def need_success(answer: Answer, now: datetime, *, detail: str = "") -> Answer:
     """The answer, where its status says that the request was carried out. What others mean holds for every system that
     keeps to HTTP (contracts/00-README.md, rule 2); a system that does not judges its own first. Raises Outcome."""
@@ -280,7 +264,8 @@ def need_success(answer: Answer, now: datetime, *, detail: str = "") -> Answer:
     if 300 <= status < 400:
         raise Broken(word, f"the address leads elsewhere by now: set the one that it has ({said})")
     if status == 429:
-        raise Later("rate_limited", said, after_s=read_retry_after(answer.headers.get("retry-after"), now) or 2.0)
+        asked_s = read_retry_after(answer.headers.get("retry-after"), now, most_s=LONGEST_RETRY_AFTER_S)
+        raise Later("rate_limited", said, after_s=asked_s or 2.0)
     if status in {401, 403}:
         raise Broken(word, f"the credentials or their rights were refused: {said}")
     if status in {408, 425, 500, 502, 503, 504}:

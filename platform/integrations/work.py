@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -39,8 +39,7 @@ class Journal(Protocol):
 
 @dataclass
 class Work:
-    """One delivery, or a connection test (then ``call`` is a made-up one that nothing is told of). ``links`` makes an
-    address under which a segment of the recording can be fetched for so many seconds."""
+    """One delivery, or a connection test (then ``call`` is a made-up one that nothing is told of)."""
 
     type: str
     call: CallFacts
@@ -52,7 +51,6 @@ class Work:
     is_late: bool = False
     #: Asks for new secrets with the old ones in hand, one process at a time, and keeps what it gets.
     renewing: Callable[[Callable[[Values], Values]], Values] | None = None
-    links: Callable[[int, int], str | None] = field(default=lambda _segment, _valid_s: None)
 
     def ask(
         self, method: str, url: str, *, what: str, body: Any = None, form: Mapping[str, str] | None = None,

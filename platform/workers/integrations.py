@@ -122,7 +122,7 @@ class IntegrationWorker:
     def _doubted(self, delivery: Claimed, word: str) -> Result:
         failed = Retry(word, "it is looked up before anything is made again", in_doubt=True)
         schedule = self._deliverer.schedule
-        verdict = schedule.after(failed, tries=delivery.tries, in_doubt_s=schedule.whole_s, chance=0.5)
+        verdict = schedule.after(failed, tries=delivery.tries, chance=0.5)
         return Result(delivery, verdict)
 
     def _settle(self) -> None:

@@ -67,5 +67,4 @@ TELEGRAM = System(
     deliver=_deliver,
     test=_test,
     pretend=pretend,
-    in_doubt_s=5.0,
 )

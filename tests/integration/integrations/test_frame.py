@@ -442,6 +442,17 @@ def test_given_new_master_keys_then_secrets_and_what_was_said_are_sealed_anew(pl
     assert entry.state == "done"
 
 
+def test_given_a_call_that_is_purged_then_what_was_made_for_it_is_forgotten_with_it(platform, notices, owner_engine):
+    call = platform.end_call()
+    platform.work()
+    assert platform.objects(owner_engine) == {(call, "notice"): "made"}
+    with platform.database.tenant(notices.agency_id) as connection:
+        values = (notices.agency_id, notices.client_id)
+        gone = connection.exec_driver_sql("SELECT * FROM dialtrace_purge_calls(%s, %s, now(), 10)", values).all()
+    assert [row.call_id for row in gone] == [call]
+    assert platform.objects(owner_engine) == {}
+
+
 def test_given_a_neighbour_then_it_sees_nothing(platform, notices, client, database):
     sibling = TenancyService(database, platform.integrations._clock).create_client(client.agency_id, "Its sibling")
     with pytest.raises(IntegrationUnknown):

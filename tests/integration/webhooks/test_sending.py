@@ -1,5 +1,6 @@
 """What is sent to whom, when again, in which order, and what becomes of an endpoint that does not take it."""
 
+import base64
 import json
 import time
 import uuid
@@ -20,9 +21,12 @@ from dialtrace.ids import new_id
 from dialtrace.messages.model import schema_of
 from dialtrace.outgoing.lookup import NameLookup
 from dialtrace.outgoing.model import Rules
+from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.webhooks.claims import Bounds, Result
 from dialtrace.webhooks.errors import DeliveryUnknown, NotWaiting, ValueRefused, WebhookUnknown
 from dialtrace.webhooks.model import DeliveryFilters, Schedule, Verdict, WebhookValues
+from dialtrace.webhooks.resealing import reseal_webhook_secrets
+from dialtrace.webhooks.sending import answer_purpose
 
 from .conftest import QUICK, RULES
 
@@ -617,3 +621,17 @@ def test_given_an_event_that_nobody_can_render_then_the_others_go_and_it_is_give
     platform.turn()
     assert sorted(row.state for row in rows(owner_engine)) == ["delivered", "failed"]
     assert kinds(receiver) == ["call.ended"]
+
+
+def test_given_new_master_keys_then_secrets_and_answers_are_sealed_anew_and_readable(platform, receiver, owner_engine):
+    hook = platform.hook(receiver)
+    platform.end_call()
+    platform.sequence()
+    platform.turn()
+    old = bytes(range(32))
+    open_tenant = platform.database.tenant
+    assert reseal_webhook_secrets(open_tenant, hook.agency_id, SecretsBox([b"n" * 32, old])) == 2
+    assert reseal_webhook_secrets(open_tenant, hook.agency_id, SecretsBox([b"n" * 32, old])) == 0
+    (row,) = rows(owner_engine)
+    sealed = base64.b64decode(row.attempts[0]["body"])
+    assert SecretsBox([b"n" * 32]).open(sealed, purpose=answer_purpose(row.id)) == b"answered with 200"

@@ -117,7 +117,7 @@ HOLDINGS: Mapping[str, Held] = {
     "idempotency_keys": people("key answer body_digest request", by="rows", other="agency_id key_id status created_at"),
     "legal_holds": people("person_key hint reason", by="requests", other="agency_id id client_id kind call_id placed_by placed_at lifted_by lifted_at"),
     "legs": people("address sip_call_id facts digest", by="calls", other="agency_id id call_started_at call_id client_id target_id outcome started_at ringing_at answered_at connected_at ended_at ring_ms talk_ms hangup_cause cause_q850 sip_status codec revision created_at updated_at hangup_side trunk pdd_ms hold_ms loss_percent jitter_ms r_factor mos"),
-    "live_calls": people("caller source", by="requests", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at"),
+    "live_calls": people("caller source", by="requests", other="agency_id call_id client_id node number_id number flow_id state started_at ringing_at answered_at connected_at target_id seen_at is_test"),
     "live_counts": nobody("agency_id scope_id node calls heard_at"),
     "node_minutes": nobody("answered begun delivered ended minute node talk_ms"),
     "watch_notes": nobody("data name told_at"),

@@ -43,6 +43,7 @@ setup(
         "dialtrace": ["py.typed"],
         "dialtrace.api": ["static/*", "templates/*"],
         "dialtrace.console": ["static/*", "templates/*", "texts/*.po"],
+        "dialtrace.reports": ["texts/*.po"],
         "dialtrace.sites": ["*.toml"],
         "dialtrace.migrations": ["*.mako", "versions/*.py", "sql/*.sql"],
         "dialtrace.freeswitch": [

@@ -25,6 +25,7 @@ MakeClient = Callable[[Settings], "ApiClient"]
 AnyDatabase = Callable[[Settings], AbstractContextManager[str]]
 #: Rows of one request.
 BATCH = 1_000
+_MODEL_HELP = "Share calls out over sources: first, last, linear, position … (docs/howto/attribution.md)."
 
 
 def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDatabase | None = None) -> click.Group:
@@ -39,25 +40,26 @@ def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDataba
     @click.option("--by", default="", help="Dimensions, comma between them.")
     @click.option("--compare", type=click.Choice(["none", "previous", "last_year"]), default="none", show_default=True)
     @click.option("--where", multiple=True, metavar="DIMENSION=VALUE", help="Only these; - is what is not known.")
+    @click.option("--compare-from", type=click.DateTime(["%Y-%m-%d"]), help="First day to compare with.")
+    @click.option("--compare-to", type=click.DateTime(["%Y-%m-%d"]), help="Last day to compare with.")
+    @click.option("--model", help=_MODEL_HELP)
     @click.option("--currency", help="ISO 4217.")
     @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
     @click.pass_context
     def report(
         context: click.Context, client: Any, agency: Any, from_: datetime | None, to: datetime | None,
-        metrics: str | None, by: str, compare: str, where: tuple[str, ...], currency: str | None, form: str,
+        metrics: str | None, by: str, compare: str, where: tuple[str, ...], compare_from: datetime | None,
+        compare_to: datetime | None, model: str | None, currency: str | None, form: str,
     ) -> None:  # fmt: skip
         """Any metrics by any dimensions, right to the last call."""
         if context.invoked_subcommand is not None:
             return
         query: dict[str, Any] = {
             "client_id": client, "agency_id": agency, "metrics": metrics, "by": by or None, "compare": compare,
-            "currency": currency, "from": from_ and from_.date(), "to": to and to.date(),
+            "currency": currency, "from": from_ and from_.date(), "to": to and to.date(), "model": model,
+            "compare_from": compare_from and compare_from.date(), "compare_to": compare_to and compare_to.date(),
+            **_filters(where),
         }  # fmt: skip
-        for one in where:
-            name, separator, value = one.partition("=")
-            if not separator:
-                raise click.BadParameter(f"{one!r} is not DIMENSION=VALUE", param_hint="--where")
-            query[name] = value
         api = api_client(begin("report"))
         told = {name: str(value) for name, value in query.items() if value is not None}
         _show(api.get("/v1/reports/figures", **told), form)
@@ -77,12 +79,20 @@ def _named_command(begin: Begin, api_client: MakeClient, kind: str) -> click.Com
     @click.option(
         "--compare", type=click.Choice(["none", "previous", "last_year"]), default="previous", show_default=True
     )
+    @click.option("--compare-day", type=click.DateTime(["%Y-%m-%d"]), help="A day of what it is compared with.")
+    @click.option("--where", multiple=True, metavar="DIMENSION=VALUE", help="Only these; - is what is not known.")
+    @click.option("--model", help=_MODEL_HELP)
+    @click.option("--language", type=click.Choice(["en", "ru"]), default="en", show_default=True, help="Of titles.")
     @click.option("--currency", help="ISO 4217.")
     @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-    def named(client: Any, agency: Any, day: datetime | None, compare: str, currency: str | None, form: str) -> None:
+    def named(
+        client: Any, agency: Any, day: datetime | None, compare: str, compare_day: datetime | None,
+        where: tuple[str, ...], model: str | None, language: str, currency: str | None, form: str,
+    ) -> None:  # fmt: skip
         query = {
             "client_id": client, "agency_id": agency, "day": day and day.date(), "compare": compare,
-            "currency": currency,
+            "compare_day": compare_day and compare_day.date(), "model": model, "currency": currency,
+            "language": language, **_filters(where),
         }  # fmt: skip
         told = {name: str(value) for name, value in query.items() if value is not None}
         found = api_client(begin("report")).get(f"/v1/reports/{kind}", **told)
@@ -90,7 +100,7 @@ def _named_command(begin: Begin, api_client: MakeClient, kind: str) -> click.Com
             click.echo(json.dumps(found, ensure_ascii=False, indent=2))
             return
         before = f", compared with {found['compared_from']} to {found['compared_to']}" if found["compared_from"] else ""
-        click.echo(f"{kind} report, {found['from']} to {found['to']}{before}")
+        click.echo(f"{found['title']}, {found['from']} to {found['to']}{before}")
         for section in found["sections"]:
             click.echo(f"\n{section['title']}")
             _show(section["report"], "table")
@@ -100,6 +110,16 @@ def _named_command(begin: Begin, api_client: MakeClient, kind: str) -> click.Com
                 click.echo(f"{one['caller']}  {one['calls']} calls, the last {one['last_at']} to {one['number']}")
 
     return named
+
+
+def _filters(where: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for one in where:
+        name, separator, value = one.partition("=")
+        if not separator:
+            raise click.BadParameter(f"{one!r} is not DIMENSION=VALUE", param_hint="--where")
+        found[name] = value
+    return found
 
 
 def _check_command(begin: Begin, any_database: AnyDatabase) -> click.Command:

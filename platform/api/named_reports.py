@@ -12,30 +12,33 @@ from pydantic import ConfigDict, Field
 
 from ..paging import Page
 from ..reports.model import Question, ReportCall
-from ..reports.named import Kind, NamedReport
+from ..reports.named import TITLES, Kind, NamedReport
+from ..reports.texts import Language, say
 from .archived import archived_until
 from .auth import EVERYBODY, Asked
 from .endpoint import endpoint
 from .fields import EXAMPLE_ID, Answer, Id, Moment
 from .paging import Listed, ListQuery, each, list_page
-from .reports import (
+from .reporting import (
+    AskedLanguage,
     ClientQuery,
     Day,
     DimensionFilters,
-    MissedAnswer,
+    Model,
     ReportAnswer,
     bounds_of,
-    days_asked,
     filters_of,
+    language_of,
     show_report,
     whose,
 )
+from .reports import MissedAnswer, days_asked
 
 blueprint = APIBlueprint("named_reports", __name__, tag="Reports")
 
 
-class NamedReportQuery(ClientQuery):
-    """Of when, and compared with what."""
+class NamedReportQuery(ClientQuery, DimensionFilters):
+    """Of when, compared with what, and which calls, visits and spend are let through."""
 
     day: Annotated[
         Day,
@@ -53,6 +56,16 @@ class NamedReportQuery(ClientQuery):
             "day or week of 52 weeks ago.",
         ),
     ]
+    compare_day: Annotated[
+        Day,
+        Field(
+            default=None,
+            description="A day of the week or month that it is compared with, whatever `compare` says.",
+            examples=["2025-12-31"],
+        ),
+    ]
+    model: Model
+    language: AskedLanguage
     currency: Annotated[
         str | None,
         Field(default=None, pattern="^[A-Z]{3}$", description="ISO 4217; else the client's own.", examples=["EUR"]),
@@ -73,11 +86,14 @@ class NamedReportAnswer(Answer):
     model_config = ConfigDict(populate_by_name=True)
 
     kind: Annotated[Literal["daily", "weekly", "monthly"], Field(examples=["daily"])]
+    title: Annotated[str, Field(examples=["Daily report"])]
+    language: Annotated[Language, Field(description="Of titles.")]
     from_: Annotated[date, Field(alias="from", examples=["2026-03-31"])]
     to: Annotated[date, Field(examples=["2026-03-31"])]
     compared_from: Annotated[date | None, Field(examples=["2026-03-30"])]
     compared_to: Annotated[date | None, Field(examples=["2026-03-30"])]
     currency: Annotated[str, Field(examples=["EUR"])]
+    model: Annotated[str | None, Field(description="By which calls are shared out over sources.", examples=[None])]
     answer_norm_s: Annotated[
         int | None, Field(description="The client's norm: later answers are `slow_answers`. null: of an agency.")
     ]
@@ -166,9 +182,17 @@ def list_report_calls(asked: Asked, query: ReportCallsQuery) -> Any:
 def _make(asked: Asked, query: NamedReportQuery, kind: Kind) -> NamedReportAnswer:
     day = query.day or asked.services.clock.now().date() - timedelta(days=1)
     made = asked.services.reports.make_named(
-        asked.agency_id, asked.client_id, kind, day, compare=query.compare, currency=query.currency
+        asked.agency_id,
+        asked.client_id,
+        kind,
+        day,
+        compare=query.compare,
+        compare_day=query.compare_day,
+        currency=query.currency,
+        filters=filters_of(query),
+        model=query.model,
     )
-    return _show_named(made, archived_until(asked, *_all_days(made)), whose(query))
+    return _show_named(made, archived_until(asked, *_all_days(made)), whose(query), language_of(query.language))
 
 
 def _all_days(made: NamedReport) -> tuple[datetime, datetime]:
@@ -177,17 +201,24 @@ def _all_days(made: NamedReport) -> tuple[datetime, datetime]:
     return bounds_of((min(first for first, _ in spans), max(last for _, last in spans)))
 
 
-def _show_named(made: NamedReport, gone: datetime | None, named: Mapping[str, str]) -> NamedReportAnswer:
+def _show_named(
+    made: NamedReport, gone: datetime | None, named: Mapping[str, str], language: Language
+) -> NamedReportAnswer:
     return NamedReportAnswer(
         kind=made.kind,
+        title=say(TITLES[made.kind], language),
+        language=language,
         from_=made.first,
         to=made.last,
         compared_from=made.compared[0] if made.compared else None,
         compared_to=made.compared[1] if made.compared else None,
         currency=made.currency,
+        model=made.model,
         answer_norm_s=made.answer_norm_s,
         sections=[
-            ReportSectionAnswer(name=one.name, title=one.title, report=show_report(one.report, gone, named))
+            ReportSectionAnswer(
+                name=one.name, title=say(one.title, language), report=show_report(one.report, gone, named)
+            )
             for one in made.sections
         ],
         not_called_back=[MissedAnswer.model_validate(one) for one in made.missed],

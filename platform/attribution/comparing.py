@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from ..db.engine import Database
 from . import learn_store
 from .errors import ModelRefused
-from .model import SOURCE_FIELDS, source_of
+from .model import SOURCE_FIELDS, Source, source_of
 from .models import MODELS, WHOLE, ModelName, Path, Rules, Touch, credits_of
 
 PAGE = 1_000
@@ -27,6 +27,7 @@ MOST_CALLS = 200_000
 #: Of these methods the source is known, and no path of visits led to it.
 _SOURCE_ALONE = frozenset({"number", "self_reported"})
 _FIRST = (datetime(1, 1, 1, tzinfo=UTC), uuid.UUID(int=0))
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 DEFAULT_RULES = Rules()
 
@@ -103,6 +104,32 @@ def compare(database: Database, agency_id: uuid.UUID, client_id: uuid.UUID | Non
     )
 
 
+def share_out(
+    connection: Connection,
+    agency_id: uuid.UUID,
+    client_id: uuid.UUID,
+    model: ModelName,
+    since: datetime,
+    until: datetime,
+    rules: Rules = DEFAULT_RULES,
+) -> Iterator[tuple[uuid.UUID, Mapping[Source | None, int]]]:
+    """Each call of a client, as the connection's transaction sees it, with its credit by source in millionths of it.
+    Raises ModelRefused where the span holds too many calls."""
+    question = Question(since=since, until=until, as_of=_LAST, models=(model,), rules=rules)
+    weighted = _with_weights(rules, learn_store.fit_at(connection, agency_id, client_id, "channels", _LAST))
+    calls, after = 0, _FIRST
+    while True:
+        page, last = _page(connection, agency_id, client_id, question, after)
+        calls += len(page)
+        if calls > MOST_CALLS:
+            raise ModelRefused(f"at most {MOST_CALLS} calls at a time: ask for a shorter span")
+        for call, paths in page:
+            yield call["call_id"], credits_of(model, paths, call["started_at"], weighted)
+        if last is None:
+            return
+        after = last
+
+
 def _with_weights(rules: Rules, fit: Mapping[str, Any] | None) -> Rules:
     weights = dict(fit["parameters"].get("removal_effects", {})) if fit else {}
     return Rules(
@@ -131,19 +158,29 @@ def _add(
 def _pages(
     database: Database, agency_id: uuid.UUID, client_id: uuid.UUID, question: Question
 ) -> Iterator[list[tuple[Mapping[str, Any], list[Path]]]]:
-    after = _FIRST
-    while True:
+    after: tuple[datetime, uuid.UUID] | None = _FIRST
+    while after is not None:
         with database.tenant(agency_id, client_id) as connection:
-            rows = learn_store.find_compared(
-                connection, agency_id, client_id, since=question.since, until=question.until, as_of=question.as_of,
-                after=after, most=PAGE,
-            )  # fmt: skip
-            found = paths_of_calls(connection, agency_id, rows)
-        if rows:
-            yield [(row, found[row["call_id"]]) for row in rows]
-        if len(rows) < PAGE:
-            return
-        after = (rows[-1]["started_at"], rows[-1]["call_id"])
+            page, after = _page(connection, agency_id, client_id, question, after)
+        if page:
+            yield page
+
+
+def _page(
+    connection: Connection,
+    agency_id: uuid.UUID,
+    client_id: uuid.UUID,
+    question: Question,
+    after: tuple[datetime, uuid.UUID],
+) -> tuple[list[tuple[Mapping[str, Any], list[Path]]], tuple[datetime, uuid.UUID] | None]:
+    """Some calls with their paths, and after which the next ones come; None: there are none."""
+    rows = learn_store.find_compared(
+        connection, agency_id, client_id, since=question.since, until=question.until, as_of=question.as_of,
+        after=after, most=PAGE,
+    )  # fmt: skip
+    found = paths_of_calls(connection, agency_id, rows)
+    last = (rows[-1]["started_at"], rows[-1]["call_id"]) if len(rows) == PAGE else None
+    return [(row, found[row["call_id"]]) for row in rows], last
 
 
 def paths_of_calls(

@@ -1,26 +1,22 @@
 """Texts in the reader's language, by gettext, and numbers, money and moments as people there write them.
 
-English is what the code and the templates say; `texts/ru.po` says it in Russian. The catalogue is read as it is kept
-when the process starts: nothing is compiled that could be older than what was written (`make texts` gathers).
+English is what the code and the templates say; `texts/ru.po` says it in Russian (`make texts` gathers).
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import lru_cache
-from gettext import GNUTranslations, NullTranslations
-from importlib.resources import files
+from gettext import NullTranslations
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent
+
+from ..catalogues import read_catalogue
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
 _MONTH_DAY = {"en": "d MMM", "ru": "d MMM"}
@@ -31,17 +27,9 @@ def N_(text: str) -> str:
     return text
 
 
-@lru_cache
 def catalogue(language: str) -> NullTranslations:
     """What is said in a language."""
-    if language == "en":
-        return NullTranslations()
-    with (files("dialtrace.console") / "texts" / f"{language}.po").open("rb") as source:
-        kept = read_po(source, locale=language)
-    made = io.BytesIO()
-    write_mo(made, kept)
-    made.seek(0)
-    return GNUTranslations(made)
+    return read_catalogue("dialtrace.console", language)
 
 
 @dataclass(frozen=True)

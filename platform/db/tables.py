@@ -2473,6 +2473,8 @@ report_coverage = Table(
     Column("settings_version", Integer, nullable=False),
     stamp("covered_until", nullable=False),
     stamp("updated_at", nullable=False),
+    #: Where the archive ended when they were made.
+    stamp("archived_until"),
     PrimaryKeyConstraint("agency_id", "client_id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
 )
@@ -2491,7 +2493,7 @@ report_changes = Table(
     Index("ix_report_changes_agency_id_client_id", "agency_id", "client_id"),
 )
 
-#: One row a day, cut and group (`reports.rollup_model`).
+#: One row a day or month, cut and group (`reports.rollup_model`); ``day`` is a month's first.
 report_sums = Table(
     "report_sums",
     metadata,
@@ -2515,10 +2517,12 @@ report_sums = Table(
             "talk_ms", "target_calls", "leads", "sales", "revenue", "spam_calls", "confident_calls", "visits",
         )
     ),
-    PrimaryKeyConstraint("agency_id", "client_id", "cut", "day", "family", "place"),
+    Column("span", Text, nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id", "cut", "span", "day", "family", "place"),
+    CheckConstraint("span IN ('day', 'month')", name="span"),
 )  # fmt: skip
 
-#: How many callers of a day had last called on which day.
+#: How many callers of a day or month had last called on which day, or in which month.
 report_callers = Table(
     "report_callers",
     metadata,
@@ -2529,9 +2533,13 @@ report_callers = Table(
     Column("place", Integer, nullable=False),
     Column("channel", Text),
     Column("source", Text),
-    Column("previous_day", Date),
+    Column("previous_day", Date, nullable=False),
     Column("callers", BigInteger, nullable=False),
-    PrimaryKeyConstraint("agency_id", "client_id", "cut", "day", "place"),
+    Column("span", Text, nullable=False),
+    Column("previous_span", Text, nullable=False),
+    PrimaryKeyConstraint("agency_id", "client_id", "cut", "span", "day", "previous_span", "previous_day", "place"),
+    CheckConstraint("span IN ('day', 'month')", name="span"),
+    CheckConstraint("previous_span IN ('day', 'month')", name="previous_span"),
 )
 
 promo_codes = Table(

@@ -84,10 +84,10 @@ HOLDINGS: Mapping[str, Held] = {
     "call_assessments": people("tags note sale_reference", by="mentions", other="agency_id call_id client_id call_started_at score value_amount value_currency sale_amount sale_currency sold_at version updated_at"),
     "ad_spend": nobody("agency_id client_id day digest channel source medium campaign content keyword impressions clicks cost currency imported_at"),
     # Its days are summed up anew when the records behind them change; what a keyword may tell is taken out at once.
-    "report_sums": people("keyword", by="mentions", other="agency_id client_id cut day family place hour channel source medium campaign content number flow target outcome sale_currency calls first_calls repeat_calls answered missed blocked answer_ms slow_answers talk_ms target_calls leads sales revenue spam_calls confident_calls visits"),
-    "report_callers": nobody("agency_id client_id cut day place channel source previous_day callers"),
+    "report_sums": people("keyword", by="mentions", other="agency_id client_id cut span day family place hour channel source medium campaign content number flow target outcome sale_currency calls first_calls repeat_calls answered missed blocked answer_ms slow_answers talk_ms target_calls leads sales revenue spam_calls confident_calls visits"),
+    "report_callers": nobody("agency_id client_id cut span day place channel source previous_span previous_day callers"),
     "report_changes": nobody("agency_id id client_id from_at until_at noted_at"),
-    "report_coverage": nobody("agency_id client_id edition time_zone settings_version covered_until updated_at"),
+    "report_coverage": nobody("agency_id client_id edition time_zone settings_version covered_until archived_until updated_at"),
     "report_settings": nobody("agency_id client_id target_answered target_min_talk_s target_min_score target_tags_any target_tags_none target_without_spam answer_norm_s confidence spam_from currency version updated_at"),
     "call_limits": nobody("agency_id scope_id client_id max_calls max_calls_per_s updated_at"),
     "call_revisions": people("before", by="mentions", other="agency_id id call_started_at call_id client_id leg_id revision replaced_at"),

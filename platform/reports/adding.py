@@ -4,7 +4,7 @@ together to the unit. Which is read is no matter of the answer: what has gone to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
@@ -15,6 +15,7 @@ from . import rollup_read_store, rollup_store, store
 from .dictionary import MEASURES, Family
 from .model import Key, Question
 from .rollup_model import Coverage, Reading, caller_cut_of, cut_of, plan_reading
+from .sharing import share_sums
 
 Sums = dict[str, int | Decimal]
 
@@ -30,8 +31,23 @@ def both_sums(
     one reads nothing but records."""
     if reading is None:
         reading = find_reading(connection, agency_id, client_id, question)
-    groups = _sums(connection, agency_id, client_id, question, reading, grouped=True) if question.by else {}
-    return groups, _sums(connection, agency_id, client_id, question, reading, grouped=False)[()]
+    if not question.by:
+        return {}, _sums(connection, agency_id, client_id, question, reading, question.measures)[()]
+    groups = _sums(connection, agency_id, client_id, question, reading, question.measures)
+    # Every record is in one group, so only what does not add up is asked for once more.
+    apart = {
+        family: tuple(name for name in names if not MEASURES[name].adds_up)
+        for family, names in question.measures.items()
+    }
+    total = _sums(connection, agency_id, client_id, replace(question, by=()), reading, apart)[()]
+    for sums in groups.values():
+        for name, value in sums.items():
+            if name not in MEASURES or MEASURES[name].adds_up:
+                total[name] = total.get(name, 0) + value
+    for names in question.measures.values():
+        for name in names:
+            total.setdefault(name, 0)
+    return groups, total
 
 
 def find_reading(connection: Connection, agency_id: UUID, client_id: UUID | None, question: Question) -> Reading:
@@ -41,7 +57,7 @@ def find_reading(connection: Connection, agency_id: UUID, client_id: UUID | None
     coverages = [
         Coverage(
             client_id=row["client_id"],
-            covered_until=row["covered_until"] if row["is_current"] else None,
+            covered_until=row["covered_until"] if row["is_current"] and row["is_kept"] else None,
             changed=tuple(row["changed"] or ()),
             kept_from=row["kept_from"],
         )
@@ -56,19 +72,20 @@ def _sums(
     client_id: UUID | None,
     question: Question,
     reading: Reading,
-    *,
-    grouped: bool,
+    wanted: Mapping[Family, Sequence[str]],
 ) -> dict[Key, Sums]:
-    """Of all families, put side by side. Where one that was asked for has no row of a group, its sums are nought."""
-    wanted = question.measures
-    asked = question if grouped else replace(question, by=())
-    found: dict[Key, Sums] = {} if grouped else {(): {}}
+    """Of these measures of all families, put side by side. Where one that was asked for has no row of a group, its sums
+    are nought."""
+    found: dict[Key, Sums] = {} if question.by else {(): {}}
     for family, measures in wanted.items():
-        # Callers alone would leave out groups in which everybody withheld his number.
-        summed = tuple(name for name in measures if MEASURES[name].adds_up) or ("calls",)
-        _put(found, _add_up(connection, agency_id, client_id, asked, reading, family, summed))
+        summed = tuple(name for name in measures if MEASURES[name].adds_up)
+        if question.by and not summed:
+            # Callers alone would leave out groups in which everybody withheld his number.
+            summed = ("calls",)
+        if summed:
+            _put(found, _add_up(connection, agency_id, client_id, question, reading, family, summed))
         if "callers" in measures:
-            _put(found, _callers(connection, agency_id, client_id, asked, reading))
+            _put(found, _callers(connection, agency_id, client_id, question, reading))
     for sums in found.values():
         for measures in wanted.values():
             for name in measures:
@@ -85,6 +102,9 @@ def _add_up(
     family: Family,
     measures: tuple[str, ...],
 ) -> Mapping[Key, Sums]:
+    if family == "calls" and question.is_shared_out:
+        found = share_sums(connection, agency_id, client_id, question, measures)
+        return found or ({} if question.by else {(): {}})
     cut = cut_of(family, question)
     if cut is None or not reading.covered:
         return store.add_up(connection, agency_id, client_id, question, family=family, measures=measures)

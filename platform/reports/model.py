@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+from ..attribution.models import ModelName
 from .dictionary import DIMENSIONS, MEASURES, METRICS, SOURCE_DIMENSIONS, Family, Unit
 from .errors import QuestionRefused, SettingsRefused
 
@@ -20,7 +21,7 @@ Compare = Literal["none", "previous", "last_year"]
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _EIGHT_DIGITS = Decimal("0.00000001")
 
-#: What a figure is: a count, a decimal, or null where it cannot be told.
+#: What a figure is: a count, a decimal (of a model, a count may have parts too), or null where it cannot be told.
 Figure = int | Decimal | None
 Key = tuple[str | int | None, ...]
 
@@ -40,6 +41,8 @@ class Question:
     most: int = 500
     #: Days to compare with, whatever ``compare`` says.
     against: tuple[date, date] | None = None
+    #: By which a call is shared out over the sources that led to it; None: it is wholly of the one that its record has.
+    model: ModelName | None = None
 
     def __post_init__(self) -> None:
         if self.last < self.first:
@@ -55,6 +58,13 @@ class Question:
             raise QuestionRefused("currency", "must be three capital letters (ISO 4217), such as EUR")
         if not 1 <= self.most <= MOST_ROWS:
             raise QuestionRefused("limit", f"is from 1 to {MOST_ROWS}")
+        if self.against is not None:
+            _check_against(*self.against)
+
+    @property
+    def is_shared_out(self) -> bool:
+        """Whether its calls are told in parts: only where sources are asked for does a model say anything."""
+        return self.model is not None and any(name in SOURCE_DIMENSIONS for name in (*self.by, *self.filters))
 
     @property
     def measures(self) -> dict[Family, tuple[str, ...]]:
@@ -62,10 +72,14 @@ class Question:
         wanted = dict.fromkeys(name for metric in self.metrics for name in METRICS[metric].measures)
         found: dict[Family, tuple[str, ...]] = {}
         for family in ("calls", "visits", "spend"):
-            names = tuple(name for name in wanted if MEASURES[name].family == family)
+            names = tuple(name for name in wanted if MEASURES[name].family == family and self._adds_up(name))
             if names and self.is_known_to(family):
                 found[family] = names
         return found
+
+    def _adds_up(self, measure: str) -> bool:
+        """A caller is somebody, and not a part of one."""
+        return MEASURES[measure].adds_up or not self.is_shared_out
 
     def is_known_to(self, family: Family) -> bool:
         """Whether the family has every dimension that is asked for."""
@@ -81,6 +95,13 @@ class Question:
         if self.compare == "last_year":
             return _year_before(self.first), _year_before(self.last)
         return None
+
+
+def _check_against(first: date, last: date) -> None:
+    if last < first:
+        raise QuestionRefused("compare_to", f"lies before `compare_from` ({first})")
+    if (last - first).days >= MOST_DAYS:
+        raise QuestionRefused("compare_to", f"at most {MOST_DAYS} days at a time")
 
 
 def _year_before(day: date) -> date:

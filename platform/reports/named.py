@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Literal
 
+from ..attribution.models import ModelName
 from .model import Compare, MissedCaller, Question, Report
 
+_NO_FILTERS: Mapping[str, tuple[str | None, ...]] = MappingProxyType({})
 Kind = Literal["daily", "weekly", "monthly"]
 KINDS: tuple[Kind, ...] = ("daily", "weekly", "monthly")
+TITLES: Mapping[Kind, str] = {"daily": "Daily report", "weekly": "Weekly report", "monthly": "Monthly report"}
 #: Of a trend: this month and those before it.
 TREND_MONTHS = 13
 
@@ -51,6 +55,7 @@ class NamedReport:
     sections: Sequence[Section]
     missed: Sequence[MissedCaller] = ()
     answer_norm_s: int | None = None
+    model: ModelName | None = None
 
 
 _HANDLING = Recipe(
@@ -168,9 +173,14 @@ def days_of(kind: Kind, day: date) -> tuple[date, date]:
     return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
-def compared_days(kind: Kind, first: date, compare: Compare) -> tuple[date, date] | None:
+def compared_days(
+    kind: Kind, first: date, compare: Compare, compare_day: date | None = None
+) -> tuple[date, date] | None:
     """What the days are compared with: the day, week or month before, or those of a year ago: the same month, or the
-    day or week 52 weeks before, so that weekdays meet."""
+    day or week 52 weeks before, so that weekdays meet. ``compare_day``: the one in which that day lies, whatever else
+    is said."""
+    if compare_day is not None:
+        return days_of(kind, compare_day)
     if compare == "none":
         return None
     if compare == "previous":
@@ -180,7 +190,15 @@ def compared_days(kind: Kind, first: date, compare: Compare) -> tuple[date, date
     return days_of(kind, first - timedelta(weeks=52))
 
 
-def question_of(recipe: Recipe, first: date, last: date, compared: tuple[date, date] | None, currency: str) -> Question:
+def question_of(
+    recipe: Recipe,
+    first: date,
+    last: date,
+    compared: tuple[date, date] | None,
+    currency: str,
+    filters: Mapping[str, tuple[str | None, ...]] = _NO_FILTERS,
+    model: ModelName | None = None,
+) -> Question:
     """What a section asks."""
     begin = first
     if recipe.trend:
@@ -191,6 +209,8 @@ def question_of(recipe: Recipe, first: date, last: date, compared: tuple[date, d
         last=last,
         metrics=recipe.metrics,
         by=recipe.by,
+        filters=filters,
         currency=currency,
         against=None if recipe.trend else compared,
+        model=model,
     )

@@ -8,7 +8,7 @@ state before or the state after.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -22,8 +22,8 @@ from ..db.engine import Database
 from ..db.errors import DatabaseError
 from ..jobs.model import Done, Job, Outcome
 from ..metrics import REPORT_CHANGES, REPORT_CHANGES_OLDEST, REPORT_COVERAGE_AGE, REPORT_DAYS_MADE, REPORT_DAYS_WRONG
-from . import rollup_store
-from .rollup_model import step_before
+from . import rollup_make_store, rollup_store
+from .rollup_model import months_of, next_month, step_before
 
 log = structlog.get_logger("reports")
 
@@ -118,7 +118,7 @@ class Roller:
             some = first + timedelta(days=begin)
             with self._database.tenant(agency_id, client_id) as connection:
                 until = min(last, some + timedelta(days=DAYS_AT_ONCE - 1))
-                count, found = _check_some(connection, agency_id, client_id, some, until, repair=repair)
+                count, found = _check_some(connection, agency_id, client_id, some, until, wrong, repair=repair)
             days, wrong = days + count, wrong + found
         REPORT_DAYS_WRONG.inc(len(wrong))
         return Checked(agency_id=agency_id, client_id=client_id, days=days, wrong=wrong)
@@ -135,13 +135,16 @@ class Roller:
 def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: datetime) -> tuple[datetime, bool]:
     """One transaction's work; until when the client is covered, and whether nothing is left to do."""
     is_ours = rollup_store.take_turn(connection, client_id)
-    state = rollup_store.find_states(connection, agency_id, client_id, _FAR_AHEAD, _FAR_AHEAD)[0]
+    archived = rollup_store.archived_until(connection)
+    state = rollup_store.find_states(connection, agency_id, client_id, _FAR_AHEAD, _FAR_AHEAD, archived)[0]
     if not is_ours:
         return state["reached"], True
     zone = state["time_zone"]
     covered: datetime | None = state["covered_until"] if state["is_current"] else None
     if covered is None:
         covered = _begin_anew(connection, agency_id, client_id, zone, until)
+    elif archived is not None and not state["is_kept"]:
+        rollup_store.note_archived(connection, agency_id, client_id, zone, archived)
     days = changed = rollup_store.find_changed_days(connection, agency_id, client_id, zone, DAYS_AT_ONCE)
     # Before the days are made: what is noted from here on stays.
     settled = rollup_store.settle_changes(connection, agency_id, client_id, zone, changed) if changed else 0
@@ -149,12 +152,15 @@ def _roll_some(connection: Connection, agency_id: UUID, client_id: UUID, until: 
     if rollup_store.is_anything(connection, agency_id, client_id, covered, until):
         target = _reach(connection, zone, covered, until)
         days = sorted({*days, *_between(connection, covered, target, zone)})
-    made = _still_here(connection, [day for day in days if day <= rollup_store.day_of(connection, target, zone)], zone)
+    today = rollup_store.day_of(connection, target, zone)
+    made = _still_here(connection, [day for day in days if day <= today], zone)
     if made:
-        rollup_store.make_days(connection, agency_id, client_id, zone, made, target)
+        rollup_make_store.make_days(connection, agency_id, client_id, zone, made, target)
         REPORT_DAYS_MADE.inc(len(made))
-    if target != state["covered_until"] or not state["is_current"]:
-        rollup_store.put_coverage(connection, agency_id, client_id, zone, state["settings_version"], target)
+    months = months_of({*made, *_between(connection, covered, target, zone)}, today)
+    rollup_make_store.make_months(connection, agency_id, client_id, months)
+    if target != state["covered_until"] or not (state["is_current"] and state["is_kept"]):
+        rollup_store.put_coverage(connection, agency_id, client_id, zone, state["settings_version"], target, archived)
     return target, target >= until and (len(changed) < DAYS_AT_ONCE or not settled)
 
 
@@ -195,23 +201,38 @@ def _kept_from(connection: Connection, zone: str) -> date:
 
 
 def _check_some(
-    connection: Connection, agency_id: UUID, client_id: UUID, first: date, last: date, *, repair: bool
+    connection: Connection,
+    agency_id: UUID,
+    client_id: UUID,
+    first: date,
+    last: date,
+    known: Collection[date],
+    *,
+    repair: bool,
 ) -> tuple[int, list[date]]:
-    """How many days were compared, and which were wrong; all from one state of the database."""
+    """How many days were compared, and which were wrong; all from one state of the database. A month that is not the
+    sum of its days, and of which no day is ``known`` or found to be wrong, is named by its first day."""
     connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     if not rollup_store.take_turn(connection, client_id):
         return 0, []
-    state = rollup_store.find_states(connection, agency_id, client_id, first, last)[0]
-    if not state["is_current"]:
+    archived = rollup_store.archived_until(connection)
+    state = rollup_store.find_states(connection, agency_id, client_id, first, last, archived)[0]
+    if not (state["is_current"] and state["is_kept"]):
         return 0, []
     zone, until = state["time_zone"], state["covered_until"]
-    last = min(last, rollup_store.day_of(connection, until, zone))
+    today = rollup_store.day_of(connection, until, zone)
+    last = min(last, today)
     changed = set(state["changed"] or ())
     days = [first + timedelta(days=place) for place in range((last - first).days + 1)]
     days = [day for day in _still_here(connection, days, zone) if day not in changed]
     if not days:
         return 0, []
-    wrong = rollup_store.find_wrong_days(connection, agency_id, client_id, zone, days, until)
+    wrong = rollup_make_store.find_wrong_days(connection, agency_id, client_id, zone, days, until)
+    ending = [month for month in months_of(days, today) if next_month(month) - timedelta(days=1) in days]
+    told = months_of([*wrong, *known], today)
+    ending = [month for month in _still_here(connection, ending, zone) if month not in told]
+    wrong = sorted({*wrong, *rollup_make_store.find_wrong_months(connection, agency_id, client_id, ending)})
     if wrong and repair:
-        rollup_store.make_days(connection, agency_id, client_id, zone, wrong, until)
+        rollup_make_store.make_days(connection, agency_id, client_id, zone, wrong, until)
+        rollup_make_store.make_months(connection, agency_id, client_id, months_of(wrong, today))
     return len(days), wrong

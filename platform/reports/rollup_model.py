@@ -7,11 +7,15 @@ whichever way they came.
 Callers do not add up, so of them is kept how many had last called on which day before. Who calls for the first time
 within a span, or within a week of it, is then a sum again: those whose last call before lies before the span. It holds
 within a cut (a channel's callers are those new to the channel), so there is a table for each of CALLER_CUTS.
+
+A month that is over is added up once more, so that a year is read as some dozens of sums: a span of days falls into
+**units**, whole months as far as may be and days at its ends. The days on which callers had called before are gathered
+by month in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
@@ -20,7 +24,7 @@ from .dictionary import MEASURES, SOURCE_DIMENSIONS, Family
 from .model import Question
 
 #: Raised whenever a measure or a cut is told otherwise than before: all sums are made anew.
-EDITION = 1
+EDITION = 2
 #: Nothing younger is summed up. Together with the triggers' hour (migration 0048) this leaves half an hour for the
 #: longest transaction that writes a record: what is written later than an hour after its call is noted as a change.
 SETTLE = timedelta(minutes=90)
@@ -31,11 +35,16 @@ STEP = timedelta(minutes=15)
 CUTS: Mapping[str, tuple[str, ...]] = {
     "channel": ("channel",),
     "hour": ("hour", "channel"),
+    "target": ("target", "outcome"),
+    "flow": ("flow", "outcome"),
+    "number": ("number", "outcome"),
+    "campaign": ("channel", "source", "medium", "campaign"),
+    "keyword": ("channel", "keyword"),
     "source": tuple(SOURCE_DIMENSIONS),
     "handling": ("number", "flow", "target", "outcome"),
 }
 #: Of visits no one knows which number will be called.
-VISIT_CUTS = ("channel", "hour", "source")
+VISIT_CUTS = ("channel", "hour", "campaign", "keyword", "source")
 CALLER_CUTS: Mapping[str, tuple[str, ...]] = {
     "all": (),
     "channel": ("channel",),
@@ -45,6 +54,9 @@ CALLER_CUTS: Mapping[str, tuple[str, ...]] = {
 OF_THE_DAY = frozenset({"client", "date", "week", "month", "weekday"})
 #: Groups that are spans of days without a gap, so that who is new within one can be told.
 SPANS = frozenset({"client", "date", "week", "month"})
+
+#: Groups that months fall apart in.
+WITHIN_MONTHS = frozenset({"date", "week", "weekday"})
 
 #: What a row holds of calls. Its sales are in one currency, so that what is asked in one is told apart when it is read.
 SUMMED = tuple(
@@ -78,12 +90,23 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How a span of days is read: the sums of ``covered`` from ``kept_from`` on (None: all), but for ``changed``, and
-    the records of ``spans``."""
+    the records of ``spans``. ``months``, by their first days, are added up and hold no changed day of anybody."""
 
     covered: Sequence[UUID] = ()
     changed: Sequence[tuple[UUID, date]] = ()
     spans: Sequence[Span] = field(default=())
     kept_from: date | None = None
+    months: Sequence[date] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Days that are read as one: a day, or the month that begins with ``day``. ``begins``: the first day of the group
+    in which it stands, so that callers who called since are counted there already."""
+
+    day: date
+    begins: date
+    is_month: bool = False
 
 
 def cut_of(family: Family, question: Question) -> str | None:
@@ -122,7 +145,51 @@ def plan_reading(coverages: Sequence[Coverage], first: date, last: date) -> Read
         if one.covered_until < until_at:
             spans.append(Span(one.client_id, one.covered_until, until_at))
     read = tuple(one for one in spans if one.from_at < one.until_at)
-    return Reading(tuple(covered), tuple(changed), read, kept_from)
+    begun = max(first, kept_from) if kept_from is not None else first
+    until = min(
+        (one.covered_until for one in coverages if one.covered_until and one.client_id in covered), default=from_at
+    )
+    months = _whole_months(begun, last, until, {day.replace(day=1) for _, day in changed})
+    return Reading(tuple(covered), tuple(changed), read, kept_from, months)
+
+
+def _whole_months(first: date, last: date, until: datetime, broken: Collection[date]) -> tuple[date, ...]:
+    """Months that lie wholly in the span and were over everywhere at ``until``."""
+    found, month = [], first if first.day == 1 else next_month(first)
+    while next_month(month) <= last + timedelta(days=1):
+        if month not in broken and latest_of(next_month(month) - timedelta(days=1)) <= until:
+            found.append(month)
+        month = next_month(month)
+    return tuple(found)
+
+
+def next_month(day: date) -> date:
+    """Its first day."""
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+
+
+def units_of(question: Question, reading: Reading) -> list[Unit]:
+    """What the sums of a question's days are read by."""
+    named = {*question.by, *question.filters}
+    months = set() if named & WITHIN_MONTHS else set(reading.months)
+    day = first = max(question.first, reading.kept_from or question.first)
+    found = []
+    while day <= question.last:
+        is_month = day in months
+        found.append(Unit(day, max(first, *_beginnings(question, day)), is_month))
+        day = next_month(day) if is_month else day + timedelta(days=1)
+    return found
+
+
+def _beginnings(question: Question, day: date) -> list[date]:
+    """The first days of the question and of the groups in which this one stands."""
+    spans = {"date": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}
+    return [question.first, *(spans[name] for name in question.by if name in spans)]
+
+
+def months_of(days: Collection[date], until: date) -> list[date]:
+    """The months in which these days lie, by their first days, that were over before ``until``."""
+    return sorted({month for month in (day.replace(day=1) for day in days) if next_month(month) <= until})
 
 
 def _border(one: Coverage, kept_from: date | None, first: date, last: date) -> Sequence[date]:

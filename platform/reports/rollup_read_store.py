@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 
 from .dictionary import Family
 from .model import Key, Question
-from .rollup_model import CALLER_CUTS, Reading
-from .rollup_store import before
+from .rollup_make_store import before, nearest_first
+from .rollup_model import CALLER_CUTS, Reading, Unit, units_of
 from .store import ATTRIBUTION, CLIENT, IDENTITY, LOCAL, OF_SPAN, ROW_DIMENSIONS, SPANS, bound_of, let_through
 
 _OF_DAY = {
@@ -24,10 +24,22 @@ _OF_DAY = {
     "month": "date_trunc('month', s.day)::date::text",
     "weekday": "extract(isodow FROM s.day)::int",
 }
-_IN_COVERED = (
-    "s.agency_id = :agency AND s.client_id = ANY (CAST(:covered AS uuid[])) AND s.cut = :cut"
-    " AND s.day BETWEEN :first AND :last AND NOT EXISTS (SELECT FROM unnest(CAST(:changed_clients AS uuid[]),"
-    " CAST(:changed_days AS date[])) AS y (client_id, day) WHERE y.client_id = s.client_id AND y.day = s.day)"
+#: Of clients whose days are summed up.
+_OF_COVERED = (
+    "s.agency_id = :agency AND s.client_id = ANY (CAST(:covered AS uuid[])) AND s.cut = :cut AND s.span = u.span"
+    " AND s.day = u.day"
+)
+#: Without what has changed since; in the months that are read, nothing has.
+_BUT_CHANGED = (
+    " AND NOT EXISTS (SELECT FROM unnest(CAST(:changed_clients AS uuid[]), CAST(:changed_days AS date[]))"
+    " AS y (client_id, day) WHERE y.client_id = s.client_id AND y.day = s.day AND s.span = 'day')"
+)
+_UNITS = "unnest(CAST(:unit_spans AS text[]), CAST(:unit_days AS date[])) AS u (span, day)"
+#: Each unit with the days, or months, on which callers had called who are new to it.
+_UNITS_BEFORE = (
+    "unnest(CAST(:unit_spans AS text[]), CAST(:unit_days AS date[]), CAST(:before_spans AS text[]),"
+    " CAST(:before_froms AS date[]), CAST(:before_untils AS date[]))"
+    " AS u (span, day, previous_span, from_day, until_day)"
 )
 #: Of sums in one currency, what is asked for in the report's.
 _READ = {
@@ -48,6 +60,27 @@ def _reading(agency_id: UUID, client_id: UUID | None, question: Question, readin
         "changed_clients": [str(client) for client, _ in reading.changed],
         "changed_days": [day for _, day in reading.changed],
         "cut": cut,
+    }
+
+
+def _units(units: Sequence[Unit]) -> dict[str, Any]:
+    return {
+        "unit_spans": ["month" if one.is_month else "day" for one in units],
+        "unit_days": [one.day for one in units],
+    }
+
+
+def _units_before(units: Sequence[Unit]) -> dict[str, Any]:
+    """Of each unit: months before the one in which its group begins, and this one's days before it."""
+    rows = []
+    for unit in units:
+        month = unit.begins.replace(day=1)
+        rows.append((unit, "month", "-infinity", month.isoformat()))
+        if month < unit.begins:
+            rows.append((unit, "day", month.isoformat(), unit.begins.isoformat()))
+    names = ("before_spans", "before_froms", "before_untils")
+    return _units([row[0] for row in rows]) | {
+        name: [row[place] for row in rows] for place, name in enumerate(names, start=1)
     }
 
 
@@ -76,10 +109,11 @@ def read_sums(
     columns = [f"{_expression(name)} AS d{place}" for place, name in enumerate(by)]
     columns += [f"coalesce({_READ.get(name, f'sum(s.{name})')}, 0) AS {name}" for name in names]
     query = (
-        f"SELECT {', '.join(columns)} FROM report_sums s WHERE {_IN_COVERED} AND s.family = :family"  # noqa: S608
-        f"{_passing(question)}"
+        f"SELECT {', '.join(columns)} FROM {_UNITS} JOIN report_sums s ON {_OF_COVERED}"  # noqa: S608
+        f" WHERE s.family = :family{_passing(question)}{_BUT_CHANGED if reading.changed else ''}"
     )
-    bound = _reading(agency_id, client_id, question, reading, cut) | {"family": family}
+    bound = _reading(agency_id, client_id, question, reading, cut) | _units(units_of(question, reading))
+    bound["family"] = family
     rows = connection.execute(text(_grouped(query, len(by))), bound).mappings()
     return {tuple(row[f"d{place}"] for place in range(len(by))): {name: row[name] for name in names} for row in rows}
 
@@ -110,10 +144,11 @@ def read_callers(
     by = question.by
     columns = [*(f"{_expression(name)} AS d{place}" for place, name in enumerate(by)), "sum(s.callers) AS callers"]
     query = (
-        f"SELECT {', '.join(columns)} FROM report_callers s WHERE {_IN_COVERED}{_passing(question)}"  # noqa: S608
-        f" AND (s.previous_day IS NULL OR s.previous_day < {_beginning(by, 's.day')})"
+        f"SELECT {', '.join(columns)} FROM {_UNITS_BEFORE} JOIN report_callers s ON {_OF_COVERED}"  # noqa: S608
+        " AND s.previous_span = u.previous_span AND s.previous_day >= u.from_day AND s.previous_day < u.until_day"
+        f" WHERE true{_passing(question)}{_BUT_CHANGED if reading.changed else ''}"
     )
-    bound = _reading(agency_id, client_id, question, reading, cut)
+    bound = _reading(agency_id, client_id, question, reading, cut) | _units_before(units_of(question, reading))
     return _by_key(connection, _grouped(query, len(by)), bound, len(by))
 
 
@@ -145,7 +180,8 @@ def count_callers(
         f" OR (p.started_at AT TIME ZONE o.zone)::date < {_beginning(by, 'o.day')}"
     )
     bound = _reading(agency_id, client_id, question, reading, cut)
-    return _by_key(connection, _grouped(query, len(by)), bound, len(by))
+    with nearest_first(connection):
+        return _by_key(connection, _grouped(query, len(by)), bound, len(by))
 
 
 def _by_key(connection: Connection, query: str, bound: dict[str, Any], count: int) -> dict[Key, int]:

@@ -1,200 +1,18 @@
-"""SQL of the sums of days: made from the records and compared with them, and how far they go. Every function takes a
-connection whose tenant is set. What a measure is stands in `store` alone; here rows are only grouped otherwise.
+"""SQL of how far the sums of days go, and of notes of days that late facts have changed. Every function takes a
+connection whose tenant is set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from .dictionary import SOURCE_DIMENSIONS
-from .rollup_model import CALLER_CUTS, CUTS, EDITION, SUMMED, VISIT_CUTS, earliest_of, latest_of
-from .store import (
-    ATTRIBUTION,
-    CLIENT,
-    IDENTITY,
-    JOINS,
-    LOCAL,
-    ROW_DIMENSIONS,
-    ROW_MEASURES,
-    defaults,
-)
+from .rollup_model import EDITION
 
-_ALL_DIMENSIONS = ("hour", *SOURCE_DIMENSIONS, "number", "flow", "target", "outcome")
-_COLUMNS = ("cut", "day", "family", *_ALL_DIMENSIONS, "sale_currency", *SUMMED, "visits")
-#: All of a call's sale, in whichever currency: rows are grouped by it.
-_ROW = {name: row for name, (row, _) in ROW_MEASURES.items()} | {"revenue": "m.sale_amount"}
-_ADD = {name: add.format(name) for name, (_, add) in ROW_MEASURES.items()}
-
-# --- Made from the records. ---
-
-#: Local days as spans of records, with room for what clocks do at midnight.
-_DAYS = (
-    "(SELECT d.day, (d.day::timestamp AT TIME ZONE :zone) - interval '3 hours' AS from_at,"
-    " least(((d.day + 1)::timestamp AT TIME ZONE :zone) + interval '3 hours', :until) AS until_at"
-    " FROM unnest(CAST(:days AS date[])) AS d (day)) r"
-)
-_RECORDS = (
-    f"{_DAYS} JOIN {{table}} c ON c.agency_id = :agency AND c.client_id = :client"
-    f" AND c.started_at >= r.from_at AND c.started_at < r.until_at"
-    # The same once more for all days together: by it the months are told that need not be looked at.
-    f" AND c.started_at >= :from_all AND c.started_at < :until {CLIENT}"
-)
-
-
-def _grouping(cuts: Sequence[str], more: str) -> str:
-    """GROUP BY each cut at once."""
-    sets = ", ".join(f"(day{more}, {', '.join(CUTS[name])})" for name in cuts)
-    return f"GROUP BY GROUPING SETS ({sets})"
-
-
-def _cut_name(cuts: Sequence[str]) -> str:
-    """Which cut a row is of: the last, whose own dimension is grouped by."""
-    own = {"source": "keyword", "hour": "hour", "handling": "outcome"}
-    cases = " ".join(f"WHEN GROUPING({own[name]}) = 0 THEN '{name}'" for name in cuts if name in own)
-    return f"CASE {cases} ELSE 'channel' END"
-
-
-def _fresh_calls() -> str:
-    known = ROW_DIMENSIONS["calls"]
-    rows = ", ".join(f"{known[name]} AS {name}" for name in _ALL_DIMENSIONS)
-    values = ", ".join(f"{_ROW[name]} AS {name}" for name in SUMMED)
-    joins = " ".join(JOINS[name] for name in ("settings", "assessment", "attribution", "earlier"))
-    one = (
-        f"SELECT r.day, {rows}, m.sale_currency, {values} FROM {_RECORDS.format(table='calls')} {joins}"  # noqa: S608
-        f" WHERE NOT c.is_test AND ({LOCAL})::date = r.day"
-    )
-    sums = ", ".join(f"({_ADD[name]})::{'numeric' if name == 'revenue' else 'bigint'} AS {name}" for name in SUMMED)
-    return (
-        f"SELECT {_cut_name(tuple(CUTS))} AS cut, day, 'calls' AS family,"  # noqa: S608
-        f" {', '.join(_ALL_DIMENSIONS)}, sale_currency, {sums}, 0::bigint AS visits FROM ({one}) one"
-        f" {_grouping(tuple(CUTS), ', sale_currency')}"
-    )
-
-
-def _fresh_visits() -> str:
-    known = ROW_DIMENSIONS["visits"]
-    names = [name for name in _ALL_DIMENSIONS if name in known]
-    rows = ", ".join(f"{known[name]} AS {name}" for name in names)
-    one = (
-        f"SELECT r.day, {rows} FROM {_RECORDS.format(table='visits')}"  # noqa: S608
-        f" WHERE NOT c.is_bot AND NOT c.is_preview AND ({LOCAL})::date = r.day"
-    )
-    columns = ", ".join(name if name in names else f"NULL::text AS {name}" for name in _ALL_DIMENSIONS)
-    noughts = ", ".join(f"0::{'numeric' if name == 'revenue' else 'bigint'} AS {name}" for name in SUMMED)
-    return (
-        f"SELECT {_cut_name(VISIT_CUTS)} AS cut, day, 'visits' AS family, {columns},"  # noqa: S608
-        f" NULL::text AS sale_currency, {noughts}, count(*) AS visits FROM ({one}) one"
-        f" {_grouping(VISIT_CUTS, '')}"
-    )
-
-
-#: The last call before ``o`` of the same caller, whatever the source or of the same words.
-def before(words: Sequence[str], of: str = "o") -> str:
-    def one(who: str) -> str:
-        same = "".join(f" AND b.{word} IS NOT DISTINCT FROM {of}.{word}" for word in words)
-        source = (
-            " LEFT JOIN LATERAL (SELECT * FROM attributions x WHERE x.agency_id = e.agency_id AND x.call_id = e.id"
-            " ORDER BY x.revision DESC LIMIT 1) b ON true"
-            if words
-            else ""
-        )
-        return (
-            f"(SELECT e.started_at FROM calls e{source} WHERE e.agency_id = :agency AND e.client_id = {of}.client_id"  # noqa: S608
-            f" AND {who} AND e.started_at <= {of}.started_at AND (e.started_at, e.id) < ({of}.started_at, {of}.id)"
-            f" AND NOT e.is_test{same} ORDER BY e.started_at DESC LIMIT 1)"
-        )
-
-    known = one(f"e.caller = {of}.caller")
-    hashed = one(f"{of}.caller IS NULL AND e.caller IS NULL AND e.caller_key = {of}.caller_key")
-    return f"LEFT JOIN LATERAL ({known} UNION ALL {hashed}) p ON true"
-
-
-def _fresh_callers(cut: str) -> str:
-    words = CALLER_CUTS[cut]
-    named = "".join(f", {word}" for word in words)
-    one = (
-        f"SELECT r.day, c.client_id, c.id, c.started_at, c.caller, c.caller_key, {IDENTITY} AS who"  # noqa: S608
-        f"{''.join(f', a.{word}' for word in words)} FROM {_RECORDS.format(table='calls')}"
-        f" {ATTRIBUTION if words else ''}"
-        f" WHERE NOT c.is_test AND ({LOCAL})::date = r.day AND {IDENTITY} IS NOT NULL"
-    )
-    first = f"SELECT DISTINCT ON (day, who{named}) * FROM ({one}) one ORDER BY day, who{named}, started_at, id"  # noqa: S608
-    shown = ", ".join(f"o.{word}" if word in words else f"NULL::text AS {word}" for word in ("channel", "source"))
-    return (
-        f"SELECT '{cut}' AS cut, o.day, {shown}, (p.started_at AT TIME ZONE :zone)::date AS previous_day,"  # noqa: S608
-        f" count(*) AS callers FROM ({first}) o {before(words)} GROUP BY 2, 3, 4, 5"
-    )
-
-
-_FRESH_SUMS = f"{_fresh_calls()} UNION ALL {_fresh_visits()}"
-_FRESH_CALLERS = " UNION ALL ".join(f"({_fresh_callers(cut)})" for cut in CALLER_CUTS)
-_CALLER_COLUMNS = ("cut", "day", "channel", "source", "previous_day", "callers")
 _OWN = "agency_id = :agency AND client_id = :client"
-_FORGET = tuple(
-    text(f"DELETE FROM {table} WHERE {_OWN} AND day = ANY (CAST(:days AS date[]))")  # noqa: S608
-    for table in ("report_sums", "report_callers")
-)
-_MAKE = (
-    text(
-        f"INSERT INTO report_sums (agency_id, client_id, place, {', '.join(_COLUMNS)})"  # noqa: S608
-        f" SELECT :agency, :client, row_number() OVER (PARTITION BY cut, day, family), {', '.join(_COLUMNS)}"
-        f" FROM ({_FRESH_SUMS}) fresh"
-    ),
-    text(
-        f"INSERT INTO report_callers (agency_id, client_id, place, {', '.join(_CALLER_COLUMNS)})"  # noqa: S608
-        f" SELECT :agency, :client, row_number() OVER (PARTITION BY cut, day), {', '.join(_CALLER_COLUMNS)}"
-        f" FROM ({_FRESH_CALLERS}) fresh"
-    ),
-)
-
-
-def _building(agency_id: UUID, client_id: UUID, zone: str, days: Sequence[date], until: datetime) -> dict[str, Any]:
-    return {
-        "agency": agency_id, "client": client_id, "zone": zone, "days": list(days), **defaults(),
-        "from_all": earliest_of(min(days)), "until": min(until, latest_of(max(days))),
-    }  # fmt: skip
-
-
-def make_days(
-    connection: Connection, agency_id: UUID, client_id: UUID, zone: str, days: Sequence[date], until: datetime
-) -> None:
-    """Sums up these days anew, as far as ``until``."""
-    bound = _building(agency_id, client_id, zone, days, until)
-    for forget in _FORGET:
-        connection.execute(forget, {"agency": agency_id, "client": client_id, "days": list(days)})
-    for make in _MAKE:
-        connection.execute(make, bound)
-
-
-def _differing(fresh: str, table: str, columns: Sequence[str]) -> str:
-    listed = ", ".join(columns)
-    stored = f"SELECT {listed} FROM {table} WHERE {_OWN} AND day = ANY (CAST(:days AS date[]))"  # noqa: S608
-    return (
-        f"(WITH fresh AS MATERIALIZED (SELECT {listed} FROM ({fresh}) made), stored AS MATERIALIZED ({stored})"  # noqa: S608
-        " SELECT day FROM ((TABLE fresh EXCEPT ALL TABLE stored) UNION ALL (TABLE stored EXCEPT ALL TABLE fresh)) d)"
-    )
-
-
-_WRONG = text(
-    f"{_differing(_FRESH_SUMS, 'report_sums', _COLUMNS)} UNION"
-    f" {_differing(_FRESH_CALLERS, 'report_callers', _CALLER_COLUMNS)} ORDER BY 1"
-)
-
-
-def find_wrong_days(
-    connection: Connection, agency_id: UUID, client_id: UUID, zone: str, days: Sequence[date], until: datetime
-) -> list[date]:
-    """Those of the days whose sums are not what the records say at this moment."""
-    return list(connection.execute(_WRONG, _building(agency_id, client_id, zone, days, until)).scalars())
-
-
-# --- How far they go. ---
-
 _AGENCIES = text("SELECT agency_id FROM agencies ORDER BY agency_id")
 
 _TAKE_TURN = text("SELECT pg_try_advisory_xact_lock(hashtextextended('dialtrace reports ' || :client, 0))")
@@ -202,7 +20,7 @@ _STATE = text(
     "SELECT k.id AS client_id, k.time_zone, coalesce(rs.version, 0) AS settings_version, v.covered_until,"
     " coalesce(v.covered_until, k.created_at) AS reached,"
     " v.edition = :edition AND v.time_zone = k.time_zone AND v.settings_version = coalesce(rs.version, 0)"
-    " AS is_current,"
+    " AS is_current, v.archived_until IS NOT DISTINCT FROM CAST(:archived AS timestamptz) AS is_kept,"
     " (SELECT array_agg(DISTINCT d::date) FROM report_changes x CROSS JOIN LATERAL generate_series("
     "(x.from_at AT TIME ZONE k.time_zone)::date, (x.until_at AT TIME ZONE k.time_zone)::date, interval '1 day') d"
     " WHERE x.agency_id = :agency AND x.client_id = k.id AND d BETWEEN :first AND :last) AS changed,"
@@ -232,7 +50,8 @@ def find_states(
     archived: datetime | None = None,
 ) -> list[RowMapping]:
     """Of each client: until when its days are summed up (``reached``: if never, when it was made), whether by what
-    holds now, which of these days have changed since, and in which of its days ``archived`` lies."""
+    holds now, with ``archived`` where it was (``is_kept``), which of these days have changed since, and in which of its
+    days ``archived`` lies."""
     bound = {"agency": agency_id, "client": client_id, "first": first, "last": last, "edition": EDITION,
              "archived": archived}  # fmt: skip
     return list(connection.execute(_STATE, bound).mappings())
@@ -248,12 +67,16 @@ _DAY_OF = text("SELECT (CAST(:at AS timestamptz) AT TIME ZONE :zone)::date AS da
 _ARCHIVED = text("SELECT dialtrace_archived_until(NULL, NULL, NULL)")
 _PUT_COVERAGE = text(
     "INSERT INTO report_coverage (agency_id, client_id, edition, time_zone, settings_version, covered_until,"
-    " updated_at) VALUES (:agency, :client, :edition, :zone, :version, :until, now())"
+    " archived_until, updated_at) VALUES (:agency, :client, :edition, :zone, :version, :until, :archived, now())"
     " ON CONFLICT (agency_id, client_id) DO UPDATE SET edition = excluded.edition, time_zone = excluded.time_zone,"
-    " settings_version = excluded.settings_version, covered_until = excluded.covered_until, updated_at = now()"
+    " settings_version = excluded.settings_version, covered_until = excluded.covered_until,"
+    " archived_until = excluded.archived_until, updated_at = now()"
 )
 _FORGET_ALL = tuple(
-    text(f"DELETE FROM {table} WHERE {_OWN} AND day >= :day")  # noqa: S608
+    text(
+        f"DELETE FROM {table} WHERE {_OWN}"  # noqa: S608
+        " AND (day >= :day OR span = 'month' AND day >= date_trunc('month', CAST(:day AS timestamp)))"
+    )
     for table in ("report_sums", "report_callers")
 )
 
@@ -283,12 +106,18 @@ def archived_until(connection: Connection) -> datetime | None:
 
 
 def put_coverage(
-    connection: Connection, agency_id: UUID, client_id: UUID, zone: str, version: int, until: datetime
+    connection: Connection,
+    agency_id: UUID,
+    client_id: UUID,
+    zone: str,
+    version: int,
+    until: datetime,
+    archived: datetime | None,
 ) -> None:
     connection.execute(
         _PUT_COVERAGE,
         {"agency": agency_id, "client": client_id, "edition": EDITION, "zone": zone, "version": version,
-         "until": until},
+         "until": until, "archived": archived},
     )  # fmt: skip
 
 
@@ -296,6 +125,21 @@ def forget_from(connection: Connection, agency_id: UUID, client_id: UUID, day: d
     """No sum of this day or a later one is left."""
     for forget in _FORGET_ALL:
         connection.execute(forget, {"agency": agency_id, "client": client_id, "day": day})
+
+
+#: Days with callers who had last called on a day that is archived, or the one in whose midst the archive ends.
+_NOTE_ARCHIVED = text(
+    "INSERT INTO report_changes (agency_id, client_id, from_at, until_at)"  # noqa: S608
+    " SELECT :agency, :client, at, at FROM (SELECT DISTINCT (day + time '12:00') AT TIME ZONE :zone AS at"
+    f" FROM report_callers WHERE {_OWN} AND span = 'day' AND previous_span = 'day' AND day > :kept_from"
+    " AND previous_day > '-infinity' AND previous_day <= :kept_from) days"
+)
+
+
+def note_archived(connection: Connection, agency_id: UUID, client_id: UUID, zone: str, archived: datetime) -> None:
+    """What was a repeat call may be the first that is kept: these days are summed up anew."""
+    bound = {"agency": agency_id, "client": client_id, "zone": zone, "kept_from": day_of(connection, archived, zone)}
+    connection.execute(_NOTE_ARCHIVED, bound)
 
 
 #: Of a note: the days there.

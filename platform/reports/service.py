@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from ..attribution.models import ModelName
 from ..clock import Clock
 from ..db.engine import Database
 from ..paging import Page, cut
@@ -73,12 +74,16 @@ class ReportService:
         day: date,
         *,
         compare: Compare = "previous",
+        compare_day: date | None = None,
         currency: str | None = None,
+        filters: Mapping[str, tuple[str | None, ...]] | None = None,
+        model: ModelName | None = None,
         most_missed: int = 100,
     ) -> NamedReport:
         """The report of the day, the week or the month in which ``day`` lies. ``currency`` None: the client's own."""
         first, last = days_of(kind, day)
-        compared = compared_days(kind, first, compare)
+        compared = compared_days(kind, first, compare, compare_day)
+        passing = dict(filters or {})
         with self._database.tenant(agency_id, client_id) as connection:
             connection.exec_driver_sql(_ONE_STATE)
             settings = said_store.find_settings(connection, agency_id, client_id) if client_id is not None else None
@@ -88,13 +93,17 @@ class ReportService:
                 Section(
                     name=recipe.name,
                     title=recipe.title,
-                    report=_answer(connection, agency_id, client_id, question_of(recipe, first, last, compared, money)),
+                    report=_answer(
+                        connection,
+                        agency_id,
+                        client_id,
+                        question_of(recipe, first, last, compared, money, passing, model),
+                    ),
                 )
                 for recipe in RECIPES[kind]
             ]
-            missed = (
-                store.find_missed(connection, agency_id, client_id, first, last, most_missed) if kind == "daily" else []
-            )
+            days = Question(first=first, last=last, metrics=("calls",), filters=passing)
+            missed = store.find_missed(connection, agency_id, client_id, days, most_missed) if kind == "daily" else []
         return NamedReport(
             kind=kind,
             first=first,
@@ -104,6 +113,7 @@ class ReportService:
             sections=sections,
             missed=[MissedCaller(**row) for row in missed],
             answer_norm_s=settings.answer_norm_s if client_id is not None else None,
+            model=model,
         )
 
     def list_calls(
@@ -124,10 +134,9 @@ class ReportService:
     ) -> list[MissedCaller]:
         """Who was missed on these days and has not been spoken with since: no later answered call of theirs, and nobody
         tagged the call `called back`."""
+        days = Question(first=first, last=last, metrics=("calls",))
         with self._database.tenant(agency_id, client_id) as connection:
-            return [
-                MissedCaller(**row) for row in store.find_missed(connection, agency_id, client_id, first, last, most)
-            ]
+            return [MissedCaller(**row) for row in store.find_missed(connection, agency_id, client_id, days, most)]
 
     def get_settings(self, agency_id: UUID, client_id: UUID) -> ReportSettings:
         """The usual ones where nobody has set any."""

@@ -7,8 +7,8 @@ hours are those of the client's time zone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -96,6 +96,9 @@ OTHER = {
     "revenue": ("(m.sale_currency <> :currency)", "count(*) FILTER (WHERE {0})"),
     "cost": ("(c.currency <> :currency)", "count(*) FILTER (WHERE {0})"),
 }
+
+#: What a row adds, where it is not one or nothing.
+_TYPE = {"answer_ms": "bigint", "talk_ms": "bigint", "revenue": "numeric"}
 
 LOCAL = "c.started_at AT TIME ZONE k.time_zone"
 
@@ -188,6 +191,33 @@ def statement_of(family: Family, question: Question, measures: Sequence[str], *,
     return query + (f" GROUP BY {', '.join(str(place + 1) for place in range(len(by)))}" if by else "")
 
 
+def find_rows(
+    connection: Connection,
+    agency_id: UUID,
+    client_id: UUID | None,
+    question: Question,
+    measures: Sequence[str],
+) -> Iterator[RowMapping]:
+    """Call by call: its id, its client, what it is grouped by (``d0`` and so on) and what it adds to each measure; by
+    sources it is neither grouped nor filtered here."""
+    known = ROW_DIMENSIONS["calls"]
+    by = [(place, name) for place, name in enumerate(question.by) if name not in SOURCE_DIMENSIONS]
+    passing = [(place, name) for place, name in enumerate(question.filters) if name not in SOURCE_DIMENSIONS]
+    needs = {need for _, name in (*by, *passing) for need in _NEEDS.get(name, ())}
+    needs |= {need for name in measures for need in MEASURES[name].needs}
+    if "visit" in needs:
+        needs.add("attribution")
+    joins = " ".join(join for name, join in JOINS.items() if name in needs)
+    kinds = {name: ROW_MEASURES[name] for name in measures}
+    kinds |= {f"other_{name}": OTHER[name] for name in measures if name in OTHER}
+    columns = ["c.id", "c.client_id", *(f"{known[name]} AS d{place}" for place, name in by)]
+    # What is counted adds one, or nothing.
+    columns += [f"coalesce(({row})::{_TYPE.get(name, 'int')}, 0) AS {name}" for name, (row, _) in kinds.items()]
+    where = _SOURCES["calls"][1] + "".join(f" AND {let_through(known[name], place)}" for place, name in passing)
+    query = f"SELECT {', '.join(columns)} FROM calls c {CLIENT} {joins} WHERE {_TENANT} AND {where}"  # noqa: S608
+    yield from connection.execute(text(query), bound_of(agency_id, client_id, question)).mappings()
+
+
 def let_through(expression: str, place: int) -> str:
     """Values are compared as text; `null` has a mark of its own."""
     return f"(({expression})::text = ANY (:f{place}) OR (:n{place} AND ({expression}) IS NULL))"
@@ -272,14 +302,14 @@ def find_calls(
     return list(connection.execute(text(query), bound).mappings())
 
 
-_MISSED = text(
+_MISSED = (
     f"WITH missed AS (SELECT c.client_id, c.caller, c.id, c.number, c.started_at FROM calls c {CLIENT}"  # noqa: S608
-    " LEFT JOIN call_assessments m ON m.agency_id = c.agency_id AND m.call_id = c.id"
+    " {joins}"
     f" WHERE {_TENANT} AND NOT c.is_test"
     f" AND c.caller IS NOT NULL AND c.outcome NOT IN ('answered', 'blocked') AND {_BY_TIME}"
-    " AND NOT coalesce(m.tags, '{}') && ARRAY['called back']"
+    " AND NOT coalesce(m.tags, '{{}}') && ARRAY['called back']"
     " AND NOT EXISTS (SELECT FROM calls l WHERE l.agency_id = c.agency_id AND l.client_id = c.client_id"
-    " AND l.caller = c.caller AND l.started_at > c.started_at AND l.outcome = 'answered' AND NOT l.is_test))"
+    " AND l.caller = c.caller AND l.started_at > c.started_at AND l.outcome = 'answered' AND NOT l.is_test){passing})"
     " SELECT client_id, caller, count(*) AS calls, min(started_at) AS first_at, max(started_at) AS last_at,"
     " (array_agg(id ORDER BY started_at DESC))[1] AS last_call_id,"
     " (array_agg(number ORDER BY started_at DESC))[1] AS number FROM missed GROUP BY client_id, caller"
@@ -288,11 +318,14 @@ _MISSED = text(
 
 
 def find_missed(
-    connection: Connection, agency_id: UUID, client_id: UUID | None, first: date, last: date, most: int
+    connection: Connection, agency_id: UUID, client_id: UUID | None, question: Question, most: int
 ) -> list[RowMapping]:
-    """Who was missed on these days and has not been spoken with since, the latest first."""
-    bound = {
-        "agency": agency_id, "client": client_id, "first": first, "last": last, "most": most,
-        "from_at": first - timedelta(days=1), "until_at": last + timedelta(days=2),
-    }  # fmt: skip
-    return list(connection.execute(_MISSED, bound).mappings())
+    """Who was missed on the question's days, by calls that its filters let through, and has not been spoken with since;
+    the latest first."""
+    known = ROW_DIMENSIONS["calls"]
+    needs = {"assessment"} | {need for name in question.filters for need in _NEEDS.get(name, ())}
+    joins = " ".join(join for name, join in JOINS.items() if name in needs)
+    passing = "".join(f" AND {let_through(known[name], place)}" for place, name in enumerate(question.filters))
+    query = _MISSED.format(joins=joins, passing=passing)
+    bound = bound_of(agency_id, client_id, question) | {"most": most}
+    return list(connection.execute(text(query), bound).mappings())

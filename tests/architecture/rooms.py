@@ -26,7 +26,7 @@ LEVELS = {
     "addresses": 0,
     "messages": 3, "webhooks": 4, "cli_webhooks": 8,
     "integrations": 4, "cli_integrations": 8,
-    "readiness": 0, "secrets_box": 0,
+    "readiness": 0, "secrets_box": 0, "catalogues": 0,
     "node": 2,
     # Of a person: what rooms that hold something of one offer, so that any may.
     "subjects": 1,
@@ -83,7 +83,7 @@ READ_CONFIG = {
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "doctor": {"database", "machine", "model", "nodes", "outside"},
-    "reports": {"dictionary", "errors", "model", "named", "rolling", "service"},
+    "reports": {"dictionary", "errors", "model", "named", "rolling", "service", "texts"},
     "attribution": {
         "comparing",
         "errors",
@@ -268,9 +268,11 @@ LIBRARIES = {
         "attribution/said_store",
         "reports/adding",
         "reports/rolling",
+        "reports/rollup_make_store",
         "reports/rollup_read_store",
         "reports/rollup_store",
         "reports/said_store",
+        "reports/sharing",
         "billing/book_store",
         "billing/books",
         "billing/charge_store",
@@ -299,7 +301,7 @@ LIBRARIES = {
         "people/links",
     },
     "flask": {"api", "console", "wsgi"},
-    "babel": {"console"},
+    "babel": {"console", "catalogues"},
     "leather": {"console"},
     "segno": {"console"},
     "apiflask": {"api", "wsgi"},

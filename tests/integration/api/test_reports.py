@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,6 +144,41 @@ def test_given_calls_when_the_reports_by_name_are_made_then_each_line_leads_to_i
     assert key.get(f"/v1/reports/monthly?day={day}&compare=none").get_json()["compared_from"] is None
 
 
+def test_given_filters_models_and_other_days_when_reports_are_made_then_they_go_by_them(
+    services: ApiServices, tenant: Tenant, command_line: Callable[..., str]
+) -> None:
+    store_call(services, tenant.agency["id"], tenant.client["id"])
+    key = tenant.client_key
+    (call,) = key.get("/v1/calls").get_json()["data"]
+    day = call["started_at"][:10]
+    for outcome, calls in ((call["outcome"], 1), ("no_such", 0)):
+        made = key.get(f"/v1/reports/daily?day={day}&outcome={outcome}&compare_day=2026-03-05").get_json()
+        assert (made["compared_from"], made["compared_to"], made["model"]) == ("2026-03-05", "2026-03-05", None)
+        totals = [section["report"]["total"]["figures"] for section in made["sections"]]
+        assert {one["calls"] for one in totals} == {calls}
+        assert [one["cost"] for one in totals if "cost" in one] == [None, None]
+    asked = f"from={day}&to={day}&metrics=calls,unique_callers&by=channel&model=position"
+    told = key.get(f"/v1/reports/figures?{asked}&compare_from=2026-03-01&compare_to=2026-03-02").get_json()
+    assert (told["model"], told["unknown"], told["compared_to"]) == ("position", ["unique_callers"], "2026-03-02")
+    (line,) = told["lines"]
+    assert (line["figures"], line["calls"]) == ({"calls": 1, "unique_callers": None}, None)
+    made = key.get(f"/v1/reports/monthly?day={day}&model=position").get_json()
+    assert {section["report"]["model"] for section in made["sections"]} == {"position"}
+    for query, parameter in (
+        (f"figures?{asked}&compare_from=2026-03-01", "compare_to"),
+        (f"figures?{asked}&compare_from=2026-03-02&compare_to=2026-03-01", "compare_to"),
+        ("figures?model=best", "model"),
+        ("daily?model=best", "model"),
+    ):
+        problem = assert_problem(key.get(f"/v1/reports/{query}"), 422, "validation_failed")
+        assert [fault["parameter"] for fault in problem["errors"]] == [parameter]
+    shown = command_line(
+        report_command, "daily", "--client", tenant.client["id"], "--day", day, "--where", "outcome=no_such",
+        "--model", "linear", "--compare-day", "2026-03-05", "--format", "json",
+    )  # fmt: skip
+    assert json.loads(shown)["model"] == "linear"
+
+
 @pytest.mark.parametrize("by", ["", "channel", "client,outcome"])
 def test_given_a_client_that_is_named_when_a_line_is_followed_then_no_other_clients_calls_are_listed(
     services: ApiServices, tenant: Tenant, operator: Asker, by: str
@@ -177,6 +213,6 @@ def test_given_the_command_when_a_report_by_name_is_asked_then_its_sections_stan
 ) -> None:
     store_call(services, tenant.agency["id"], tenant.client["id"])
     told = command_line(report_command, "weekly", "--client", tenant.client["id"])
-    assert told.startswith("weekly report, ")
+    assert told.startswith("Weekly report, ")
     for title in ("The week", "Weekdays and hours", "Quality of channels", "Handling by target"):
         assert f"\n{title}\n" in told

@@ -33,7 +33,7 @@ from dialtrace.db.tables import (
     visits,
 )
 from dialtrace.jobs.model import Job
-from dialtrace.reports import rollup_store
+from dialtrace.reports import rollup_make_store, rollup_store
 from dialtrace.reports.adding import both_sums, find_reading
 from dialtrace.reports.dictionary import DIMENSIONS, METRICS
 from dialtrace.reports.model import Question
@@ -216,18 +216,85 @@ def test_given_many_notes_of_many_days_when_rolled_up_then_each_day_is_made_once
         ]  # fmt: skip
         connection.execute(insert(report_changes), spans)
     made: list[date] = []
-    make_days = rollup_store.make_days
+    make_days = rollup_make_store.make_days
 
     def note(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, zone: str, days: Sequence[date],
              until: datetime) -> None:  # fmt: skip
         made.extend(days)
         make_days(connection, agency_id, client_id, zone, days, until)
 
-    monkeypatch.setattr(rollup_store, "make_days", note)
+    monkeypatch.setattr(rollup_make_store, "make_days", note)
     roller.roll_client(world.agency_id, client)
     noted = [day for day in made if day < BEGIN + timedelta(days=70)]
     assert noted == [BEGIN + timedelta(days=day) for day in range(70)]
     assert count(database, world, report_changes) == 0
+
+
+def test_given_months_that_are_over_when_asked_for_a_year_then_their_sums_are_read(
+    database: Database, world: World, roller: Roller
+) -> None:
+    year = Question(
+        first=BEGIN, last=BEGIN + timedelta(days=200), by=("channel",),
+        metrics=("calls", "unique_callers", "revenue", "visits"),
+    )  # fmt: skip
+    with database.tenant(world.agency_id) as connection:
+        assert len(find_reading(connection, world.agency_id, None, year).months) == 6
+        for by in ((), ("channel",), ("month",), ("channel", "source", "month"), ("campaign",), ("keyword", "channel")):
+            for begin in (0, 1, 17):
+                asked = replace(year, first=BEGIN + timedelta(days=begin), by=by)
+                told = both_sums(connection, world.agency_id, None, asked)
+                assert told == both_sums(connection, world.agency_id, None, asked, Reading()), asked
+
+
+def test_given_a_month_that_is_not_the_sum_of_its_days_when_checked_then_it_is_named_and_repaired(
+    database: Database, world: World, roller: Roller
+) -> None:
+    april = {"day": date(2026, 4, 1)}
+    for table, column in (("report_sums", "calls"), ("report_callers", "callers")):
+        with database.tenant(world.agency_id) as connection:
+            changed = text(f"UPDATE {table} SET {column} = {column} + 1 WHERE span = 'month' AND day = :day")
+            assert connection.execute(changed, april).rowcount > 1
+        span = {**SPAN, "agency_id": world.agency_id}
+        assert [one.wrong for one in roller.check(**span, repair=True)] == [[april["day"]]] * 2
+        assert not [one for one in roller.check(**span) if one.wrong]
+
+
+def test_given_a_month_that_goes_to_the_archive_when_rolled_up_then_who_called_in_it_only_calls_for_the_first_time(
+    database: Database, world: World, roller: Roller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole tables go, so that no trigger tells of it: in Chatham, in the midst of a day."""
+    archived = datetime(2026, 6, 1, tzinfo=UTC)
+    before = ReportService(database, SystemClock()).answer(world.agency_id, None, AFTER_MAY).total.figures
+    with database.tenant(world.agency_id) as connection:
+        purge = text("SELECT count(*) FROM dialtrace_purge_calls(:agency, :client, :before, 10000)")
+        for client in world.zones:
+            connection.execute(purge, {"agency": world.agency_id, "client": client, "before": archived})
+        connection.execute(delete(visits).where(visits.c.started_at < archived))
+        connection.execute(delete(report_changes))
+    monkeypatch.setattr(rollup_store, "archived_until", lambda _: archived)
+    agree_on(database, world, AFTER_MAY, is_covered=False)
+    for client in world.zones:
+        roller.roll_client(world.agency_id, client)
+    assert count(database, world, report_changes) == 0
+    agree_on(database, world, AFTER_MAY, is_covered=True)
+    agree(database, world, seed=15, count=20)
+    after = ReportService(database, SystemClock()).answer(world.agency_id, None, AFTER_MAY).total.figures
+    assert int(after["first_time_calls"] or 0) > int(before["first_time_calls"] or 0)
+    checked = list(roller.check(first=date(2026, 6, 2), last=SPAN["last"], agency_id=world.agency_id))
+    assert [(list(one.wrong), one.days > 60) for one in checked] == [([], True)] * 2
+
+
+AFTER_MAY = Question(
+    first=date(2026, 6, 1), last=date(2026, 9, 15), by=("channel",),
+    metrics=("calls", "unique_callers", "first_time_calls", "repeat_calls", "leads"),
+)  # fmt: skip
+
+
+def agree_on(database: Database, world: World, question: Question, *, is_covered: bool) -> None:
+    with database.tenant(world.agency_id) as connection:
+        assert bool(find_reading(connection, world.agency_id, None, question).covered) == is_covered
+        told = both_sums(connection, world.agency_id, None, question)
+        assert told == both_sums(connection, world.agency_id, None, question, Reading())
 
 
 def test_given_sums_that_are_wrong_when_checked_then_the_days_are_named_and_repaired(
@@ -235,10 +302,13 @@ def test_given_sums_that_are_wrong_when_checked_then_the_days_are_named_and_repa
 ) -> None:
     with database.tenant(world.agency_id) as connection:
         row = connection.execute(
-            select(report_sums.c.client_id, report_sums.c.day).where(report_sums.c.calls > 0).limit(1)
+            select(report_sums.c.client_id, report_sums.c.day)
+            .where(report_sums.c.calls > 0, report_sums.c.span == "day")
+            .limit(1)
         ).one()
         connection.execute(
-            update(report_sums).where(report_sums.c.client_id == row.client_id, report_sums.c.day == row.day)
+            update(report_sums)
+            .where(report_sums.c.client_id == row.client_id, report_sums.c.day == row.day, report_sums.c.span == "day")
             .values(calls=report_sums.c.calls + 1)
         )  # fmt: skip
     span = {**SPAN, "agency_id": world.agency_id}
@@ -295,7 +365,7 @@ def test_given_a_client_that_fails_when_all_are_rolled_up_then_the_others_are_an
             [{"agency_id": world.agency_id, "client_id": sick, "from_at": old - timedelta(days=9),
               "until_at": old - timedelta(days=8)}],
         )  # fmt: skip
-    make_days = rollup_store.make_days
+    make_days = rollup_make_store.make_days
 
     def refuse(connection: Connection, agency_id: uuid.UUID, client_id: uuid.UUID, *more: Any) -> None:
         if client_id == sick:
@@ -308,7 +378,7 @@ def test_given_a_client_that_fails_when_all_are_rolled_up_then_the_others_are_an
             return {row.client_id: row.covered_until for row in connection.execute(query)}
 
     with monkeypatch.context() as patch:
-        patch.setattr(rollup_store, "make_days", refuse)
+        patch.setattr(rollup_make_store, "make_days", refuse)
         with pytest.raises(error):
             roller.roll_up(JOB)
     assert covered()[sick] == old < covered()[well]
@@ -386,7 +456,7 @@ def test_given_months_that_are_archived_when_asked_then_sums_and_records_agree_a
             (sums,) = connection.execute(
                 select(func.sum(report_sums.c.calls)).where(
                     report_sums.c.client_id == moscow, report_sums.c.day == archived.date(),
-                    report_sums.c.family == "calls", report_sums.c.cut == "channel",
+                    report_sums.c.family == "calls", report_sums.c.cut == "channel", report_sums.c.span == "day",
                 )
             ).one()  # fmt: skip
         figures = ReportService(database, SystemClock()).answer(agency, moscow, question).total.figures

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert
 
 from dialtrace.db.engine import Database
-from dialtrace.db.tables import ad_spend, attributions, call_assessments, calls, visits
+from dialtrace.db.tables import ad_spend, attributions, call_assessments, calls, touches, visits
 from dialtrace.ids import new_id
 from dialtrace.reports.model import Question, ReportSettings, SpendRow
 from dialtrace.reports.said_store import digest_of
@@ -162,6 +162,29 @@ def _attributions(world: World) -> Iterable[dict[str, Any]]:
         yield row
         wrong = {"channel": "email", "source": "old", "visit_id": None, "visit_started_at": None}
         yield row | {"revision": 1, "source_probability": 1.0} | wrong
+
+
+def write_touches(database: Database, world: World, seed: int) -> None:
+    """What led to the calls that have an attribution."""
+    rng = random.Random(seed)
+    rows = [row for call in world.calls if call["attributed"] for row in _touches(rng, call)]
+    with database.tenant(world.agency_id) as connection:
+        connection.execute(insert(touches), rows)
+
+
+def _touches(rng: random.Random, call: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """One visitor or two who may have called, each with up to three visits; of some nothing is known."""
+    shares = rng.choice([[], [1.0], [0.7, 0.2]])
+    return [
+        {
+            "agency_id": call["agency_id"], "call_id": call["id"], "revision": 2, "path": path, "place": place,
+            "client_id": call["client_id"], "call_started_at": call["started_at"], "probability": share,
+            "kind": "visit", "touched_at": call["started_at"] - timedelta(days=9 - 3 * place, minutes=path),
+            **dict.fromkeys(("channel", "source", "medium", "campaign", "content", "keyword")),
+            **rng.choice(SOURCES),
+        }
+        for path, share in enumerate(shares) for place in range(rng.randrange(1, 4))
+    ]  # fmt: skip
 
 
 # --- The same figures, without SQL. ---

@@ -13,12 +13,15 @@ from dialtrace.reports.rollup_model import (
     Coverage,
     Reading,
     Span,
+    Unit,
     caller_cut_of,
     cut_of,
     earliest_of,
     latest_of,
+    months_of,
     plan_reading,
     step_before,
+    units_of,
 )
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 31)
@@ -40,13 +43,19 @@ def question(by: tuple[str, ...], filters: Filters | None = None) -> Question:
         ("calls", ("client", "date", "week", "month", "weekday"), {}, "channel"),
         ("calls", ("channel", "month"), {}, "channel"),
         ("calls", ("hour",), {"channel": ("social",)}, "hour"),
-        ("calls", ("source",), {}, "source"),
-        ("calls", ("date",), {"keyword": (None,)}, "source"),
-        ("calls", ("target",), {"outcome": ("busy", "answered")}, "handling"),
+        ("calls", ("source",), {}, "campaign"),
+        ("calls", ("medium", "campaign"), {"channel": ("social",)}, "campaign"),
+        ("calls", ("date",), {"keyword": (None,)}, "keyword"),
+        ("calls", ("keyword",), {"source": ("google",)}, "source"),
+        ("calls", ("target",), {"outcome": ("busy", "answered")}, "target"),
+        ("calls", ("outcome", "flow"), {}, "flow"),
+        ("calls", ("month",), {"number": ("+441632960100",)}, "number"),
+        ("calls", ("number", "target"), {}, "handling"),
         ("calls", ("channel", "target"), {}, None),
         ("calls", ("hour", "source"), {}, None),
         ("calls", ("device",), {}, None),
-        ("visits", ("channel", "source"), {}, "source"),
+        ("visits", ("channel", "source"), {}, "campaign"),
+        ("visits", ("content",), {}, "source"),
         ("visits", ("number",), {}, None),
         ("spend", (), {}, None),
     ],
@@ -85,7 +94,12 @@ def test_given_dimensions_when_callers_are_asked_for_then_every_word_of_the_cut_
         ([], Reading()),
         ([Coverage(client_id=ONE, covered_until=None)], Reading(spans=(Span(ONE, FROM_AT, UNTIL_AT),))),
         ([Coverage(client_id=ONE, covered_until=FROM_AT)], Reading(spans=(Span(ONE, FROM_AT, UNTIL_AT),))),
-        ([Coverage(client_id=ONE, covered_until=UNTIL_AT)], Reading(covered=(ONE,))),
+        ([Coverage(client_id=ONE, covered_until=UNTIL_AT)], Reading(covered=(ONE,), months=(FIRST,))),
+        (
+            # The month is not over for the other one.
+            [Coverage(client_id=ONE, covered_until=UNTIL_AT), Coverage(client_id=OTHER, covered_until=MIDST)],
+            Reading(covered=(ONE, OTHER), spans=(Span(OTHER, MIDST, UNTIL_AT),)),
+        ),
         (
             [Coverage(client_id=ONE, covered_until=MIDST)],
             Reading(covered=(ONE,), spans=(Span(ONE, MIDST, UNTIL_AT),)),
@@ -127,7 +141,7 @@ def test_given_dimensions_when_callers_are_asked_for_then_every_word_of_the_cut_
         ),
         (
             [Coverage(client_id=ONE, covered_until=UNTIL_AT, kept_from=FIRST - timedelta(days=9))],
-            Reading(covered=(ONE,), kept_from=FIRST - timedelta(days=9)),
+            Reading(covered=(ONE,), kept_from=FIRST - timedelta(days=9), months=(FIRST,)),
         ),
     ],
 )
@@ -135,6 +149,52 @@ def test_given_coverage_when_reading_is_planned_then_every_record_is_in_one_plac
     coverages: list[Coverage], reading: Reading
 ) -> None:
     assert plan_reading(coverages, FIRST, LAST) == reading
+
+
+APRIL, MAY = date(2026, 4, 1), date(2026, 5, 1)
+
+
+def units(by: tuple[str, ...], first: date, last: date, months: tuple[date, ...], kept_from: date | None = None,
+          filters: Filters | None = None) -> list[Unit]:  # fmt: skip
+    asked = Question(first=first, last=last, metrics=("calls",), by=by, filters=filters or {})
+    return units_of(asked, Reading(covered=(ONE,), months=months, kept_from=kept_from))
+
+
+def test_given_months_that_are_whole_when_read_then_days_are_read_at_the_ends_only() -> None:
+    found = units((), date(2026, 3, 30), date(2026, 5, 2), (APRIL,))
+    assert [(one.day, one.is_month) for one in found] == [
+        (date(2026, 3, 30), False), (date(2026, 3, 31), False), (APRIL, True), (MAY, False), (date(2026, 5, 2), False),
+    ]  # fmt: skip
+    assert {one.begins for one in found} == {date(2026, 3, 30)}
+
+
+def test_given_groups_when_read_then_each_unit_knows_where_its_group_begins() -> None:
+    found = units(("month", "channel"), date(2026, 3, 31), MAY, (APRIL,))
+    assert [one.begins for one in found] == [date(2026, 3, 31), APRIL, MAY]
+    found = units(("week",), date(2026, 4, 1), date(2026, 4, 7), ())
+    assert [one.begins for one in found] == [APRIL] * 5 + [date(2026, 4, 6)] * 2
+
+
+@pytest.mark.parametrize("by", ["date", "week", "weekday"])
+def test_given_groups_that_months_fall_apart_in_when_read_then_days_are(by: str) -> None:
+    assert len(units((by,), APRIL, date(2026, 4, 30), (APRIL,))) == 30
+
+
+def test_given_a_filter_of_weekdays_when_read_then_days_are() -> None:
+    assert len(units((), APRIL, date(2026, 4, 30), (APRIL,), filters={"weekday": ("1",)})) == 30
+
+
+def test_given_an_archive_when_read_then_nothing_before_it_is_and_the_group_begins_there() -> None:
+    found = units((), date(2026, 3, 1), date(2026, 4, 30), (APRIL,), kept_from=date(2026, 3, 31))
+    assert [(one.day, one.begins) for one in found] == [
+        (date(2026, 3, 31), date(2026, 3, 31)), (APRIL, date(2026, 3, 31)),
+    ]  # fmt: skip
+
+
+def test_given_days_when_their_months_are_asked_for_then_those_that_are_over_are_told_once() -> None:
+    days = [date(2026, 3, 30), APRIL, date(2026, 4, 30), MAY]
+    assert months_of(days, MAY) == [FIRST, APRIL]
+    assert months_of(days, date(2026, 4, 30)) == [FIRST]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ setup(
         "dev": [
             "aiosmtpd>=1.4",
             "axe-playwright-python>=0.1.4",
+            "duckdb>=1.2",
             "hypothesis>=6.100",
             "jsonschema>=4.20",
             "moto[server,s3]>=5.0.20",

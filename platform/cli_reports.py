@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_advice import advice_commands
 from .config import Settings
 from .spendfile import FIELDS, parse_mapping, read_spend
+from .spreadsheets import guarded
 
 if TYPE_CHECKING:
     from .apiclient import ApiClient
@@ -66,6 +68,8 @@ def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDataba
 
     for kind in ("daily", "weekly", "monthly"):
         report.add_command(_named_command(begin, api_client, kind))
+    for command in advice_commands(begin, api_client):
+        report.add_command(command)
     if any_database is not None:
         report.add_command(_check_command(begin, any_database))
     return report
@@ -165,7 +169,8 @@ def _show(found: dict[str, Any], form: str) -> None:
     rows.append(["total", *[""] * (words - 1), *_figures(found["total"], metrics)])
     header = [*(found["by"] or [""]), *metrics]
     if form == "csv":
-        csv.writer(sys.stdout).writerows([header, *rows])
+        safe = [[*map(guarded, row[:words]), *row[words:]] for row in rows]
+        csv.writer(sys.stdout).writerows([header, *safe])
         return
     widths = [max(len(row[place]) for row in [header, *rows]) for place in range(len(header))]
     for row in [header, *rows]:

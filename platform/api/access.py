@@ -42,6 +42,8 @@ AREAS = {
     "archive": "exports",
     "exports": "exports",
     "export_schedules": "exports",
+    "advice": "calls",
+    "payback": "billing",
     "named_reports": "calls",
     "reports": "calls",
     "report_settings": "tenants",

@@ -11,6 +11,7 @@ from flask.json.provider import DefaultJSONProvider
 from ..sites.rates import Rates
 from ..sites.signs import Signs
 from . import (
+    advice,
     agencies,
     answering,
     archive,
@@ -45,6 +46,7 @@ from . import (
     oauth,
     openapi,
     page_visits,
+    payback,
     pool_forecasts,
     pool_leases,
     pools,
@@ -115,6 +117,8 @@ RESOURCES = (
     page_visits,
     calls,
     report_settings,
+    advice,
+    payback,
     named_reports,
     reports,
     spend,

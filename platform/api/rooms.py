@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from ..addresses import Network
 from ..admission.service import AdmissionService
+from ..advice.service import AdviceService
 from ..archive.reading import ArchiveReader
 from ..assessments.service import AssessmentService
 from ..attribution.service import AttributionService
@@ -70,6 +71,7 @@ class ApiServices:
     attribution: AttributionService
     assessments: AssessmentService
     reports: ReportService
+    advice: AdviceService
     live: LiveService
     messages: MessageService
     webhooks: WebhookService

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ..admission.errors import BlockUnknown, CallerUnknown, OwnerUnknown
 from ..admission.errors import ValueRefused as AdmissionValueRefused
+from ..advice.errors import AdviceRefused
 from ..archive.errors import ArchiveUnknown, MonthUnknown
 from ..assessments.errors import ValueRefused as AssessmentValueRefused
 from ..assessments.errors import VersionMismatch as AssessmentVersionMismatch
@@ -170,7 +171,7 @@ def _refused(error: ValueFault) -> Problem:
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
 
-def _question(error: QuestionRefused) -> Problem:
+def _question(error: QuestionRefused | AdviceRefused) -> Problem:
     fault = Fault(code="invalid", detail=error.reason, parameter=error.field)
     return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
 
@@ -287,6 +288,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     ValueRefused: _refused,
     AssessmentValueRefused: _refused,
     QuestionRefused: _question,
+    AdviceRefused: _question,
     SpendRefused: _spend,
     SettingsRefused: _refused,
     ReportVersionMismatch: _mismatch,

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from ..spreadsheets import guarded
 from .errors import FontMissing
 from .months import minutes_text, name_of
 
@@ -67,20 +68,15 @@ def make_csv(document: Mapping[str, Any], language: str) -> bytes:
     sum_row(texts["opening"], "opening_balance", document["opening_balance"])
     for of_month, line in all_lines(document):
         rows.writerow([
-            of_month, _safe(name_of(line, language)), line["meter"], line["direction"], line["prefix"], line["count"],
+            of_month, guarded(name_of(line, language)), line["meter"], line["direction"], line["prefix"], line["count"],
             line["quantity"], line["free"], line["price"], line["amount"], currency,
         ])  # fmt: skip
     for payment in document["payments"]:
-        sum_row(_safe(f"{texts[payment['kind']]} {payment['reference']}"), payment["kind"], payment["amount"])
+        sum_row(guarded(f"{texts[payment['kind']]} {payment['reference']}"), payment["kind"], payment["amount"])
     sum_row(texts["total"], "total", document["total"])
     sum_row(texts["paid"], "paid", document["paid"])
     sum_row(texts["closing"], "closing_balance", document["closing_balance"])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
-
-
-def _safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in "=+-@\t\r" else text
 
 
 def make_pdf(document: Mapping[str, Any], language: str) -> bytes:

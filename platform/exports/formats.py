@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +15,7 @@ from typing import IO, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from ..spreadsheets import guarded
 from .columns import Column, Kind, Row
 
 Format = Literal["csv", "ndjson", "parquet"]
@@ -29,9 +29,6 @@ Pages = Iterable[Sequence[Row]]
 BOM = b"\xef\xbb\xbf"
 #: A row group is what a reader of Parquet loads at a time, and what its writer holds.
 ROW_GROUP = 10_000
-#: What a spreadsheet takes for a formula. A telephone number is none: a plus and digits alone do nothing there.
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_TELEPHONE = re.compile(r"\+[0-9]+")
 
 
 def text_chunks(form: Format, columns: Sequence[Column], pages: Pages, zone: ZoneInfo, *, bom: bool) -> Iterator[bytes]:
@@ -60,11 +57,6 @@ def _csv_lines(lines: Sequence[Sequence[str]]) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows(lines)
     return out.getvalue().encode("utf-8", "replace")
-
-
-def guarded(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: an apostrophe before what begins like one."""
-    return "'" + text if _FORMULA.match(text) and not _TELEPHONE.fullmatch(text) else text
 
 
 def _cell(column: Column, row: Row, zone: ZoneInfo) -> str:

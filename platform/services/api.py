@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..admission.service import AdmissionService
+from ..advice.service import AdviceService
 from ..api.app import ApiServices
 from ..archive.reading import ArchiveReader
 from ..assessments.service import AssessmentService
@@ -63,7 +64,7 @@ def build_api_services(settings: Settings) -> ApiServices:
     sign_in = SignInService(
         database, clock, build_secrets_box(settings), hash_key=settings["DIALTRACE_SECRET_KEY"].encode()
     )
-    prompts = build_prompts(settings, database)
+    prompts, reports = build_prompts(settings, database), ReportService(database, clock)
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
@@ -88,7 +89,8 @@ def build_api_services(settings: Settings) -> ApiServices:
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),
         assessments=AssessmentService(database, clock),
-        reports=ReportService(database, clock),
+        reports=reports,
+        advice=AdviceService(reports),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

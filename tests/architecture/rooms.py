@@ -16,6 +16,7 @@ LEVELS = {
     "assessments": 2,
     # Above attribution, whose models a report may be asked with.
     "reports": 4,
+    "advice": 4, "cli_advice": 7, "spreadsheets": 0,
     "tenancy": 2, "audit": 2, "admission": 2, "trunks": 2, "numbers": 2, "pool": 2, "live": 2, "decisions": 2,
     "jobs": 2, "sites": 2,
     "mail": 1, "brands": 2, "people": 3,
@@ -53,6 +54,7 @@ ALSO = {
     ("pool", "sites"): "a number is leased to a visit",
     ("watching", "calls"): "whoever watches sees the nodes",
     ("watching", "webhooks"): "whoever watches sees what waits for webhooks",
+    ("advice", "reports"): "advice is reckoned from figures of reports",
     ("events", "db"): "the log is a table",
     ("exports", "cdr"): "calls are exported by the filters of GET /v1/calls",
     ("documents", "billing"): "a document has a client's prices and account",
@@ -74,7 +76,7 @@ READ_CONFIG = {
     "up", "cli_up", "launch", "preflight", "demo", "wsgi", "services", "config",
     "cli_webhooks", "cli_sites", "cli_people", "cli_numbers", "cli_integrations",
     "cli_sealing", "cli_prompt", "cli_pool", "cli_edge",
-    "cli_reports",
+    "cli_reports", "cli_advice",
     "cli_export", "cli_partitions", "cli_recordings", "cli_keys",
     "cli_attribution", "cli_doctor", "cli_billing", "cli_tenant", "cli_loadtest",
 }  # fmt: skip
@@ -83,6 +85,7 @@ READ_CONFIG = {
 PUBLIC = {"model", "errors", "service", "store"}
 OFFERED = {
     "doctor": {"database", "machine", "model", "nodes", "outside"},
+    "advice": {"errors", "files", "model", "moving", "service"},
     "reports": {"dictionary", "errors", "model", "named", "rolling", "service", "texts"},
     "attribution": {
         "comparing",
@@ -315,6 +318,7 @@ LIBRARIES = {
     "lupa": {"node"},
     "click": {
         "cli",
+        "cli_advice",
         "cli_attribution",
         "cli_sealing",
         "cli_capacity",

@@ -23,6 +23,7 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from dialtrace.admission.service import AdmissionService
+from dialtrace.advice.service import AdviceService
 from dialtrace.api.app import ApiServices, create_app
 from dialtrace.apiclient import ApiClient
 from dialtrace.archive.reading import ArchiveReader
@@ -92,6 +93,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
     # The cheapest parameters: what they protect here is nothing.
     passwords = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     sign_in = SignInService(database, clock, SecretsBox([b"k" * 32]), hash_key=b"only for tests", passwords=passwords)
+    reports = ReportService(database, clock)
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
@@ -121,7 +123,8 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         cdr=CdrService(database),
         attribution=AttributionService(database, clock),
         assessments=AssessmentService(database, clock),
-        reports=ReportService(database, clock),
+        reports=reports,
+        advice=AdviceService(reports),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

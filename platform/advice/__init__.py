@@ -1,0 +1,1 @@
+"""Advice on where the advertising budget brings more."""

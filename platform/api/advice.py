@@ -66,7 +66,7 @@ class AdviceQuery(TenantQuery):
     currency: CurrencyAsked
 
 
-class ExpectedAnswer(Answer):
+class ExpectedCallsAnswer(Answer):
     """Calls a week that are not known, but expected."""
 
     mean: Annotated[float, Field(examples=[31.4])]
@@ -74,15 +74,15 @@ class ExpectedAnswer(Answer):
     high: Annotated[float, Field(examples=[37.5])]
 
 
-class MoveAnswer(Answer):
+class BudgetMoveAnswer(Answer):
     """One part of the budget; money and calls of a week."""
 
     name: Annotated[str, Field(examples=["paid_search"])]
     now: MoneyTold
     then: MoneyTold
     change: MoneyTold
-    expected_now: ExpectedAnswer
-    expected_then: ExpectedAnswer
+    expected_now: ExpectedCallsAnswer
+    expected_then: ExpectedCallsAnswer
     next_call_cost: Annotated[str | None, Field(description="What one more would cost at present.", examples=["38.20"])]
 
 
@@ -119,8 +119,10 @@ class AdviceAnswer(Answer):
             " nothing_to_judge: fewer than two parts can be judged."
         ),
     ]
-    moves: Annotated[list[MoveAnswer], Field(description="The best plan, advised or not; the sum stays the same.")]
-    gain: Annotated[ExpectedAnswer | None, Field(description="More calls a week by the plan.")]
+    moves: Annotated[
+        list[BudgetMoveAnswer], Field(description="The best plan, advised or not; the sum stays the same.")
+    ]
+    gain: Annotated[ExpectedCallsAnswer | None, Field(description="More calls a week by the plan.")]
     probability: Annotated[float | None, Field(description="That the plan gains anything.", examples=[0.94])]
     not_judged: list[NotJudgedAnswer]
 
@@ -221,13 +223,13 @@ def money_text(value: Decimal | float) -> str:
     return format(Decimal(value).quantize(CENT), "f")
 
 
-def _show_expected(found: Expected) -> ExpectedAnswer:
-    return ExpectedAnswer(mean=round(found.mean, 2), low=round(found.low, 2), high=round(found.high, 2))
+def _show_expected(found: Expected) -> ExpectedCallsAnswer:
+    return ExpectedCallsAnswer(mean=round(found.mean, 2), low=round(found.low, 2), high=round(found.high, 2))
 
 
-def _show_move(name: str, move: Move) -> MoveAnswer:
+def _show_move(name: str, move: Move) -> BudgetMoveAnswer:
     now, then = money_text(move.now), money_text(move.then)
-    return MoveAnswer(
+    return BudgetMoveAnswer(
         name=name,
         now=now,
         then=then,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -13,7 +14,7 @@ from pydantic import ConfigDict, Field
 
 from ..advice.model import Payback, Span
 from ..billing.errors import AccountUnknown, StatementUnknown
-from .advice import CENT, CurrencyAsked, MoneyTold, money_text
+from .advice import CENT, MoneyTold, money_text
 from .auth import EVERYBODY, Asked
 from .billing import own_client
 from .endpoint import TenantQuery, endpoint
@@ -36,10 +37,18 @@ class PaybackQuery(TenantQuery):
     tracking_cost: Annotated[
         Amount | None, Field(default=None, description="Of these days; else as the client's statements say.")
     ]
-    currency: CurrencyAsked
+    currency: Annotated[
+        str | None,
+        Field(
+            default=None,
+            pattern="^[A-Z]{3}$",
+            description="ISO 4217; else the account's, and of a `tracking_cost` that is given the client's own.",
+            examples=["EUR"],
+        ),
+    ]
 
 
-class SpanAnswer(Answer):
+class PaybackSpanAnswer(Answer):
     """What advertising cost and brought."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -56,8 +65,8 @@ class PaybackAnswer(Answer):
     tell from these figures."""
 
     currency: Annotated[str, Field(examples=["EUR"])]
-    before: SpanAnswer
-    now: SpanAnswer
+    before: PaybackSpanAnswer
+    now: PaybackSpanAnswer
     tracking_cost: MoneyTold
     saved: Annotated[
         str | None,
@@ -81,37 +90,38 @@ def get_payback(asked: Asked, client_id: UUID, query: PaybackQuery) -> PaybackAn
     first, last = days_asked(asked, query.from_, query.to)
     before_last = query.before_to or first - timedelta(days=1)
     before_first = query.before_from or before_last - (last - first)
-    currency = query.currency or asked.services.reports.get_settings(asked.agency_id, client).currency
-    cost = query.tracking_cost
+    cost, currency = query.tracking_cost, query.currency
+    if cost is None:
+        cost, currency = _charged(asked, client, first, last, currency)
     found = asked.services.advice.pay_back(
         asked.agency_id,
         client,
         before=(before_first, before_last),
         now=(first, last),
-        tracking_cost=_charged(asked, client, first, last, currency) if cost is None else Decimal(cost),
+        tracking_cost=Decimal(cost),
         currency=currency,
     )
     return _show_payback(found)
 
 
-def _charged(asked: Asked, client_id: UUID, first: date, last: date, currency: str) -> Decimal:
-    """What the client's statements charge for these days: of a month, its share of them. Raises Problem (422)."""
+def _charged(asked: Asked, client_id: UUID, first: date, last: date, currency: str | None) -> tuple[Decimal, str]:
+    """What the client's statements charge for these days: of a month, its share of them; and in which currency. Raises
+    Problem (422)."""
+    billing = asked.services.billing
+    try:
+        account = billing.get_account(asked.agency_id, client_id)
+    except AccountUnknown:
+        raise _say_the_cost("must be given: the client has no account") from None
+    if currency not in {None, account.currency}:
+        raise _say_the_cost(f"must be given: the client's account is in {account.currency}, not in {currency}")
     total, month = Decimal(0), first.replace(day=1)
     while month <= last:
-        days = monthrange(month.year, month.month)[1]
-        ends = month.replace(day=days)
-        share = Decimal((min(last, ends) - max(first, month)).days + 1) / days
-        try:
-            told = asked.services.billing.statement(asked.agency_id, client_id, month)
-        except StatementUnknown:
-            told = None
-        except AccountUnknown:
-            raise _say_the_cost("must be given: the client has no account") from None
-        if told is not None and told["currency"] != currency:
-            raise _say_the_cost(f"must be given: the client's account is in {told['currency']}, not in {currency}")
-        total += share * Decimal(told["total"]) if told is not None else 0
+        ends = month.replace(day=monthrange(month.year, month.month)[1])
+        share = Decimal((min(last, ends) - max(first, month)).days + 1) / ends.day
+        with suppress(StatementUnknown):
+            total += share * Decimal(billing.statement(asked.agency_id, client_id, month)["total"])
         month = ends + timedelta(days=1)
-    return total
+    return total, account.currency
 
 
 def _say_the_cost(detail: str) -> Exception:
@@ -132,9 +142,9 @@ def _show_payback(found: Payback) -> PaybackAnswer:
     )
 
 
-def _show_span(span: Span) -> SpanAnswer:
+def _show_span(span: Span) -> PaybackSpanAnswer:
     each = span.cost_per_target_call
-    return SpanAnswer(
+    return PaybackSpanAnswer(
         from_=span.first,
         to=span.last,
         cost=money_text(span.cost),

@@ -98,7 +98,7 @@ def test_given_a_wish_that_nobody_can_answer_when_asked_then_the_parameter_is_na
 def test_given_keywords_when_their_calls_are_unwanted_then_they_are_listed_and_fetched(
     services: ApiServices, tenant: Tenant, command_line: Callable[..., str]
 ) -> None:
-    day, words = SUNDAY - timedelta(days=10), {"channel": "paid_search", "source": "google", "campaign": "spring"}
+    day, source = SUNDAY - timedelta(days=10), {"channel": "paid_search", "source": "google", "campaign": "spring"}
     for place in range(5):
         write_calls(services.database, tenant, day, 12, keyword=f"plumber {place}", **source)
     write_calls(services.database, tenant, day, 14, talk_s=3, keyword="=free course", **source)

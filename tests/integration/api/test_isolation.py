@@ -648,6 +648,7 @@ def askers_of(
     yield "own role", signed_in(services, app, agency, client, email=f"own@{where}.example", role_id=made.id), held
 
 
+@pytest.mark.timeout(600)
 def test_isolation_of_every_endpoint_for_every_role_and_somebody_elses_things(
     owned: tuple[Tenant, dict[str, str]],
     make_tenant: Callable[[str], Tenant],

@@ -28,7 +28,7 @@ from .auth import EVERYBODY, Asked
 from .billing import own_client
 from .endpoint import TenantQuery, endpoint
 from .fields import Answer
-from .reports import Day
+from .reporting import Day
 
 _CLIENT = "/v1/clients/<uuid:client_id>"
 blueprint = APIBlueprint("advice", __name__, tag="Reports")

@@ -22,7 +22,8 @@ from .errors import Fault
 from .fields import Answer
 from .money import Amount
 from .problems import validation_problem
-from .reports import Day, days_asked
+from .reporting import Day
+from .reports import days_asked
 
 blueprint = APIBlueprint("payback", __name__, tag="Reports")
 

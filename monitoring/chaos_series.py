@@ -33,6 +33,8 @@ STEP_S = 5
 LEAD_S = 20
 #: What every alert has until it must have fired.
 WITHIN_S = 120
+#: Between drills, so that what the last one's counters still tell is scraped before the next one's series begin.
+REST_S = 60
 
 Labels = Mapping[str, str]
 
@@ -81,6 +83,7 @@ class Recorder:
             self._began[drill] = time.time()
         elif drill in self._began:
             self._write(drill, self._began.pop(drill), time.time())
+            time.sleep(REST_S)
 
     def _write(self, drill: str, began_s: float, ended_s: float) -> None:
         ended_s = max(ended_s, began_s + BEFORE_S + WITHIN_S)

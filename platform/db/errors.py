@@ -104,6 +104,12 @@ _BY_CLASS: dict[str, type[DatabaseError]] = {
 }
 
 
+def words() -> list[str]:
+    """Names of the errors that :func:`translate` finds, sorted."""
+    found: set[type[DatabaseError]] = {NoFreeConnection, *_BY_STATE.values(), *_BY_CLASS.values()}
+    return sorted(kind.__name__ for kind in found)
+
+
 def translate(error: sqlalchemy.exc.SQLAlchemyError) -> DatabaseError | None:
     """Our error for a foreign one; None for a violated constraint or a programming fault, which pass as they are."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):

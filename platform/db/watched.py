@@ -19,8 +19,12 @@ from ..metrics import (
     DB_FAILURES,
     DB_STATEMENT_SECONDS,
 )
-from .errors import DatabaseError
+from .errors import DatabaseError, words
 
+#: Whoever asked has stopped waiting, before the database or its own limit said anything.
+_GIVEN_UP = "GivenUp"
+#: What `dialtrace_db_failures_total` tells apart.
+WHYS = (*words(), _GIVEN_UP)
 _VERBS = frozenset({"select", "insert", "update", "delete", "with", "set", "execute", "prepare"})
 
 
@@ -35,6 +39,9 @@ def verb_of(statement: str) -> str:
 def watch(engine: Engine, most: int) -> None:
     """Counts from now on. ``most``: connections that the engine may have."""
     DB_CONNECTIONS_MOST.inc(most)
+    for why in WHYS:
+        # Prometheus sees a rise only from what was there before.
+        DB_FAILURES.labels(why)
     event.listen(engine, "checkout", lambda *_: DB_CONNECTIONS_USED.inc())
     event.listen(engine, "checkin", lambda *_: DB_CONNECTIONS_USED.dec())
 
@@ -75,5 +82,5 @@ def counted(error: DatabaseError | None) -> DatabaseError | None:
 
 
 def given_up() -> None:
-    """Whoever asked has stopped waiting, before the database or its own limit said anything."""
-    DB_FAILURES.labels("GivenUp").inc()
+    """Counts one whose asker waits no more."""
+    DB_FAILURES.labels(_GIVEN_UP).inc()

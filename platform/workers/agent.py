@@ -99,6 +99,9 @@ class NodeAgent:
         self.name = node.name
         self.spool = Spool(node.spool, clock)
         self._reserve = Reserve(node.spool)
+        for what in ("records", "recordings"):
+            # Prometheus sees a rise only from what was there before.
+            CDR_PASSES_FAILED.labels(node.name, what)
         self.ingest = Ingest(
             node=node.name,
             spool=self.spool,

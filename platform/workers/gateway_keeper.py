@@ -88,6 +88,8 @@ class GatewayKeeper:
         self._api = api
         self._core_uuid = core_uuid
         self._failing = False
+        # Prometheus sees a rise only from what was there before.
+        GATEWAY_FAILURES.labels(node)
 
     def run(self) -> None:
         """Until the greenlet is killed."""

@@ -66,6 +66,8 @@ class Homecoming:
         self._taken: set[str] = set()
         #: Calls whose recordings were still here at the last look.
         self.due = 0
+        # Prometheus sees a rise only from what was there before.
+        RECORDINGS_FAILED.labels(node)
 
     def ready(self, limit: int) -> list[DueFile]:
         """Reminders whose turn it is and that nobody has taken; each is taken by :meth:`bring_home`'s caller."""

@@ -39,6 +39,8 @@ class JournalWriter:
         self._thread = ThreadPool(1)
         self._queue: Queue[Entry] = Queue(maxsize=MOST_QUEUED)
         self._busy = False
+        # Prometheus sees a rise only from what was there before.
+        JOURNAL_FAILURES.labels(node)
 
     def began(self, row: Started) -> None:
         """A call began. Waits while the queue is full."""

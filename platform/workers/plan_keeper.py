@@ -114,6 +114,9 @@ class PlanKeeper:
         self._full_at_s = float("-inf")
         # One thread: files of one number are never written by two at once.
         self._disk = ThreadPool(1)
+        for what in ("database", "disk", "plan", "rules"):
+            # Prometheus sees a rise only from what was there before.
+            PLAN_FAILURES.labels(node, what)
 
     def run(self) -> None:
         """Until the greenlet is killed."""

@@ -1,6 +1,7 @@
 """A platform under calls with Prometheus reading it: every panel of every dashboard has data, and no alert fires."""
 
 import json
+import os
 import re
 import shutil
 import time
@@ -28,6 +29,9 @@ pytestmark = [
 ]
 
 
+FREESWITCH = os.environ.get("FREESWITCH_BIN") or shutil.which("freeswitch")
+
+
 def ask(address: str, query: str) -> list[dict[str, Any]]:
     url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": query})
     with urllib.request.urlopen(url, timeout=10) as answer:
@@ -47,14 +51,30 @@ def quick(spec: ChildSpec) -> ChildSpec:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "switch",
+    [
+        "embedded",
+        pytest.param(
+            "freeswitch",
+            marks=[
+                pytest.mark.freeswitch,
+                pytest.mark.skipif(
+                    FREESWITCH is None, reason="no FreeSWITCH: set FREESWITCH_BIN, or put freeswitch on PATH"
+                ),
+            ],
+        ),
+    ],
+)
 def test_given_calls_when_prometheus_reads_the_platform_then_every_panel_has_data_and_nobody_is_paged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    switch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The platform itself tells Prometheus what to read (HTTP service discovery)."""
     listen = ("127.0.0.1", free_port())
     address = f"{listen[0]}:{listen[1]}"
     monkeypatch.setattr(stage, "prometheus_spec", lambda *given, **named: quick(prometheus_spec(*given, **named)))
-    options = DemoOptions(calls=60, rate=3, nodes=1, seed=4, prometheus=listen)
+    binary = Path(FREESWITCH) if FREESWITCH and switch == "freeswitch" else None
+    options = DemoOptions(calls=60, rate=3, nodes=1, seed=4, prometheus=listen, freeswitch=binary)
     with running_platform(options) as demo, running_targets(demo.folder / "sipp") as targets:
         done = perform(demo, targets, Console(quiet=True))
         wanted = {
@@ -79,7 +99,7 @@ def test_given_calls_when_prometheus_reads_the_platform_then_every_panel_has_dat
                 for query in panel.queries.values()
                 if not ask(address, re.sub(r"\$(node|trunk|agency)", ".*", query))
             ]
-            read = {found["metric"]["kind"] for found in ask(address, 'up{job="dialtrace"} == 1')}
+            read = {found["metric"]["role"] for found in ask(address, 'up{job="dialtrace"} == 1')}
             if (not empty and wanted <= read) or time.monotonic() > until_s:
                 break
             demo.supervisor.tend()

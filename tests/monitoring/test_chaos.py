@@ -141,5 +141,21 @@ def test_given_recordings_then_they_have_a_series_of_every_metric_that_pages() -
     assert asked <= asked_metrics()
 
 
+@recorded_ones
+def test_given_a_drill_without_a_fault_then_every_failure_that_an_alert_counts_stands_at_nothing() -> None:
+    """Of a counter that begins with the first failure Prometheus sees no rise: that failure would never be told."""
+    steady = json.loads((FOLDER / "steady.json").read_text(encoding="utf-8"))["series"]
+    there = {name.partition("{")[0] for name in steady}
+    rules = yaml.safe_load((RULES / "alerts.yml").read_text(encoding="utf-8"))
+    counted = {
+        name
+        for group in rules["groups"]
+        for rule in group["rules"]
+        for name in re.findall(r"increase\((dialtrace_\w*fail\w*)", rule["expr"])
+    }
+    assert counted
+    assert counted - there == set()
+
+
 def test_given_samples_when_written_for_promtool_then_gaps_and_repeats_are_told() -> None:
     assert notation([(0, "1"), (5.2, "1"), (9.9, "1"), (20, "4")], 0, 6) == "1x2 _ 4 _"

@@ -29,6 +29,15 @@ class FlowFaulty(CallsError):
         self.faults = list(faults)
 
 
+class AnswerUnfit(CallsError):
+    """A step is told what it does not ask for. ``place``: which answer."""
+
+    def __init__(self, place: int, offers: Sequence[str]) -> None:
+        super().__init__(f"answer {place + 1} does not fit: " + ", ".join(repr(one) for one in offers))
+        self.place = place
+        self.offers = list(offers)
+
+
 class TargetFaulty(CallsError):
     """A target is not usable; every fault is listed."""
 

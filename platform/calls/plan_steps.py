@@ -7,7 +7,6 @@ what they brought, and the plan that follows begins there (waits.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from . import hours
@@ -188,8 +187,7 @@ def _geo(program: Program, name: str, step: CompiledGeo) -> str | None:
 
 @runs(CompiledCondition)
 def _condition(program: Program, name: str, step: CompiledCondition) -> str | None:
-    facts = replace(program.facts, variables=program.variables)
-    return step.then if holds(step, facts, program.flow) else step.otherwise
+    return step.then if holds(step, program.known(), program.flow) else step.otherwise
 
 
 @runs(CompiledTag)

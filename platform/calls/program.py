@@ -7,6 +7,7 @@ What the steps do stands in plan_steps.py. Recordings are segments: each start h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from .compiled import CompiledConsent, CompiledFlow, CompiledPrompt, CompiledTarget, CompiledWhisper, ToldText
 from .model import Facts, Fuse, Route
@@ -81,6 +82,10 @@ class Program:
         self._opening_variables: dict[str, str] = {}
         self._trail: list[str] = []
         self._said: dict[str, str] = {}
+
+    def known(self) -> Facts:
+        """What is known of the call at this point."""
+        return replace(self.facts, variables=self.variables)
 
     def has_room(self, actions: int, size_bytes: int) -> bool:
         """Whether so much may be added and the plan still be left properly."""

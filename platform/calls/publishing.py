@@ -11,12 +11,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from ..tenancy.model import Client
 from . import schedule_store, store
 from .compiling import compile_flow
 from .errors import Fault, FlowFaulty
 from .flow_hours import OpenHours
 from .flows import gone_to, parse_flow, target_ids
-from .model import ClientSettings, Flow
+from .model import ClientSettings, Flow, Target
 
 
 def publish_flows(connection: Connection, client_id: UUID, changed: Iterable[UUID]) -> None:
@@ -49,16 +50,30 @@ def publish_flows(connection: Connection, client_id: UUID, changed: Iterable[UUI
         store.publish_flow(connection, flow, compiled)
 
 
-def try_out(connection: Connection, client_id: UUID, document: Mapping[str, Any], flow_id: UUID | None) -> None:
-    """Whether a document could be published; changes nothing and holds nobody up. ``flow_id``: whose it would be.
-    Raises FlowFaulty."""
+def try_out(
+    connection: Connection, client: Client, document: Mapping[str, Any], flow_id: UUID | None
+) -> tuple[dict[str, Any], list[Target]]:
+    """What would be published of a document, and the targets in it; changes nothing and holds nobody up. ``flow_id``:
+    whose it would be. Raises FlowFaulty."""
+    client_id = client.id
     links = store.flow_links(connection, client_id)
     needed = reached(gone_to(parse_flow(document)), links)
     flows = store.find_flows(connection, client_id, needed)
     documents = {one: flow.document for one, flow in flows.items()} | ({flow_id: document} if flow_id else {})
     wanted = {target for one in (document, *documents.values()) for target in target_ids(parse_flow(one))}
+    wanted |= {client.backup_target_id} if client.backup_target_id else set()
     targets, schedules = store.find_targets(connection, client_id, wanted), _hours_of(connection, client_id)
-    compile_flow(document, targets, flows=documents, schedules=schedules, flow_id=flow_id)
+    backup = next((one for one in targets if one.id == client.backup_target_id), None)
+    compiled = compile_flow(
+        document,
+        targets,
+        time_zone=client.time_zone,
+        backup=backup,
+        flows=documents,
+        schedules=schedules,
+        flow_id=flow_id,
+    )
+    return compiled, targets
 
 
 def _hours_of(connection: Connection, client_id: UUID) -> dict[UUID, OpenHours]:

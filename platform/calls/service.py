@@ -8,6 +8,7 @@ target or flow is answered as not found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +25,25 @@ from ..prompts.service import NoPrompts, Renders
 from ..tenancy import store as tenants
 from ..tenancy.model import Client, check_name, check_status, check_time_zone
 from . import store
+from .compiled import read_compiled
 from .errors import ClientNotFound, Fault, FlowFaulty, FlowNotFound, TargetFaulty, TargetNotFound, VersionConflict
 from .flows import parse_flow, stored_form, target_ids
-from .model import DEFAULT_RING_S, Flow, NodeReport, Target, Telephone, name_fault, parse_place, target_faults
+from .model import (
+    DEFAULT_RING_S,
+    Facts,
+    Flow,
+    NodeReport,
+    Route,
+    Target,
+    Telephone,
+    name_fault,
+    parse_place,
+    target_faults,
+)
 from .publishing import publish_flows, try_out
 from .speech import said_in, unsayable
 from .target_hosts import TargetHosts
+from .trials import Trial, try_flow
 
 
 class CallFlowService:
@@ -130,15 +144,42 @@ class CallFlowService:
     ) -> dict[str, Any]:
         """Whether a document could be saved, for this flow of the client or for a new one; saves nothing. The document
         as it is understood. Raises FlowFaulty, ClientNotFound, FlowNotFound."""
+        return self._tried_out(agency_id, client_id, document, flow_id)[0]
+
+    def try_flow(
+        self,
+        agency_id: UUID,
+        client_id: UUID,
+        *,
+        document: object,
+        flow_id: UUID | None = None,
+        facts: Facts,
+        answers: Iterable[str] = (),
+    ) -> tuple[Trial, dict[UUID, str]]:
+        """What the document would do with a call of which this is known, and the names of the client's targets in it;
+        nobody is rung and nothing is kept. ``answers``: what its steps are told, in turn (trials). Raises FlowFaulty,
+        ClientNotFound, FlowNotFound, AnswerUnfit."""
+        _, compiled, targets = self._tried_out(agency_id, client_id, document, flow_id)
+        route = Route(
+            agency_id=agency_id, client_id=client_id, number_id=UUID(int=0), status="active", flow_id=flow_id,
+            flow_version=None, compiled=compiled,
+        )  # fmt: skip
+        return try_flow(route, read_compiled(compiled), facts, answers), {one.id: one.name for one in targets}
+
+    def _tried_out(
+        self, agency_id: UUID, client_id: UUID, document: object, flow_id: UUID | None
+    ) -> tuple[dict[str, Any], dict[str, Any], list[Target]]:
+        """The document as it is understood, what would be published of it, and its targets."""
         understood: dict[str, Any] = _checked_flow(name="-", document=document)["document"]
         said_in(understood)
         with self._database.tenant(agency_id, client_id) as connection:
-            if tenants.find_client(connection, agency_id, client_id) is None:
+            client = tenants.find_client(connection, agency_id, client_id)
+            if client is None:
                 raise ClientNotFound
             if flow_id is not None:
                 _found_flow(store.find_flow(connection, flow_id))
-            try_out(connection, client_id, understood, flow_id)
-        return understood
+            compiled, targets = try_out(connection, client, understood, flow_id)
+        return understood, compiled, targets
 
     def get_flow(self, agency_id: UUID, flow_id: UUID, *, client_id: UUID | None = None) -> Flow:
         """Raises FlowNotFound."""

@@ -182,11 +182,12 @@ def come_back(program: Program, name: str, result: str | None) -> str | None:
         # The wait goes on, or there is nobody who could end it.
         program.answered = True
         return walk(program, name, begun=True, told=True)
-    following = _follow(program, name, step, result)
+    following = follow(program, name, step, result)
     return None if following == OVER else walk(program, following)
 
 
-def _follow(program: Program, name: str, step: CompiledStep, result: str | None) -> str | None:
+def follow(program: Program, name: str, step: CompiledStep, result: str | None) -> str | None:
+    """The name of what comes after a step that has brought this; OVER: it is in the plan already."""
     if isinstance(step, CompiledConsent):
         return _after_consent(program, step, result)
     if isinstance(step, CompiledQueue):

@@ -155,6 +155,7 @@ OFFERED = {
         "rules",
         "schedules",
         "target_hosts",
+        "trials",
         "whisper_sounds",
     },
     "archive": {"errors", "model", "reading", "service"},

@@ -98,6 +98,10 @@ BODIES: dict[str, list[Body]] = {
         lambda other: {"client_id": other["client"], "document": document(other["target"])},
         lambda other: {"client_id": other["client"], "flow_id": other["flow"], "document": document(other["target"])},
     ],
+    "POST /v1/flows/dry-run": [
+        lambda other: {"client_id": other["client"], "document": document(other["target"])},
+        lambda other: {"client_id": other["client"], "flow_id": other["flow"], "document": document(other["target"])},
+    ],
     "POST /v1/numbers": [lambda other: {"number": "+442079468888", "client_id": other["client"]}],
     "POST /v1/pools": [lambda other: {"name": "x", "client_id": other["client"]}],
     "PATCH /v1/pools/<uuid:pool_id>": [lambda _: {"name": "taken over"}],

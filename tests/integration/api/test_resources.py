@@ -139,6 +139,40 @@ def test_given_a_document_when_checked_then_what_is_wrong_is_told_and_nothing_is
     assert len(tenant.agency_key.get("/v1/flows").get_json()["data"]) == 1
 
 
+def test_given_a_flow_and_a_moment_when_tried_then_who_would_be_rung_is_told_and_nothing_is_kept(
+    tenant: Tenant,
+) -> None:
+    tone = {"kind": "tone", "frequency_hz": 440, "duration_ms": 100}
+    steps = [
+        {"type": "schedule", "weekly": {"mon": [["09:00", "18:00"]]}, "closed": "late"},
+        {"type": "ring", "targets": [tenant.target["id"]]},
+        {"name": "late", "type": "voicemail", "prompt": tone},
+    ]
+    body = {"client_id": tenant.client["id"], "document": {"version": 2, "steps": steps}}
+    path, key = "/v1/flows/dry-run", tenant.agency_key
+    sunday = key.post(path, body | {"at": "2026-11-29T09:00:00Z"}).get_json()
+    assert [(one["name"], one["result"], one["targets"]) for one in sunday["steps"]] == [
+        ("step-1", "closed", []), ("late", None, []),
+    ]  # fmt: skip
+    monday = key.post(path, body | {"at": "2026-11-30T09:00:00Z"}).get_json()
+    assert [one["target_id"] for one in monday["steps"][1]["targets"]] == [tenant.target["id"]]
+    assert monday["steps"][1]["targets"][0]["name"] == tenant.target["name"]
+    assert (monday["ending"], monday["backup"]) == ("in_vain", None)
+    key.patch(f"/v1/clients/{tenant.client['id']}", {"backup_target_id": tenant.target["id"]}, If_Match="*")
+    assert (
+        key.post(path, body | {"at": "2026-11-30T09:00:00Z"}).get_json()["backup"]["target_id"] == tenant.target["id"]
+    )
+    unfit = key.post(path, body | {"at": "2026-11-30T09:00:00Z", "caller": "0207"})
+    assert [fault["pointer"] for fault in unfit.get_json()["errors"]] == ["#/caller"]
+    menu = [{"name": "m", "type": "menu", "prompt": tone, "choices": {"1": "m"}, "otherwise": "end"},
+            {"name": "end", "type": "hangup", "cause": "busy"}]  # fmt: skip
+    asked = {"client_id": tenant.client["id"], "document": {"version": 2, "steps": menu}}
+    assert key.post(path, asked).get_json()["offers"] == ["1", ""]
+    unfit = key.post(path, asked | {"answers": ["1", "5"]})
+    assert (unfit.status_code, unfit.get_json()["errors"][0]["pointer"]) == (422, "#/answers/1")
+    assert len(key.get("/v1/flows").get_json()["data"]) == 1
+
+
 def test_given_a_clients_own_key_when_it_makes_flows_that_go_to_each_other_then_they_are_published(
     tenant: Tenant,
 ) -> None:

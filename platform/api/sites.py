@@ -265,11 +265,19 @@ def draft_site_rules(asked: Asked, site_id: UUID, body: RulesIn) -> Any:
 
 
 @endpoint(
-    blueprint, "DELETE", "/v1/sites/<uuid:site_id>/rules/draft", roles=EVERYBODY, answer=RulesAnswer, read_at=RULES
-)
+    blueprint, "DELETE", "/v1/sites/<uuid:site_id>/rules/draft", roles=EVERYBODY, answer=RulesAnswer, read_at=RULES,
+    problems=("version_mismatch",),
+)  # fmt: skip
 def discard_site_draft(asked: Asked, site_id: UUID) -> Any:
-    """Discard a site's draft"""
-    return _show_rules(asked.services.sites.discard_draft(asked.agency_id, site_id, client_id=asked.client_id))
+    """Discard a site's draft
+
+    `If-Match` may be sent: then it is the draft that was read.
+    """
+    before = _matched(asked, site_id)
+    version = before.version if "If-Match" in request.headers else None
+    return _show_rules(
+        asked.services.sites.discard_draft(asked.agency_id, site_id, client_id=asked.client_id, version=version)
+    )
 
 
 @endpoint(

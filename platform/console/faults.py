@@ -57,6 +57,13 @@ _FAULTS = {
     "wrong_form": N_("This is not of the right form."),
     "reference_unknown": N_("What this names is not there."),
     "contradiction": N_("This contradicts something else."),
+    "unknown_step": N_("There is no step of this name."),
+    "unknown_target": N_("There is no such target of the client's."),
+    "unknown_flow": N_("There is no such flow of the client's."),
+    "unknown_schedule": N_("There are no such hours of the client's."),
+    "unreachable": N_("No step leads here."),
+    "endless": N_("It goes round for ever."),
+    "not_unique": N_("This is there already."),
     "beyond_own": N_("You cannot give what you have not got."),
 }
 

@@ -50,15 +50,18 @@ class Shown:
     now: str = ""
 
 
-def body_of(fields: Iterable[Field], form: Mapping[str, str], zone: str) -> dict[str, Any]:
-    """What a form says, as the API takes it. What cannot be read goes as it is: the API says what is wrong with it."""
+def body_of(fields: Iterable[Field], form: Mapping[str, str], zone: str, *, changes: bool = False) -> dict[str, Any]:
+    """What a form says, as the API takes it. What cannot be read goes as it is: the API says what is wrong with it.
+    ``changes``: of a thing that is there, where what is left out stays: a required field that was emptied goes as an
+    empty text, so that the API refuses it."""
     body: dict[str, Any] = {}
     for one in fields:
         text = form.get(one.name, "").strip()
         value = _value(one, text, zone)
-        if value is None and (one.empty == "omit" or one.required):
+        emptied = changes and one.required and one.name in form
+        if value is None and not emptied and (one.empty == "omit" or one.required):
             continue
-        _put(body, one.name, "" if value is None and one.empty == "text" else value)
+        _put(body, one.name, "" if value is None and (emptied or one.empty == "text") else value)
     return body
 
 
@@ -133,10 +136,16 @@ def shown_fields(
         found.append(Shown(
             id=f"f-{one.name.replace('.', '-')}", name=one.name, label=speech.say(one.label), kind=one.kind,
             value=value, help=speech.say(one.help), required=one.required and one.kind != "check", choices=choices,
-            faults=[fault_text(fault, speech) for fault in told if _is_of(fault, one)],
+            faults=_faults_of(one, value, told, speech),
             now=_now(one, choices, kept, speech) if is_late and differs(value, kept) else "",
         ))  # fmt: skip
     return found
+
+
+def _faults_of(field: Field, value: str, told: Iterable[Fault], speech: Speech) -> list[str]:
+    """What is wrong with a field; of a required one with nothing in it, that it has to be filled in."""
+    found = [fault_text(fault, speech) for fault in told if _is_of(fault, field)]
+    return [speech.say("Fill this in.")] if found and field.required and not value.strip() else found
 
 
 def _with_kept(field: Field, choices: Choices, kept: str, value: str, speech: Speech) -> tuple[Choices, str]:

@@ -29,11 +29,19 @@ SECTIONS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         Place("calls", N_("Call log"), "calls.read"),
         Place("live", N_("Live calls"), "calls.read"),
     )),
+    (N_("Reports"), (
+        Place("reports/daily", N_("Daily report"), "calls.read"),
+        Place("reports/weekly", N_("Weekly report"), "calls.read"),
+        Place("reports/monthly", N_("Monthly report"), "calls.read"),
+        Place("reports/own", N_("Report of your own"), "calls.read"),
+        Place("reports/missed", N_("Not called back"), "calls.read"),
+    )),
     (N_("Tracking"), (
         Place("start", N_("First steps"), "flows.write"),
         Place("numbers", N_("Numbers"), "numbers.read"),
         Place("pools", N_("Pools"), "numbers.read"),
         Place("sites", N_("Sites"), "sites.read"),
+        Place("flows", N_("Flows"), "flows.read"),
         Place("targets", N_("Targets"), "flows.read"),
     )),
     (N_("Management"), (

@@ -168,7 +168,7 @@ def one_thing(kind: Kind, thing_id: UUID) -> Any:
         return _thing_page(kind, thing, fields)
     if not fields:
         raise NotFound
-    body = body_of(fields, request.form, reader().speech.zone)
+    body = body_of(fields, request.form, reader().speech.zone, changes=True)
     try:
         asking().write(kind.changed_by, path, body, version=version_of(request.form))
     except Refused as refused:
@@ -224,7 +224,7 @@ def site_rules(site_id: UUID) -> Any:
         if deed == "draft":
             asking().write("PUT", f"{path}/rules/draft", {"rules": json.loads(sent)}, version=version)
         elif deed == "discard":
-            asking().write("DELETE", f"{path}/rules/draft")
+            asking().write("DELETE", f"{path}/rules/draft", version=version)
         elif deed == "publish":
             asking().write("POST", f"{path}/rules/publish", version=version, once=once)
         elif deed == "preview":

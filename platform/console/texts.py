@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, get_day_names
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from ..catalogues import read_catalogue
@@ -82,6 +82,14 @@ class Speech:
             return "–"
         told = date.fromisoformat(value[:10]) if isinstance(value, str) else value
         return format_date(told, _MONTH_DAY[self.language] if short else "medium", locale=self.locale)
+
+    def month(self, value: str | date) -> str:
+        told = date.fromisoformat(value[:10]) if isinstance(value, str) else value
+        return format_date(told, "LLLL y", locale=self.locale)
+
+    def weekday(self, number: int) -> str:
+        """1: Monday, to 7: Sunday."""
+        return get_day_names("wide", context="stand-alone", locale=self.locale)[number - 1]
 
     def span(self, ms: Any) -> str:
         """A length of time: 3:07, or 1:02:09."""

@@ -132,10 +132,12 @@ class SiteService:
             _check_references(connection, site, rules)
             return self._changed(connection, site, {"rules_draft": rules.model_dump(mode="json", exclude_none=True)})
 
-    def discard_draft(self, agency_id: UUID, site_id: UUID, *, client_id: UUID | None = None) -> Site:
-        """Raises SiteUnknown, NoDraft."""
+    def discard_draft(
+        self, agency_id: UUID, site_id: UUID, *, client_id: UUID | None = None, version: int | None = None
+    ) -> Site:
+        """Raises SiteUnknown, NoDraft, VersionMismatch."""
         with self._database.tenant(agency_id, client_id) as connection:
-            site = _drafted(_locked(connection, agency_id, site_id, None))
+            site = _drafted(_locked(connection, agency_id, site_id, version))
             return self._changed(connection, site, {"rules_draft": None})
 
     def publish_rules(

@@ -26,6 +26,23 @@ document.addEventListener("submit", (event) => {
   if (sure && !confirm(sure)) event.preventDefault();
 });
 
+// The flow editor: what only shows another page again is put in place, and the page stays where it is.
+document.addEventListener("submit", async (event) => {
+  const form = event.target, deed = event.submitter?.value ?? "";
+  if (event.defaultPrevented || !form.matches("[data-editor]") || /^keep/.test(deed)) return;
+  event.preventDefault();
+  const sent = new FormData(form, event.submitter);
+  let answer = null;
+  try {
+    answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(sent), headers: { Accept: "text/html" } });
+  } catch { /* Sent as any form is, below. */ }
+  if (!answer || !answer.ok || answer.redirected) { form.submit(); return; }
+  const read = new DOMParser().parseFromString(await answer.text(), "text/html"), main = document.getElementById("main");
+  main.replaceChildren(...read.getElementById("main").childNodes);
+  const next = main.querySelector("[autofocus]") ?? main;
+  next.focus();
+});
+
 // A second click sends nothing again. The button is switched off after the form was read: its own value goes along.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;

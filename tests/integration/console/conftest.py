@@ -45,6 +45,7 @@ class Forms(HTMLParser):
         self.found: list[Form] = []
         self.links: list[str] = []
         self._select: str | None = None
+        self._option: str | None = None
         self._area: str | None = None
         self.feed(text)
 
@@ -57,26 +58,34 @@ class Forms(HTMLParser):
         elif self.found and tag == "input" and "name" in told:
             self._input(told)
         elif self.found and tag == "select":
-            self._select = told.get("name", "")
+            self._select, self._option = told.get("name", ""), None
         elif self.found and tag == "textarea":
             self._area = told.get("name", "")
             self.found[-1].values[self._area] = ""
-        elif self.found and tag == "option" and self._select is not None and self._counts(told):
-            self.found[-1].values[self._select] = told.get("value", "")
+        elif tag == "option" and self._select is not None and ("selected" in told or self._option is None):
+            self._option = told.get("value", "")
 
-    def _counts(self, told: dict[str, str]) -> bool:
-        return "selected" in told or self._select not in self.found[-1].values
+    def _put(self, name: str, value: str) -> None:
+        """Of fields of one name, all of them, in their order."""
+        values = self.found[-1].values
+        if name in values:
+            before = values[name]
+            values[name] = [*(before if isinstance(before, list) else [before]), value]
+        else:
+            values[name] = value
 
     def _input(self, told: dict[str, str]) -> None:
         values = self.found[-1].values
         if told.get("type") not in {"checkbox", "radio"}:
-            values[told["name"]] = told.get("value", "")
+            self._put(told["name"], told.get("value", ""))
         elif "checked" in told:
             values.setdefault(told["name"], [])
             values[told["name"]] = [*values[told["name"]], told.get("value", "on")]
 
     def handle_endtag(self, tag: str) -> None:
-        self._select = None if tag == "select" else self._select
+        if tag == "select" and self._select is not None and self.found:
+            self._put(self._select, self._option or "")
+            self._select = None
         self._area = None if tag == "textarea" else self._area
 
     def handle_data(self, data: str) -> None:

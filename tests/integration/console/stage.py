@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from dialtrace.api.app import ApiServices
@@ -39,6 +40,34 @@ def speech(seconds: int = 6) -> bytes:
     head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1, 2, 8000, 32000, 4, 16,
                        b"data", len(data))  # fmt: skip
     return head + data
+
+
+def whole_flow(target: str) -> dict[str, Any]:
+    """Nearly every kind of step and of part."""
+    say = {"kind": "file", "name": "good-day"}
+    tone = {"kind": "tone", "frequency_hz": 440, "duration_ms": 400}
+    steps = [
+        {"name": "spam", "type": "condition", "when": [{"fact": "spam", "at_least": 80},
+         {"fact": "source", "in": ["a"]}, {"fact": "repeat", "is": False}], "then": "turn-away", "otherwise": "hours"},
+        {"name": "turn-away", "type": "hangup", "cause": "rejected"},
+        {"name": "hours", "type": "schedule", "weekly": {"mon": [["09:00", "13:00"], ["14:00", "18:00"]]},
+         "holidays": [{"date": "2026-12-24", "hours": [["09:00", "12:00"]]}, {"date": "2026-12-25", "hours": []}],
+         "overrides": [{"from": "2026-07-01T00:00", "until": "2026-07-15T00:00", "open": False}], "open": "notice",
+         "closed": "message"},
+        {"name": "notice", "type": "consent", "prompt": say, "refuse_digit": "9", "timeout_s": 3},
+        {"type": "code", "prompt": tone, "length": 4, "variable": "promo_code", "timeout_s": 5, "retries": 0},
+        {"name": "choose", "type": "menu", "prompt": say, "choices": {"1": "tagged", "2": "step-9"}, "timeout_s": 5,
+         "retries": 2, "invalid_prompt": tone, "otherwise": "wait"},
+        {"name": "tagged", "type": "tag", "tags": ["appointment", "new"]},
+        {"type": "set", "variables": {"department": "sales"}},
+        {"type": "ring", "targets": [{"target": target, "weight": 3}], "strategy": "weighted", "ring_timeout_s": 15,
+         "sticky_days": 30, "whisper": say, "accept_digit": "1",
+         "otherwise": "wait"},
+        {"name": "wait", "type": "queue", "targets": [target], "music": tone, "max_wait_s": 60, "max_length": 5,
+         "announce_every_s": 30, "announce_position": True, "otherwise": "message"},
+        {"name": "message", "type": "voicemail", "prompt": tone, "max_s": 60, "silence_s": 5},
+    ]  # fmt: skip
+    return {"version": 2, "record": True, "language": "en", "longest_s": 1800, "steps": steps}
 
 
 def build_stage(services: ApiServices, tenant: Tenant) -> Stage:
@@ -73,4 +102,9 @@ def build_stage(services: ApiServices, tenant: Tenant) -> Stage:
     pages = [f"/console/{name}/{own.made(f'/v1/{name}', body)['id']}" for name, body in made.items()]
     pages += [f"/console/{name}/new?client_id={client}" for name in ("numbers", "sites", "users", "privacy")]
     pages += [f"/console/calls/{call_id}", f"/console/numbers/{number}", f"/console/targets/{target}"]
+    whole = {"client_id": client, "name": "Bright Dental", "document": whole_flow(target)}
+    pages.append(f"/console/flows/{own.made('/v1/flows', whole)['id']}")
+    pages.append(f"/console/flows/new?client_id={client}")
+    days = f"from={(datetime.now(UTC) - timedelta(days=20)).date()}&to={datetime.now(UTC).date()}"
+    pages.append(f"/console/reports/calls?client_id={client}&{days}&channel=-")
     return Stage(client, str(call_id), [*pages, "/console/targets/new", "/console/account"])

@@ -4,6 +4,7 @@ keyboard; axe-core finds nothing to object to, nothing comes from elsewhere, no 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dialtrace.api.app import ApiServices
 from dialtrace.console.app import Faces
+from dialtrace.console.reader import LANGUAGE_COOKIE
 
 from ..api.conftest import PASSWORD, Tenant, serving, signed_in
 from .stage import Stage, build_stage
@@ -48,6 +50,7 @@ def opened(chromium: Browser, faces: Faces, language: str, look: str, size: dict
     with serving(faces) as port:
         context = chromium.new_context(viewport=size, color_scheme=look, locale=language,
                                        base_url=f"http://localhost:{port}", reduced_motion="reduce")  # fmt: skip
+        context.add_cookies([{"name": LANGUAGE_COOKIE, "value": language, "url": f"http://localhost:{port}"}])
         page, faults = context.new_page(), []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
@@ -82,19 +85,24 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
 
 
-def walk(page: Page, stage: Stage, mark: str) -> None:
-    """Every page of the menu, as the agency and for one client, and the page of one thing of each kind."""
-    for scope in ("", f"?client_id={stage.client_id}"):
-        page.goto(f"/console/home{scope}")
-        links = page.locator("#menu nav a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
-        # A page for one client looks as the one for all, but for these.
-        chosen = [one for one in links if not scope or any(word in one for word in ("/home", "/flows", "/start"))]
-        for link in dict.fromkeys([*chosen, *(() if scope else stage.pages)]):
-            page.goto(link)
-            place = link.partition("?")[0].removeprefix("/console/").replace("/", "-")
-            check(page, f"{mark}-{place[:40]}{'-client' if scope else ''}")
+#: A page for one client looks as the one for all, but for these.
+OF_ONE = ("/home", "/flows", "/start", "/daily", "/own")
 
 
+def walk(page: Page, stage: Stage, mark: str, part: str) -> None:
+    """Every page of the menu as the agency; or some of them for one client, and the page of one thing of each kind."""
+    scope = "" if part == "menu" else f"?client_id={stage.client_id}"
+    page.goto(f"/console/home{scope}")
+    links = page.locator("#menu nav a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+    chosen = [*(one for one in links if any(word in one for word in OF_ONE)), *stage.pages] if scope else links
+    for link in dict.fromkeys(chosen):
+        page.goto(link)
+        place = link.partition("?")[0].removeprefix("/console/").replace("/", "-")
+        check(page, f"{mark}-{place[:40]}{'-client' if scope else ''}")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("part", ["menu", "things"])
 @pytest.mark.parametrize(
     ("language", "look", "size"),
     [
@@ -105,13 +113,13 @@ def walk(page: Page, stage: Stage, mark: str) -> None:
     ],
 )
 def test_given_an_owner_when_every_page_is_walked_then_each_is_whole(
-    language: str, look: str, size: dict[str, int], chromium: Browser, faces: Faces, stage: Stage
+    language: str, look: str, size: dict[str, int], part: str, chromium: Browser, faces: Faces, stage: Stage
 ) -> None:
     mark = f"{language}-{look}-{size['width']}"
     with opened(chromium, faces, language, look, size) as page:
         check(page, f"{mark}-sign-in")
         enter(page, "owner@north.example")
-        walk(page, stage, mark)
+        walk(page, stage, mark, part)
 
 
 def test_given_a_keyboard_alone_then_the_menu_is_reached_and_the_look_is_chosen(
@@ -154,3 +162,33 @@ def test_given_a_recorded_call_when_its_player_is_used_then_it_plays_and_a_click
         page.locator(".wave svg").click(position={"x": 300, "y": 20})
         expect(page.locator("audio")).not_to_have_js_property("currentTime", 0)
         page.get_by_label("the caller alone").check()
+
+
+def test_given_a_keyboard_alone_when_a_flow_is_made_then_it_is_checked_tried_and_kept(
+    chromium: Browser, faces: Faces, stage: Stage, tenant: Tenant
+) -> None:
+    with opened(chromium, faces, "en", "light", DESK) as page:
+        enter(page, "owner@north.example")
+        page.goto(f"/console/flows/new?client_id={stage.client_id}")
+        page.locator("#name").focus()
+        page.keyboard.type("Front")
+        page.locator("select[name=add-kind]").select_option("ring")
+        page.locator("button[value=add]").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#title-1")).to_be_focused()
+        expect(page.locator("#name")).to_have_value("Front")
+        page.locator("button[value=check]").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#step-1.faulty .fault").first).to_be_visible()
+        page.locator("#s0-targets-0").select_option(label=tenant.target["name"])
+        page.locator("button[value=try]").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#trial")).to_contain_text(f"rings: {tenant.target['name']}")
+        check(page, "flow-tried")
+        page.locator("svg.flow a").first.focus()
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile("#step-1$"))
+        page.locator("button[value=keep]").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/flows/*done=made*")
+        expect(page.locator("main")).to_contain_text("the next call follows it")

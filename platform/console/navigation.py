@@ -45,6 +45,8 @@ SECTIONS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         Place("targets", N_("Targets"), "flows.read"),
     )),
     (N_("Management"), (
+        Place("money", N_("Accounts and statements"), "billing.read"),
+        Place("prices", N_("Price books"), "billing.read", AGENCY),
         Place("users", N_("Users"), "people.read"),
         Place("keys", N_("API keys"), "keys.read", AGENCY),
         Place("webhooks", N_("Webhooks"), "webhooks.read"),

@@ -11,6 +11,7 @@ from uuid import UUID
 from flask import Flask, render_template, request
 from werkzeug.exceptions import NotFound
 
+from . import prices
 from .calls import LATE, clients_of
 from .errors import Fault, Refused
 from .faults import fault_text, problem_text
@@ -23,6 +24,8 @@ from .words import word
 PAGE = 50
 #: What one choice offers.
 MOST_CHOICES = 200
+#: Lists that are the agency's own, of no client.
+OF_AGENCY = frozenset({"/v1/price-books"})
 #: Refusals that a form can show beside what was sent.
 _MENDABLE = frozenset({400, 409, 412, 422, 428})
 
@@ -38,6 +41,7 @@ def add_pages(app: Flask) -> None:
         ):  # fmt: skip
             app.add_url_rule(base + path, f"{kind.key}_{name}", partial(view, kind), methods=methods)
     app.add_url_rule("/console/sites/<uuid:site_id>/rules", view_func=site_rules, methods=["POST"])
+    app.add_url_rule("/console/prices/<uuid:book_id>/editions", view_func=add_edition, methods=["POST"])
     app.add_url_rule("/console/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>", view_func=delivery)
     app.add_url_rule("/console/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay",
                      view_func=replay_delivery, methods=["POST"])  # fmt: skip
@@ -47,7 +51,7 @@ def add_pages(app: Flask) -> None:
 def list_things(kind: Kind) -> str:
     shown = reader()
     query = {"cursor": request.args.get("cursor", "")}
-    wanted = {"client_id": shown.client_id} if kind.key != "keys" else {}
+    wanted = {"client_id": shown.client_id} if kind.key != "keys" and kind.owner != "agency" else {}
     found = asking().get(kind.path, limit=PAGE, cursor=query["cursor"], **wanted)
     clients = {one["id"]: one["name"] for one in clients_of(shown)}
     return page(
@@ -85,7 +89,8 @@ def _picks(fields: Iterable[Field], thing: Mapping[str, Any], client_id: str | N
     found: dict[str, Choices] = {}
     for field in (one for one in fields if one.source):
         if field.source not in found:
-            listed = asking().get(field.source, limit=MOST_CHOICES, client_id=client_id)["data"]
+            whose = {} if field.source in OF_AGENCY else {"client_id": client_id}
+            listed = asking().get(field.source, limit=MOST_CHOICES, **whose)["data"]
             found[field.source] = [(one["id"], one["name"]) for one in listed]
         kept = thing.get(field.name)
         if kept and kept not in dict(found[field.source]):
@@ -112,7 +117,7 @@ def new_thing(kind: Kind) -> Any:
     if request.method == "GET":
         return _form(kind, fields, {})
     body = body_of(fields, request.form, shown.speech.zone)
-    if shown.client_id is not None:
+    if shown.client_id is not None and kind.owner != "agency":
         body["client_id"] = shown.client_id
     if kind.key == "keys":
         body["role"] = "client" if shown.client_id else "agency"
@@ -126,11 +131,11 @@ def new_thing(kind: Kind) -> Any:
 
 
 def _form(kind: Kind, fields: list[Field], thing: Mapping[str, Any], refused: Refused | None = None) -> str:
-    told = _mended(fields, thing, refused)
+    told = mended(fields, thing, refused)
     return page("new_thing.html", kind=kind, **told)
 
 
-def _mended(fields: list[Field], thing: Mapping[str, Any], refused: Refused | None) -> dict[str, Any]:
+def mended(fields: list[Field], thing: Mapping[str, Any], refused: Refused | None) -> dict[str, Any]:
     """Fields with what stands in them, and what is wrong with what was sent."""
     shown = reader()
     faults: list[Fault] = []
@@ -183,7 +188,7 @@ def _thing_page(
     rules = {"rules_problem": "", "rules_sent": None, "rules_at": None, "rules_late": False, "preview": None}
     told = rules | extra | more
     return page("thing.html", kind=kind, thing=thing, cell=cell, may_write=may_make(kind),
-                **_mended(fields, thing, refused), **told)  # fmt: skip
+                **mended(fields, thing, refused), **told)  # fmt: skip
 
 
 def remove_thing(kind: Kind, thing_id: UUID) -> Any:
@@ -250,6 +255,27 @@ def site_rules(site_id: UUID) -> Any:
     return see(f"sites/{site_id}", done="changed")
 
 
+def add_edition(book_id: UUID) -> Any:
+    """Prices from a moment on."""
+    form, speech, path = request.form, reader().speech, f"/v1/price-books/{book_id}"
+    kind = next(one for one in KINDS if one.key == "prices")
+    book = asking().get(path)
+    more: dict[str, Any] = {"sent": {name: form.get(name, "") for name in ("valid_from", "monthly_minimum", "rates")}}
+    try:
+        asking().write("POST", f"{path}/editions", prices.edition_of(form), once=form.get("once", ""))
+    except ValueError as error:
+        more["edition_problem"] = say("The first line names the columns, and %(what)s is none of them.",
+                                      what=str(error))  # fmt: skip
+        return _thing_page(kind, book, _fields(kind, "change"), **more)
+    except Refused as refused:
+        if refused.status not in _MENDABLE:
+            raise
+        more |= {"edition_problem": problem_text(refused, speech),
+                 "edition_faults": [prices.line_fault(one) for one in refused.faults]}  # fmt: skip
+        return _thing_page(kind, book, _fields(kind, "change"), **more)
+    return see(f"prices/{book_id}", done="made")
+
+
 def _pool(pool: Mapping[str, Any]) -> dict[str, Any]:
     path = f"/v1/pools/{pool['id']}"
     numbers = asking().get("/v1/numbers", pool_id=pool["id"], client_id=pool["client_id"], limit=MOST_CHOICES)["data"]
@@ -276,7 +302,7 @@ def replay_delivery(webhook_id: UUID, delivery_id: UUID) -> Any:
 
 
 EXTRAS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "sites": _site, "pools": _pool, "webhooks": _webhook,
+    "sites": _site, "pools": _pool, "webhooks": _webhook, "prices": prices.editions_of,
 }  # fmt: skip
 
 

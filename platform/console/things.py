@@ -36,9 +36,9 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """``owner``: client, each belongs to one; maybe, to one or to the agency. ``shown_once``: the member that
-    is shown when it is made, and never again. ``changed_by``: PATCH, or empty. ``makers``: who may make and remove one;
-    ``changers``: who may change it."""
+    """``owner``: client, each belongs to one; maybe, to one or to the agency; agency, to that alone. ``shown_once``:
+    the member that is shown when it is made, and never again. ``changed_by``: PATCH, or empty. ``makers``: who may make
+    and remove one; ``changers``: who may change it."""
 
     key: str
     path: str
@@ -187,6 +187,20 @@ KINDS: tuple[Kind, ...] = (
         read="webhooks.read", write="webhooks.write", owner="maybe", shown_once="secret",
         remove=N_("Remove this webhook? What waits for it is not sent."),
         deeds=(Deed("test", N_("Send a test message")), Deed("pause", N_("Pause")), Deed("resume", N_("Go on"))),
+    ),
+    Kind(
+        key="prices", path="/v1/price-books", title=N_("Price books"), new=N_("Make a price book"),
+        about=N_("What things cost. Prices stand in editions, which hold from a moment on and never change."),
+        none=N_("Make a price book, say its prices, and name it in a client's account."),
+        columns=(Column("name", N_("Name")), Column("side", N_("Who pays"), "side_of"),
+                 Column("currency", N_("Currency")), Column("edition", N_("Edition"), "number")),
+        fields=(
+            NAME,
+            Field(name="side", label=N_("Who pays"), kind="choice", when="new",
+                  choices=(("client", N_("the client, to the agency")), ("agency", N_("the agency, to the operator")))),
+            Field(name="currency", label=N_("Currency"), required=True, when="new", help=N_("Such as EUR.")),
+        ),
+        read="billing.read", write="billing.write", owner="agency", reaches=AGENCY, makers=AGENCY, changers=AGENCY,
     ),
     Kind(
         key="privacy", path="/v1/subject-requests", title=N_("Requests of persons"), new=N_("Take up a request"),

@@ -74,6 +74,14 @@ WORDS: dict[str, dict[str, str]] = {
         "visit_region": N_("Visitor's region"), "device": N_("Device"), "number": N_("Number"), "flow": N_("Flow"),
         "target": N_("Target"), "outcome": N_("Outcome"), "repeat": N_("New or repeat"), "node": N_("Node"),
     },
+    "side_of": {"client": N_("the client, to the agency"), "agency": N_("the agency, to the operator")},
+    "meter": {
+        "minute": N_("minutes"), "number_month": N_("numbers, by the month"),
+        "recording_gb_month": N_("recordings, gigabytes by the month"), "seat_month": N_("users, by the month"),
+        "webhook_delivery": N_("deliveries to webhooks"), "transcription_minute": N_("minutes that were transcribed"),
+        "spam_check": N_("spam checks"), "monthly_minimum": N_("monthly minimum"),
+    },
+    "direction": {"inbound": N_("to the number"), "outbound": N_("on to a telephone")},
     "repeat": {"first_time": N_("first-time"), "repeat": N_("repeat")},
     "section": {
         "total": N_("At a glance"), "channels": N_("Channels"), "hours": N_("Hours"),

@@ -102,6 +102,14 @@ def build_stage(services: ApiServices, tenant: Tenant) -> Stage:
     pages = [f"/console/{name}/{own.made(f'/v1/{name}', body)['id']}" for name, body in made.items()]
     pages += [f"/console/{name}/new?client_id={client}" for name in ("numbers", "sites", "users", "privacy")]
     pages += [f"/console/calls/{call_id}", f"/console/numbers/{number}", f"/console/targets/{target}"]
+    book = own.made("/v1/price-books", {"side": "client", "name": "Standard", "currency": "EUR"})["id"]
+    rates = [{"meter": "minute", "direction": "inbound", "prefix": "+44", "amount": "0.30"}]
+    own.made(f"/v1/price-books/{book}/editions", {"valid_from": "2020-01-01T00:00:00Z", "rates": rates})
+    account = f"/v1/clients/{client}/billing"
+    own.made(account, {"currency": "EUR", "price_book_id": book})
+    own.made(f"{account}/entries", {"kind": "payment", "amount": "50.00", "reference": "bank 1"})
+    month = str(datetime.now(UTC).date())[:7]
+    pages += [f"/console/prices/{book}", f"/console/money/statements/{month}?client_id={client}"]
     whole = {"client_id": client, "name": "Bright Dental", "document": whole_flow(target)}
     pages.append(f"/console/flows/{own.made('/v1/flows', whole)['id']}")
     pages.append(f"/console/flows/new?client_id={client}")

@@ -86,7 +86,7 @@ def picture(page: Page, name: str) -> None:
 
 
 #: A page for one client looks as the one for all, but for these.
-OF_ONE = ("/home", "/flows", "/start", "/daily", "/own")
+OF_ONE = ("/home", "/flows", "/start", "/daily", "/own", "/money")
 
 
 def walk(page: Page, stage: Stage, mark: str, part: str) -> None:

@@ -67,7 +67,10 @@ def test_given_steps_that_are_moved_added_and_taken_out_then_links_follow_and_no
     assert [one["type"] for one in steps_in(more)][:3] == ["condition", "announce", "hangup"]
     less = press(ann, editor(more), "remove:1").text
     assert len(steps_in(less)) == len(kept)
-    renamed = press(ann, editor(less), "check", **{"s10-name": "box"}).text
+    unreachable = press(ann, editor(less), "check").text
+    assert "No step leads here." in unreachable
+    back = press(ann, editor(unreachable), "down:7").text
+    renamed = press(ann, editor(back), "check", **{"s10-name": "box"}).text
     assert "Nothing is wrong with it" in renamed
     assert steps_in(renamed)[2]["closed"] == "box", "links follow a step that gets another name"
     assert tenant.agency_key.get(f"/v1/flows/{flow['id']}").json["document"]["steps"] == kept

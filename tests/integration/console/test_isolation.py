@@ -62,6 +62,8 @@ def ids_of(tenant: Tenant, call_id: str) -> dict[str, str]:
     more = {name: own.made(f"/v1/{name}", body)["id"] for name, body in bodies.items()}
     asked = own.post("/v1/subject-requests", {"kind": "export", "phone": "+442079461111"})
     more |= {"privacy": asked.get_json()["id"], "site_id": more["sites"], "webhook_id": more["webhooks"]}
+    book = own.made("/v1/price-books", {"side": "client", "name": "South prices", "currency": "GBP"})["id"]
+    more |= {"prices": book, "book_id": book}
     return {
         "call_id": call_id, "client_id": tenant.client["id"], "target_id": tenant.target["id"],
         "flow_id": tenant.flow["id"], "numbers": tenant.number["id"], "targets": tenant.target["id"], **more,

@@ -109,6 +109,20 @@ def put_brand(asked: Asked, agency_id: UUID, body: BrandIn) -> tuple[BrandAnswer
     return show(changed)
 
 
+@endpoint(
+    blueprint, "GET", "/v1/agencies/<uuid:agency_id>/brand/logo", roles=AGENCY, media_types=("image/png",),
+)  # fmt: skip
+def get_brand_logo(asked: Asked, agency_id: UUID) -> Response:
+    """Fetch an agency's logo
+
+    As it was set; whoever sets the brand anew sends it again, or it goes.
+    """
+    logo = asked.services.brands.brand_of(agency_id).logo
+    if logo is None:
+        raise Problem("not_found", "There is no logo.")
+    return Response(logo, mimetype="image/png")
+
+
 def _logo_of(text: str | None) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True) if text is not None else None

@@ -8,9 +8,8 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from pydantic import ConfigDict, Field
 
-from ..calls.errors import AnswerUnfit
 from ..calls.model import Facts
-from ..calls.trials import MOST_ANSWERS, TAKEN, TIMEOUT, Ending, Trial
+from ..calls.trials import MOST_ANSWERS, TAKEN, UNTAKEN, Ending, Trial
 from ..phone import is_e164
 from .auth import EVERYBODY, Asked
 from .endpoint import endpoint
@@ -54,7 +53,7 @@ class FlowToTry(Body):
             default_factory=list,
             max_length=MOST_ANSWERS,
             description="What the steps that ask are told, in turn: keys that are pressed, the word that a web hook "
-            f"answers, of a queue `{TAKEN}` or `{TIMEOUT}`; an empty text: nothing.",
+            f"answers, of a queue `{TAKEN}` or `{UNTAKEN}`; an empty text: nothing.",
         ),
     ]
 
@@ -118,15 +117,10 @@ def try_flow(asked: Asked, body: FlowToTry) -> TrialAnswer:
         now=body.at or asked.services.clock.now(), caller=body.caller, repeat=body.repeat, spam_score=body.spam,
         source=body.source, campaign=body.campaign,
     )  # fmt: skip
-    try:
-        trial, names = asked.services.flows.try_flow(
-            asked.agency_id, owner_of(asked), document=body.document, flow_id=body.flow_id, facts=facts,
-            answers=body.answers,
-        )  # fmt: skip
-    except AnswerUnfit as error:
-        told = "is none of " + ", ".join(f"`{one}`" for one in error.offers)
-        fault = Fault(code="not_a_choice", detail=told, pointer=f"#/answers/{error.place}")
-        raise validation_problem([fault]) from error
+    trial, names = asked.services.flows.try_flow(
+        asked.agency_id, owner_of(asked), document=body.document, flow_id=body.flow_id, facts=facts,
+        answers=body.answers,
+    )  # fmt: skip
     return _show(trial, names)
 
 

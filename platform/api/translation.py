@@ -30,6 +30,7 @@ from ..billing.errors import VersionMismatch as BillingVersionMismatch
 from ..brands.errors import BrandChanged, DomainTaken
 from ..brands.errors import ValueRefused as BrandValueRefused
 from ..calls.errors import (
+    AnswerUnfit,
     ClientNotFound,
     FlowFaulty,
     FlowNotFound,
@@ -161,6 +162,12 @@ def _faulty(prefix: str) -> Callable[[FlowFaulty | TargetFaulty | ScheduleFaulty
     return problem
 
 
+def _unfit(error: AnswerUnfit) -> Problem:
+    told = "is none of " + ", ".join(f"`{one}`" for one in error.offers)
+    fault = Fault(code="not_a_choice", detail=told, pointer=f"#/answers/{error.place}")
+    return Problem("validation_failed", "The request has 1 fault; see errors.", faults=[fault])
+
+
 def _flow_unknown(_: FlowUnknown | PoolFlowUnknown) -> Problem:
     fault = Fault(code="unknown_flow", detail="the client has no such flow", pointer="#/flow_id")
     return Problem("not_found", "The client has no such flow.", faults=[fault])
@@ -282,6 +289,7 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
         "recording_absent", "The key of this recording was destroyed.", members={"reason": "key_destroyed"}
     ),
     FlowFaulty: _faulty("/document"),
+    AnswerUnfit: _unfit,
     TargetFaulty: _faulty(""),
     ScheduleFaulty: _faulty(""),
     ScheduleInUse: lambda _: Problem("schedule_in_use"),

@@ -40,7 +40,7 @@ from .waits import TIMEOUT, follow
 MOST_STEPS = 200
 MOST_ANSWERS = 50
 #: What may come of a queue: a target takes the call, or nobody does in time.
-TAKEN = "taken"
+TAKEN, UNTAKEN = "taken", TIMEOUT
 #: Nothing was pressed, or nothing fitting answered.
 NOTHING = ""
 
@@ -112,7 +112,7 @@ def offers_of(step: CompiledStep) -> list[str] | None:
     if isinstance(step, CompiledMenu | CompiledWebhook):
         return [*step.choices, NOTHING]
     if isinstance(step, CompiledQueue):
-        return [TIMEOUT, TAKEN]
+        return [UNTAKEN, TAKEN]
     return [NOTHING] if isinstance(step, CompiledCode) else None
 
 

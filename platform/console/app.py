@@ -18,7 +18,24 @@ from jinja2 import StrictUndefined
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from . import account, calls, colours, flows, home, live, money, navigation, reports, resources, signing_in, start
+from . import (
+    account,
+    brand,
+    calls,
+    colours,
+    flows,
+    home,
+    integrations,
+    live,
+    money,
+    navigation,
+    report_settings,
+    reports,
+    resources,
+    signing_in,
+    start,
+    visits,
+)
 from .errors import Refused
 from .faults import problem_text
 from .reader import (
@@ -95,7 +112,22 @@ def create_console(api: WSGIApplication) -> Flask:
     app.add_url_rule("/console/static/<tag>/<name>", view_func=static_answer)
     app.add_url_rule("/console/brand/<colour>-<accent>.css", view_func=brand_sheet)
     app.add_url_rule("/console/look", view_func=choose_look, methods=["POST"])
-    for module in (signing_in, account, start, home, calls, live, reports, flows, money, resources):
+    for module in (
+        signing_in,
+        account,
+        start,
+        home,
+        calls,
+        live,
+        reports,
+        report_settings,
+        flows,
+        money,
+        integrations,
+        brand,
+        visits,
+        resources,
+    ):
         module.add_pages(app)
     return app
 

@@ -14,6 +14,7 @@ from flask import Flask, render_template, request
 from . import charts
 from .errors import Refused
 from .faults import fault_text, problem_text
+from .filling import LATE, said_of
 from .forms import differs, version_of, whole
 from .reader import Reader, asking, reader
 from .signing_in import page, see
@@ -22,10 +23,6 @@ from .words import WORDS
 PAGE = 50
 #: Filters that stand in the address as the API takes them.
 FILTERS = ("number", "caller", "outcome", "test")
-
-
-#: Somebody else was quicker. Then alone a form goes on from what is kept, which it shows beside what was sent.
-LATE = 412
 
 
 def add_pages(app: Flask) -> None:
@@ -42,10 +39,7 @@ def call_log() -> str:
     try:
         found = asking().get("/v1/calls", client_id=shown.client_id, limit=PAGE, cursor=given["cursor"], **asked)
     except Refused as refused:
-        if refused.status not in {400, 422}:
-            raise
-        faults = [f"{one.place}: {fault_text(one, shown.speech)}" for one in refused.faults]
-        problem, found = " ".join(faults) or problem_text(refused, shown.speech), {"data": (), "next_cursor": None}
+        problem, found = said_of(refused), {"data": (), "next_cursor": None}
     names = {one["id"]: one["name"] for one in clients_of(shown)}
     return render_template(
         "calls.html", given=given, problem=problem, calls=found["data"], cursor=found["next_cursor"],
@@ -58,16 +52,16 @@ def query_of(given: Mapping[str, str], shown: Reader) -> dict[str, Any]:
     """The API's question: days are the page's own, and each is whole."""
     asked: dict[str, Any] = {name: given[name] for name in FILTERS if given.get(name)}
     if given.get("from"):
-        asked["started_from"] = _begin_of(given["from"], shown.speech.zone)
+        asked["started_from"] = begin_of(given["from"], shown.speech.zone)
     if given.get("to"):
-        asked["started_until"] = _begin_of(given["to"], shown.speech.zone, later=1)
+        asked["started_until"] = begin_of(given["to"], shown.speech.zone, later=1)
     least = whole(given.get("min_talk_s", ""))
     if least is not None:
         asked["min_talk_ms"] = least * 1000
     return asked
 
 
-def _begin_of(day: str, zone: str, *, later: int = 0) -> str:
+def begin_of(day: str, zone: str, *, later: int = 0) -> str:
     """Midnight of a day where the client is; what is no day goes to the API as it is, which says so."""
     try:
         told = datetime.fromisoformat(day).replace(tzinfo=None) + timedelta(days=later)

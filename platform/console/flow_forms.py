@@ -66,11 +66,12 @@ def _renamed(form: Form, steps: list[Step]) -> list[Step]:
 
 def linked(step: Step, names: Mapping[str, str]) -> Step:
     """The step with its links to these names led to others."""
-    told = {name: names.get(value, value) if name in LINKS and isinstance(value, str) else value
+    told: Step = {name: names.get(value, value) if name in LINKS and isinstance(value, str) else value
             for name, value in step.items()}  # fmt: skip
     for name in WAYS:
-        if isinstance(told.get(name), dict):
-            told[name] = {key: names.get(value, value) for key, value in told[name].items()}
+        ways = told.get(name)
+        if isinstance(ways, dict):
+            told[name] = {key: names.get(value, value) for key, value in ways.items()}
     return told
 
 

@@ -17,9 +17,10 @@ from uuid import UUID
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
 
-from .calls import LATE, clients_of
+from .calls import clients_of
 from .errors import Fault, Refused
 from .faults import fault_text, problem_text
+from .filling import LATE, MENDABLE
 from .flow_forms import (
     added,
     document_of,
@@ -42,7 +43,6 @@ from .texts import N_
 
 PAGE, MOST_CHOICES = 50, 200
 NEW: Mapping[str, Any] = {"version": 2, "record": False, "language": "en", "steps": []}
-_MENDABLE = frozenset({400, 409, 412, 422, 428})
 _KIND = SimpleNamespace(key="flows", new=N_("Make a flow"))
 
 
@@ -165,7 +165,7 @@ def _checked(state: dict[str, Any]) -> Any:
 
 
 def _refused(state: dict[str, Any], refused: Refused) -> Any:
-    if refused.status not in _MENDABLE:
+    if refused.status not in MENDABLE:
         raise refused
     problem = problem_text(refused, reader().speech)
     kept_now = ""

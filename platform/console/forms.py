@@ -19,8 +19,8 @@ Choices = Sequence[tuple[str, str]]
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """A member of a body (``name``: dots between levels). ``kind``: text, email, url, number, decimal, choice, pick,
-    check, lines or moment. ``source``: the list that a pick chooses from. ``empty``: what nothing means: null,
-    omit, or text. ``when``: new, change, or both."""
+    check, lines, pairs, secret or moment. ``source``: the list that a pick chooses from. ``empty``: what nothing means:
+    null, omit, or text. ``when``: new, change, or both."""
 
     name: str
     label: str
@@ -70,6 +70,8 @@ def _value(field: Field, text: str, zone: str) -> Any:
         return text == "yes"
     if field.kind == "lines":
         return [line.strip() for line in text.splitlines() if line.strip()]
+    if field.kind == "pairs":
+        return _pairs(text)
     if not text:
         return None
     if field.kind == "number":
@@ -78,6 +80,13 @@ def _value(field: Field, text: str, zone: str) -> Any:
     if field.kind == "decimal":
         return _decimal(text)
     return _moment(text, zone) if field.kind == "moment" else text
+
+
+def _pairs(text: str) -> dict[str, int | str]:
+    """One a line, with `=` between."""
+    lines = [line.partition("=") for line in text.splitlines() if line.strip()]
+    numbers = {key.strip(): (whole(value), value.strip()) for key, _, value in lines}
+    return {key: value if number is None else number for key, (number, value) in numbers.items()}
 
 
 def whole(text: str) -> int | None:
@@ -195,4 +204,6 @@ def _text(field: Field, thing: Mapping[str, Any]) -> str:
         return field.value if not thing else ""
     if isinstance(value, bool):
         return "yes" if value else ""
+    if isinstance(value, Mapping):
+        return "\n".join(f"{key} = {one}" for key, one in value.items())
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -16,16 +16,14 @@ from werkzeug.exceptions import NotFound
 from . import charts
 from .calls import clients_of
 from .errors import Refused
-from .faults import fault_text, problem_text
-from .forms import Choices, Field, body_of, shown_fields, unplaced, version_of
+from .filling import formed
+from .forms import Choices, Field, body_of, version_of
 from .reader import asking, reader
 from .signing_in import page, see
 from .texts import N_
 
 #: Of usage, and of the ledger.
 USAGE_DAYS, PAGE, MOST_STATEMENTS, MOST_BOOKS = 30, 25, 24, 200
-_MENDABLE = frozenset({400, 409, 412, 422, 428})
-LATE = 412
 MODES = (("postpaid", N_("postpaid")), ("prepaid", N_("prepaid")))
 _BOOK = Field(name="price_book_id", label=N_("Price book"), kind="pick", source="/v1/price-books")
 _RULES = (
@@ -119,27 +117,19 @@ def _standing() -> dict[str, Any]:
 
 def _forms(account: Mapping[str, Any] | None, sent: str, refused: Refused | None) -> dict[str, Any]:
     """The forms, each with what stands in it; the one that was refused with what was sent."""
+    told: dict[str, Any] = {"fields": {}, "problem": "", "version": account["version"] if account is not None else 0}
     if not _may_manage():
-        return {"fields": {}, "problem": "", "version": 0}
-    speech, faults = reader().speech, list(refused.faults) if refused else []
-    is_late = refused is not None and refused.status == LATE
+        return told
     kinds = {"open": NEW_ACCOUNT} if account is None else {"change": ACCOUNT, "entry": ENTRY}
     picks = {"/v1/price-books": _books()}
-    fields = {
-        name: shown_fields(
-            of, account if name == "change" and account else {}, speech, picks=picks,
-            form=request.form if name == sent else None, faults=faults if name == sent else (),
-            is_late=is_late and name == sent,
-        )
-        for name, of in kinds.items()
-    }  # fmt: skip
-    problem = ""
-    if refused is not None:
-        rest = [f"{one.place}: {fault_text(one, speech)}" for one in unplaced(kinds.get(sent, ()), faults)]
-        problem = " ".join([problem_text(refused, speech), *rest])
-    kept = account["version"] if account is not None else 0
-    version = version_of(request.form) if refused is not None and not is_late and sent == "change" else kept
-    return {"fields": fields, "problem": problem, "version": version}
+    for name, fields in kinds.items():
+        kept = account if name == "change" and account is not None else {}
+        shown = formed(fields, kept, refused if name == sent else None, picks=picks)
+        told["fields"][name] = shown["fields"]
+        if name == sent:
+            told["problem"] = shown["problem"]
+            told["version"] = shown["version"] if name == "change" else told["version"]
+    return told
 
 
 def _books() -> Choices:
@@ -155,8 +145,6 @@ def _sent(form: str, fields: tuple[Field, ...], method: str, path: str, **how: A
     try:
         asking().write(method, path, body, **how)
     except Refused as refused:
-        if refused.status not in _MENDABLE:
-            raise
         return _money_page(form, refused)
     return see("money", done="kept")
 

@@ -18,7 +18,7 @@ from werkzeug.exceptions import NotFound
 from .calls import clients_of
 from .charts import share
 from .errors import Refused
-from .faults import fault_text, problem_text
+from .filling import said_of
 from .reader import Reader, asking, reader, say
 from .signing_in import own_path, page
 from .tables import Reading, file_of, table_of, written
@@ -45,7 +45,6 @@ MOST_NAMES = 200
 CALLED_BACK = "called back"
 #: Calls that nobody has to be called back for.
 _SPOKEN = frozenset({"answered", "blocked"})
-_MENDABLE = frozenset({400, 409, 422})
 
 
 def add_pages(app: Flask) -> None:
@@ -69,14 +68,10 @@ def _given(*names: str) -> dict[str, str]:
 
 def _ask(path: str, **query: Any) -> tuple[Any, str]:
     """The answer, or what is wrong with what was asked."""
-    shown = reader()
     try:
-        return asking().get(path, **{"client_id": shown.client_id, **query}), ""
+        return asking().get(path, **{"client_id": reader().client_id, **query}), ""
     except Refused as refused:
-        if refused.status not in _MENDABLE:
-            raise
-        faults = [f"{one.place}: {fault_text(one, shown.speech)}" for one in refused.faults]
-        return None, " ".join(faults) or problem_text(refused, shown.speech)
+        return None, said_of(refused)
 
 
 def named(kind: str) -> str:

@@ -12,10 +12,11 @@ from flask import Flask, render_template, request
 from werkzeug.exceptions import NotFound
 
 from . import prices
-from .calls import LATE, clients_of
-from .errors import Fault, Refused
-from .faults import fault_text, problem_text
-from .forms import Choices, Field, body_of, shown_fields, unplaced, version_of
+from .calls import clients_of
+from .errors import Refused
+from .faults import problem_text
+from .filling import LATE, MENDABLE, formed
+from .forms import Choices, Field, body_of, version_of
 from .reader import asking, reader, say
 from .signing_in import page, see
 from .things import KINDS, Column, Kind
@@ -26,8 +27,6 @@ PAGE = 50
 MOST_CHOICES = 200
 #: Lists that are the agency's own, of no client.
 OF_AGENCY = frozenset({"/v1/price-books"})
-#: Refusals that a form can show beside what was sent.
-_MENDABLE = frozenset({400, 409, 412, 422, 428})
 
 
 def add_pages(app: Flask) -> None:
@@ -136,32 +135,8 @@ def _form(kind: Kind, fields: list[Field], thing: Mapping[str, Any], refused: Re
 
 
 def mended(fields: list[Field], thing: Mapping[str, Any], refused: Refused | None) -> dict[str, Any]:
-    """Fields with what stands in them, and what is wrong with what was sent."""
-    shown = reader()
-    faults: list[Fault] = []
-    problem = ""
-    if refused is not None:
-        if refused.status not in _MENDABLE:
-            raise refused
-        faults = list(refused.faults)
-        rest = [f"{one.place}: {fault_text(one, shown.speech)}" for one in unplaced(fields, faults)]
-        problem = " ".join([problem_text(refused, shown.speech), *rest])
-    owner = thing.get("client_id") or shown.client_id
-    form = request.form if refused is not None else None
-    is_late = refused is not None and refused.status == LATE
-    return {
-        "fields": shown_fields(
-            fields,
-            thing,
-            shown.speech,
-            picks=_picks(fields, thing, owner),
-            form=form,
-            faults=faults,
-            is_late=is_late,
-        ),
-        "problem": problem,
-        "version": thing.get("version") if refused is None or is_late else version_of(request.form),
-    }
+    """Fields with what stands in them and what they choose from, and what is wrong with what was sent."""
+    return formed(fields, thing, refused, picks=_picks(fields, thing, thing.get("client_id") or reader().client_id))
 
 
 def one_thing(kind: Kind, thing_id: UUID) -> Any:
@@ -244,7 +219,7 @@ def site_rules(site_id: UUID) -> Any:
             kind, site, _fields(kind, "change"), rules_problem=problem, rules_sent=sent, rules_at=version
         )
     except Refused as refused:
-        if refused.status not in _MENDABLE:
+        if refused.status not in MENDABLE:
             raise
         faults = [f"{one.place}: {one.detail}" for one in refused.faults]
         problem = "; ".join(faults) or problem_text(refused, reader().speech)
@@ -268,7 +243,7 @@ def add_edition(book_id: UUID) -> Any:
                                       what=str(error))  # fmt: skip
         return _thing_page(kind, book, _fields(kind, "change"), **more)
     except Refused as refused:
-        if refused.status not in _MENDABLE:
+        if refused.status not in MENDABLE:
             raise
         more |= {"edition_problem": problem_text(refused, speech),
                  "edition_faults": [prices.line_fault(one) for one in refused.faults]}  # fmt: skip

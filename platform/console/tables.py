@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MOST_DRAWN = 400
 #: Of a table of weekdays and hours: how deep a cell may be coloured.
 DEEPEST = 5
-_OF_WORDS = {"channel": "channel", "outcome": "outcome", "repeat": "repeat"}
+_OF_WORDS = {"channel": "channel", "device": "device", "outcome": "outcome", "repeat": "repeat"}
 _DATED = frozenset({"date", "week", "month"})
 _PARTS = ("missed", "target_calls", "answered", "sales")
 

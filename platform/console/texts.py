@@ -89,7 +89,7 @@ class Speech:
 
     def weekday(self, number: int) -> str:
         """1: Monday, to 7: Sunday."""
-        return get_day_names("wide", context="stand-alone", locale=self.locale)[number - 1]
+        return str(get_day_names("wide", context="stand-alone", locale=self.locale)[number - 1])
 
     def span(self, ms: Any) -> str:
         """A length of time: 3:07, or 1:02:09."""

@@ -74,6 +74,16 @@ WORDS: dict[str, dict[str, str]] = {
         "visit_region": N_("Visitor's region"), "device": N_("Device"), "number": N_("Number"), "flow": N_("Flow"),
         "target": N_("Target"), "outcome": N_("Outcome"), "repeat": N_("New or repeat"), "node": N_("Node"),
     },
+    "ledger": {
+        "due": N_("waits for its time"), "blocked": N_("waits for another"), "sending": N_("on its way"),
+        "sent": N_("sent, not answered yet"), "done": N_("done"), "given_up": N_("given up"),
+    },
+    "integration": {"active": N_("active"), "paused": N_("paused"), "broken": N_("refused by the other side")},
+    "device": {
+        "desktop": N_("desktop"), "mobile": N_("telephone"), "tablet": N_("tablet"), "bot": N_("robot"),
+        "other": N_("other"),
+    },
+    "consent": {"given": N_("given"), "refused": N_("refused"), "not_asked": N_("not asked")},
     "side_of": {"client": N_("the client, to the agency"), "agency": N_("the agency, to the operator")},
     "meter": {
         "minute": N_("minutes"), "number_month": N_("numbers, by the month"),

@@ -39,6 +39,8 @@ def test_given_a_brand_when_set_then_it_is_what_its_host_name_shows(
     assert (made.get_json()["accent"], made.get_json()["version"]) == ("#a0b0c0", 1)
     again = tenant.agency_key.ask("PUT", path, body | {"name": "Polar Star"}, If_Match='"v1"')
     assert again.get_json()["version"] == 2, again.text
+    own = tenant.agency_key.get(f"{path}/logo")
+    assert (own.data, own.mimetype) == (png(), "image/png")
     assert tenant.agency_key.ask("PUT", path, body, If_Match='"v1"').status_code == 412
 
     browser = app.test_client()
@@ -55,6 +57,7 @@ def test_given_anothers_domain_or_what_is_no_brand_when_set_then_refused(
 ) -> None:
     first, second = (f"/v1/agencies/{make_tenant(name).agency['id']}/brand" for name in ("North", "South"))
     body = BRAND | {"domain": "calls.north.example"}
+    assert operator.get(f"{first}/logo").get_json()["code"] == "not_found"
     assert operator.ask("PUT", first, body).status_code == 200
     taken = operator.ask("PUT", second, body)
     assert (taken.status_code, taken.get_json()["code"]) == (409, "domain_taken")

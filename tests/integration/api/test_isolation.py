@@ -285,7 +285,7 @@ ROWS = {
     "GET /v1/permissions": "list", "GET /v1/users": "list", "GET /v1/users/<uuid:user_id>": "one",
     "DELETE /v1/users/<uuid:user_id>": "one", "POST /v1/users/<uuid:user_id>/invitation": "one",
     "GET /v1/roles": "list", "GET /v1/roles/<uuid:role_id>": "one", "DELETE /v1/roles/<uuid:role_id>": "one",
-    "GET /v1/agencies/<uuid:agency_id>/brand": "one",
+    "GET /v1/agencies/<uuid:agency_id>/brand": "one", "GET /v1/agencies/<uuid:agency_id>/brand/logo": "one",
     "GET /v1/session": "list", "GET /v1/sessions": "list", "DELETE /v1/sessions/<uuid:session_id>": "one",
     "GET /v1/agencies": "list", "GET /v1/clients": "list", "GET /v1/keys": "list", "GET /v1/targets": "list",
     "GET /v1/flows": "list", "GET /v1/numbers": "list", "GET /v1/calls": "list", "GET /v1/audit-log": "list",

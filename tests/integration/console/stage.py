@@ -108,6 +108,10 @@ def build_stage(services: ApiServices, tenant: Tenant) -> Stage:
     account = f"/v1/clients/{client}/billing"
     own.made(account, {"currency": "EUR", "price_book_id": book})
     own.made(f"{account}/entries", {"kind": "payment", "amount": "50.00", "reference": "bank 1"})
+    chat = {"client_id": client, "system": "telegram", "name": "Missed calls", "settings": {"chat_id": "-1"},
+            "secrets": {"bot_token": "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc"}}  # fmt: skip
+    pages.append(f"/console/integrations/{own.made('/v1/integrations', chat)['id']}")
+    pages += [f"/console/integrations/new?client_id={client}{more}" for more in ("", "&system=bitrix24")]
     month = str(datetime.now(UTC).date())[:7]
     pages += [f"/console/prices/{book}", f"/console/money/statements/{month}?client_id={client}"]
     whole = {"client_id": client, "name": "Bright Dental", "document": whole_flow(target)}

@@ -86,7 +86,7 @@ def picture(page: Page, name: str) -> None:
 
 
 #: A page for one client looks as the one for all, but for these.
-OF_ONE = ("/home", "/flows", "/start", "/daily", "/own", "/money")
+OF_ONE = ("/home", "/flows", "/start", "/daily", "/own", "/money", "/settings")
 
 
 def walk(page: Page, stage: Stage, mark: str, part: str) -> None:
@@ -179,7 +179,7 @@ def test_given_a_keyboard_alone_when_a_flow_is_made_then_it_is_checked_tried_and
         expect(page.locator("#name")).to_have_value("Front")
         page.locator("button[value=check]").focus()
         page.keyboard.press("Enter")
-        expect(page.locator("#step-1.faulty .fault").first).to_be_visible()
+        expect(page.locator("#card-1.faulty .fault").first).to_be_visible()
         page.locator("#s0-targets-0").select_option(label=tenant.target["name"])
         page.locator("button[value=try]").focus()
         page.keyboard.press("Enter")

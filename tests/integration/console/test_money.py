@@ -81,7 +81,7 @@ def test_given_a_month_then_its_statement_is_shown_and_its_files_are_there(
     person,
     tenant: Tenant,
     services: ApiServices,
-    paying: str,
+    paying: str,  # noqa: F811
     operator: Asker,
 ) -> None:
     call_of(services, tenant, 200)

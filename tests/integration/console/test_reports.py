@@ -147,3 +147,27 @@ def test_given_a_source_that_is_a_formula_then_a_spreadsheet_takes_it_for_a_text
     assert tenant.agency_key.post("/v1/spend", body).status_code == 200
     told = rows(ann.see(f"/console/reports/own/table.csv?client_id={tenant.client['id']}&by=source&metrics=cost"))
     assert told[1][0] == f"'{evil}"
+
+
+def test_given_a_norm_when_set_then_reports_go_by_it_and_a_faulty_or_late_form_changes_nothing(
+    ann: Person, tenant: Tenant, person, calls
+) -> None:
+    day, _, _ = calls
+    scope = f"client_id={tenant.client['id']}"
+    assert tenant.client["name"] in ann.see("/console/reports/settings")
+    page = f"/console/reports/settings?{scope}"
+    stale = next(one for one in Forms(ann.see(page)).found if "answer_norm_s" in one.values)
+    faulty = ann.send(page, answer_norm_s="soon").text
+    assert 'value="soon" aria-describedby' in faulty
+    assert 'class="fault"' in faulty
+    sent = {"answer_norm_s": "3", "target.tags_none": "supplier\nspam", "target.answered": []}
+    assert ann.send(page, **sent).status_code == 303
+    kept = tenant.agency_key.get(f"/v1/clients/{tenant.client['id']}/report-settings").json
+    assert (kept["answer_norm_s"], kept["target"]["tags_none"]) == (3, ["supplier", "spam"])
+    assert kept["target"]["answered"] is False
+    assert "Kept now: 3" in ann.post(stale.action, stale.values).text
+    assert "An answer later than 3 seconds is slow." in ann.see(f"/console/reports/daily?{scope}&day={day}")
+    analyst: Person = person(tenant.agency["id"], role="analyst")
+    assert "norm for the time to answer" in analyst.see(page).lower()
+    token = Forms(analyst.see("/console/account")).found[0].values["csrf"]
+    assert analyst.post(page, {"csrf": token, "answer_norm_s": "9"}).status_code == 403

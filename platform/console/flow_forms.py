@@ -49,7 +49,7 @@ def step_of(form: Form, place: int) -> Step:
 def kept_step(form: Form, place: int) -> Step:
     try:
         kept = json.loads(form.get(f"s{place}-kept", ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         kept = None
     return kept if isinstance(kept, dict) else {"type": ""}
 

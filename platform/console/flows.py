@@ -105,7 +105,8 @@ def _do(found: Mapping[str, Any] | None) -> Any:
     if not may_write and deed not in {"try", "answer"}:
         raise NotFound
     base = found["document"] if found is not None else NEW
-    document = document_of(request.form, base) if may_write else base
+    # The text has a form of its own, without the steps.
+    document = base if deed == "text" or not may_write else document_of(request.form, base)
     name = request.form.get("name", "").strip() or (found["name"] if found is not None and not may_write else "")
     state = {"flow": found, "name": name, "document": document, "version": version_of(request.form)}
     if deed == "text":
@@ -121,10 +122,9 @@ def _taken_over(state: dict[str, Any]) -> Any:
     """The document that was written as text takes the place of the steps."""
     try:
         told = json.loads(request.form.get("document", ""))
-    except ValueError as error:
-        return _editor(
-            Edited(**state, problem=say("This is no JSON: %(why)s", why=str(error))), request.form["document"]
-        )
+    except (ValueError, RecursionError) as error:
+        problem = say("This is no JSON: %(why)s", why=str(error))
+        return _editor(Edited(**state, problem=problem), request.form["document"])
     if not isinstance(told, dict) or not all(isinstance(one, dict) for one in _steps(told)):
         problem = say("A flow is an object with a list of steps.")
         return _editor(Edited(**state, problem=problem), request.form["document"])

@@ -31,6 +31,9 @@ COMPARES = (
     ("last_year", N_("with a year ago")),
     ("none", N_("with nothing")),
 )
+#: What stands in the address besides the filters.
+NAMED_QUERY = ("day", "compare", "compare_day", "model", "currency")
+OWN_QUERY = ("from", "to", "compare", "compare_from", "compare_to", "model", "currency")
 #: Of a report of one's own choice, as it is first opened.
 USUAL_METRICS = ("calls", "answered", "missed", "target_calls", "cost", "cost_per_target_call")
 USUAL_BY = "channel"
@@ -75,7 +78,7 @@ def _ask(path: str, **query: Any) -> tuple[Any, str]:
 
 
 def named(kind: str) -> str:
-    given = _given("day", "compare", "currency")
+    given = _given(*NAMED_QUERY, *_filters())
     told, problem = _ask(f"/v1/reports/{kind}", **given)
     parts = []
     if told is not None:
@@ -85,11 +88,13 @@ def named(kind: str) -> str:
     return page(
         "report.html", kind=kind, title=KINDS[kind], kinds=KINDS, given=given, problem=problem, told=told,
         told_parts=parts, compares=COMPARES, around=_around(told), query=_known(given), bar=share,
+        filters=_filters(), used=[name for name in _filters() if given[name]], offered=_offered(given),
+        models=list(WORDS["model"]),
     )  # fmt: skip
 
 
 def named_file(kind: str, section: str) -> Response:
-    told = asking().get(f"/v1/reports/{kind}", client_id=reader().client_id, **_given("day", "compare", "currency"))
+    told = asking().get(f"/v1/reports/{kind}", client_id=reader().client_id, **_given(*NAMED_QUERY, *_filters()))
     found = next((one["report"] for one in told["sections"] if one["name"] == section), None)
     if found is None:
         raise NotFound
@@ -151,14 +156,14 @@ def _filters() -> list[str]:
 def _own_question() -> tuple[dict[str, Any], dict[str, str]]:
     """What is asked of the API, and what the form shows."""
     today = reader().speech.today()
-    given = _given("from", "to", "compare", "currency", "by", "then", *_filters())
+    given = _given(*OWN_QUERY, "by", "then", *_filters())
     if "by" not in request.args:
         given["by"] = USUAL_BY
     given["from"] = given["from"] or str(today - timedelta(days=USUAL_DAYS - 1))
     given["to"] = given["to"] or str(today)
     metrics = request.args.getlist("metrics") or list(USUAL_METRICS)
     by = [given["by"], given["then"]] if given["then"] != given["by"] else [given["by"]]
-    asked = {name: given[name] for name in ("from", "to", "compare", "currency", *_filters())}
+    asked = {name: given[name] for name in (*OWN_QUERY, *_filters())}
     return asked | {"metrics": ",".join(metrics), "by": ",".join(filter(None, by)), "limit": MOST_LINES}, given
 
 
@@ -172,6 +177,7 @@ def own() -> str:
         "report_own.html", given=given, problem=problem, told=told, table=table, chosen=chosen, compares=COMPARES,
         filters=_filters(), used=named_filters, file_link=_own_link(given, chosen), bar=share,
         metrics=list(WORDS["metric"]), dimensions=list(WORDS["dimension"]), offered=_offered(given),
+        models=list(WORDS["model"]),
     )  # fmt: skip
 
 

@@ -97,7 +97,10 @@ class Reading:
             return speech.span(value)
         if unit == "share" or metric == "roi":
             return speech.share(value, 1)
-        return speech.number(round(float(value), 4) if unit == "ratio" else value)
+        if unit == "ratio":
+            return speech.number(round(float(value), 4))
+        # Calls that a model has shared out have parts.
+        return speech.number(value if isinstance(value, int) else round(float(value), 2))
 
     def value(self, dimension: str, value: Any) -> str:
         """What a line is of."""
@@ -233,7 +236,7 @@ def _depths(lines: Sequence[Mapping[str, Any]], reading: Reading) -> list[tuple[
     def depth(day: int, hour: int) -> Depth:
         line = found.get((day, hour))
         calls = (line["figures"].get("calls") or 0) if line else 0
-        return Depth(text=reading.speech.number(calls), level=-(-DEEPEST * calls // most),
+        return Depth(text=reading.figure("calls", calls, ""), level=-(-DEEPEST * calls // most),
                      calls=query_of(line["calls"]) if line else None)  # fmt: skip
 
     return [(reading.speech.weekday(day), [depth(day, hour) for hour in range(24)]) for day in range(1, 8)]

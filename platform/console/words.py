@@ -79,6 +79,12 @@ WORDS: dict[str, dict[str, str]] = {
         "sent": N_("sent, not answered yet"), "done": N_("done"), "given_up": N_("given up"),
     },
     "integration": {"active": N_("active"), "paused": N_("paused"), "broken": N_("refused by the other side")},
+    "model": {
+        "first": N_("first visit"), "last": N_("last visit"), "last_non_direct": N_("last visit that was not direct"),
+        "linear": N_("all visits alike"), "time_decay": N_("later visits more"),
+        "position": N_("first and last visit more"), "w_shaped": N_("first, middle and last visit more"),
+        "data_driven": N_("as the data say"),
+    },
     "device": {
         "desktop": N_("desktop"), "mobile": N_("telephone"), "tablet": N_("tablet"), "bot": N_("robot"),
         "other": N_("other"),

@@ -132,6 +132,7 @@ def test_given_a_text_when_taken_over_then_it_stands_in_the_form_and_a_broken_on
     form = next(one for one in Forms(ann.see(page)).found if "document" in one.values)
     for broken, told in (
         ("{no json", "This is no JSON"),
+        ("[" * 100_000, "This is no JSON"),
         ("[]", "A flow is an object"),
         ('{"steps": [1]}', "A flow is"),
         (json.dumps({"steps": [{"type": [], "name": {}}, {"type": "menu", "choices": [1]}]}), "note bad"),

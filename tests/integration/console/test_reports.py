@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dialtrace.api.app import ApiServices
+from dialtrace.attribution.models import MODELS
 from dialtrace.console.words import WORDS
 from dialtrace.reports.dictionary import DIMENSIONS, METRICS
 from dialtrace.reports.named import RECIPES
@@ -50,6 +51,7 @@ def rows(text: str) -> list[list[str]]:
 def test_given_every_word_of_the_dictionary_then_it_is_said_in_the_console() -> None:
     assert METRICS.keys() - WORDS["metric"].keys() == set()
     assert DIMENSIONS.keys() == WORDS["dimension"].keys()
+    assert set(MODELS) == WORDS["model"].keys()
     assert {one.name for recipes in RECIPES.values() for one in recipes} - WORDS["section"].keys() == set()
 
 
@@ -89,6 +91,26 @@ def test_given_any_named_report_then_each_section_has_a_table_and_a_file(
     around = [one for one in Forms(page).links if f"/reports/{kind}?" in one and "compare=last_year" in one]
     assert around, "the one before keeps what is compared"
     ann.see(around[0])
+
+
+def test_given_filters_a_model_and_other_days_then_named_reports_and_their_files_go_by_them(
+    ann: Person, tenant: Tenant, calls
+) -> None:
+    day, _, _ = calls
+    asked = f"client_id={tenant.client['id']}&day={day}&compare_day={day - timedelta(days=7)}"
+    page = ann.see(f"/console/reports/daily?{asked}&target={tenant.target['id']}&outcome=answered")
+    assert re.search(r"<li><b>2</b>Calls", page)
+    assert "Compared with" in page
+    link = next(one for one in Forms(page).links if "total.csv" in one)
+    assert rows(ann.see(link))[1][0] == "2"
+    shared = ann.see(f"/console/reports/daily?{asked}&model=linear")
+    assert re.search(r"<li><b>5</b>Calls", shared)
+    assert '<option value="linear" selected>' in shared
+    own = f"from={day}&to={day}&compare_from={day - timedelta(days=3)}&compare_to={day - timedelta(days=2)}"
+    told = rows(ann.see(f"/console/reports/own/table.csv?{own}&by=channel&metrics=calls"))
+    assert told[0] == ["Channel", "Calls", "Calls (before)"]
+    assert told[-1] == ["All", "5", "0"]
+    assert 'class="note bad"' in ann.see(f"/console/reports/own?{own}&model=no_such")
 
 
 def test_given_a_report_of_ones_own_then_the_address_says_it_all_and_what_is_wrong_is_said(

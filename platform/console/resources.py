@@ -52,7 +52,7 @@ def list_things(kind: Kind) -> str:
     query = {"cursor": request.args.get("cursor", "")}
     wanted = {"client_id": shown.client_id} if kind.key != "keys" and kind.owner != "agency" else {}
     found = asking().get(kind.path, limit=PAGE, cursor=query["cursor"], **wanted)
-    clients = {one["id"]: one["name"] for one in clients_of(shown)}
+    clients = {one["id"]: one["name"] for one in clients_of(shown)} if kind.owner != "agency" else {}
     return page(
         "things.html", kind=kind, items=found["data"], cursor=found["next_cursor"], query=query, clients=clients,
         cell=cell, may_make=may_make(kind),

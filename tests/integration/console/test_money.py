@@ -39,6 +39,7 @@ def test_given_a_book_when_prices_are_added_then_they_hold_and_a_faulty_line_is_
     ] or [one["initial_s"] for one in kept["rates"]] == [1, 60]  # fmt: skip
     shown = ann.see(page)
     assert "numbers, by the month" in shown
+    assert "Standard" in ann.see("/console/prices")
     form = next(one for one in Forms(shown).found if "rates" in one.values)
     assert len(rates_of(form.values["rates"])) == 2
     assert rates_of(rates_text(kept["rates"]))[0]["prefix"] == kept["rates"][0]["prefix"]

@@ -1,4 +1,4 @@
-/*! Dialtrace swap.js 1.1.1, Apache-2.0 */
+/*! Dialtrace swap.js 1.2.0, Apache-2.0 */
 // Shows each visitor a telephone number of their own. First party, no dependency, nothing stored before consent.
 // What it asks and is told: docs/swap-js.md. Whatever goes wrong, the page stays as it is.
 (function (w, d) {
@@ -6,10 +6,10 @@
   var script = d.currentScript, asked = w.dialtrace || {};
   if (!script || asked.consent && asked.refresh) return; // here already
   var data = script.dataset, api = (data.api || script.src.split("/t/")[0]) + "/t/" + data.site + "/";
-  var NAME = "_dt", VISIBLE_MS = 20000, HIDDEN_MS = 60000, PATIENT_MS = 5000;
+  var VISIBLE_MS = 20000, HIDDEN_MS = 60000, PATIENT_MS = 5000;
   var SKIPPED = "script,style,noscript,template,textarea,[contenteditable],[data-dialtrace=off]";
   var SEPARATORS = "[\\s().\\-\\u2010-\\u2015/]*";
-  var TEL = 'a[href^="tel:"]', TEXT = 3;
+  var TEL = 'a[href^="tel:"]';
   var LETTERS = "||abc|def|ghi|jkl|mno|pqrs|tuv|wxyz".split("|");
   var consent = word(asked.consent), known = {}, places = [], told = {}, until = 0, here = "", beatAt = 0, lost = false, codeOf, code;
   var seen = new WeakMap(), watched = new WeakSet(), began = Date.now(), waiting, asking, timer, last = "";
@@ -26,7 +26,7 @@
     var found = /(?:^|; )_dt=([\w-]+)\.([\w-]+)/.exec(d.cookie);
     if (!found) return;
     known = { visitor: found[1], visit: found[2] };
-    var kept = attempt(function () { return JSON.parse(sessionStorage.getItem(NAME)); });
+    var kept = attempt(function () { return JSON.parse(sessionStorage._dt); });
     if (!kept) return;
     preview = preview || kept.preview;
     if (kept.until > Date.now() && kept.told.visit == known.visit) take(kept.told, kept.until);
@@ -34,32 +34,38 @@
 
   function keep() {
     var days = told.keep_days;
-    if (days || /_dt=/.test(d.cookie)) d.cookie = NAME + "=" + (days ? told.visitor + "." + told.visit : "") +
+    if (days || /_dt=/.test(d.cookie)) d.cookie = "_dt=" + (days ? told.visitor + "." + told.visit : "") +
       ";path=/;samesite=lax;max-age=" + days * 86400 + (/\./.test(told.domain) ? ";domain=" + told.domain : "") +
       (location.protocol == "https:" ? ";secure" : "");
     attempt(function () {
-      if (days) sessionStorage.setItem(NAME, JSON.stringify({ told: told, until: until, preview: preview }));
-      else sessionStorage.removeItem(NAME);
+      if (days) sessionStorage._dt = JSON.stringify({ told: told, until: until, preview: preview });
+      else delete sessionStorage._dt;
     });
   }
 
   // --- What is asked and told. Bodies go as text, so that no browser asks first whether it may. ---
 
+  // Who the visitor is to analytics, only where he consents: what others' cookies say, whenever they have come to be.
+  function said(body) {
+    if (consent == "given") body.ids = d.cookie.match(/_(ga|ym_uid)\w*=[^;]+/g);
+    return JSON.stringify(body);
+  }
+
   function post(what, body) {
     var stop = w.AbortController && new AbortController();
     setTimeout(function () { if (stop) stop.abort(); }, PATIENT_MS);
-    return fetch(api + what, { method: "POST", body: JSON.stringify(body), keepalive: true, signal: stop && stop.signal })
+    return fetch(api + what, { method: "POST", body: said(body), keepalive: true, signal: stop && stop.signal })
       .then(function (answer) { if (!answer.ok) throw answer.status; return answer.status == 200 && answer.json(); });
   }
 
   function tell(what, body) {
     body.visit = told.visit;
-    if (body.visit && navigator.sendBeacon) navigator.sendBeacon(api + what, JSON.stringify(body));
+    if (body.visit && navigator.sendBeacon) navigator.sendBeacon(api + what, said(body));
   }
 
   function ask() {
     if (asking) return;
-    var from = here || (known.visit && again() ? location.href : d.referrer), saidConsent = consent;
+    var from = here || (known.visit && again() ? location.href : d.referrer), then = consent;
     here = location.href;
     asking = post("visit", {
       page: here.slice(0, 4000), referrer: from.slice(0, 4000), consent: consent, visitor: known.visitor,
@@ -67,7 +73,7 @@
       time_zone: attempt(function () { return Intl.DateTimeFormat().resolvedOptions().timeZone; })
     }).then(function (answer) {
       asking = 0;
-      if (consent != saidConsent) return ask();
+      if (consent != then) return ask();
       known = answer;
       take(answer, Date.now() + answer.hold_s * 1000);
       keep();
@@ -168,7 +174,7 @@
     node.data = text;
     if (full && text != was) {
       var off = (full - width(node)) / text.length;
-      if (Math.abs(off) > 0.01) box.style.letterSpacing = (parseFloat(w.getComputedStyle(box).letterSpacing) || 0) + off + "px";
+      if (off * off > 1e-4 /* a hundredth of a pixel */) box.style.letterSpacing = (parseFloat(w.getComputedStyle(box).letterSpacing) || 0) + off + "px";
     }
     seen.set(node, { was: was, now: text, full: full });
   }
@@ -214,7 +220,7 @@
   }
 
   function look(root) {
-    if (root.nodeType == TEXT) root = root.parentElement;
+    if (root.nodeType == 3 /* a text */) root = root.parentElement;
     if (!root || !root.querySelectorAll || root.closest && root.closest(SKIPPED)) return;
     places.forEach(function (place) {
       var where = place.of.selectors.join(","), inside = root.closest && where && root.closest(where);

@@ -19,6 +19,7 @@ from ..addresses import Network, believed_address
 from ..metrics import VISIT_REFUSALS
 from ..phone import is_e164
 from ..sites.addresses import is_below, read_address
+from ..sites.analytics_ids import read_analytics_ids
 from ..sites.errors import SiteUnknown
 from ..sites.model import Consent, moment_of
 from ..sites.rates import Rates
@@ -35,9 +36,15 @@ COOKIE = "_dt"
 
 
 class _Said(BaseModel):
-    """What a page says. Members of newer scripts are left alone."""
+    """What a page says. Members of newer scripts are left alone. ``ids``: cookies by which analytics systems know the
+    visitor, said with consent only."""
 
     model_config = ConfigDict(extra="ignore")
+    ids: list[str] | None = None
+
+    @property
+    def analytics_ids(self) -> dict[str, Any]:
+        return read_analytics_ids(self.ids) if self.ids else {}
 
 
 class PageSaid(_Said):
@@ -144,6 +151,7 @@ class PageAnswers:
             region=self._region(page, address),
             touch_points=said.touch,
             is_preview=is_preview(self._services.secret_key, said.preview, live.site.id),
+            analytics_ids=said.analytics_ids,
         )
         shown = self._services.visits.arrive(live, arrival)
         domain = _cookie_domain(live, arrival)
@@ -152,15 +160,17 @@ class PageAnswers:
     def beat(self, token: str, page: PageRequest) -> Reply:
         """A sign of life."""
         live, _ = self._admitted(token, "beat", page)
-        self._signs.add(live.site.agency_id, _visit(page.read(VisitSaid)))
+        said = page.read(VisitSaid)
+        self._signs.add(live.site.agency_id, _visit(said), said.analytics_ids)
         return NOTHING
 
     def leave(self, token: str, page: PageRequest) -> Reply:
         """The page was left."""
         live, _ = self._admitted(token, "leave", page)
-        visit_id = _visit(page.read(VisitSaid))
+        said = page.read(VisitSaid)
+        visit_id = _visit(said)
         self._signs.forget(live.site.agency_id, visit_id)
-        self._services.visits.leave(live, visit_id)
+        self._services.visits.leave(live, visit_id, said.analytics_ids)
         return NOTHING
 
     def click(self, token: str, page: PageRequest) -> Reply:

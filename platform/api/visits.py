@@ -41,6 +41,14 @@ class VisitAnswer(SourceAnswer):
     rules_version: Annotated[int, Field(examples=[1])]
     is_bot: bool
     is_preview: bool
+    analytics_ids: Annotated[
+        dict[str, Any],
+        Field(
+            description="Who the visitor is to analytics systems, with consent only: `ga` the client id of Google "
+            "Analytics, `ga_sessions` its sessions by stream, `ym` the client id of Yandex.Metrica.",
+            examples=[{"ga": "1000000001.1787200000", "ga_sessions": {"ABC123DEF4": "1787209900"}}],
+        ),
+    ]
 
 
 class TelClickAnswer(Answer):

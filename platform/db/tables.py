@@ -2277,6 +2277,8 @@ visits = Table(
     Column("is_bot", Boolean, nullable=False, server_default=text("false")),
     # With rules that are a draft.
     Column("is_preview", Boolean, nullable=False, server_default=text("false")),
+    # Who the visitor is to analytics systems, of whom consents to it.
+    Column("analytics_ids", JSONB, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("agency_id", "id", "started_at"),
     CheckConstraint("consent IN ('given', 'refused', 'not_asked')", name="consent"),
     CheckConstraint("device IN ('desktop', 'mobile', 'tablet', 'bot', 'other')", name="device"),

@@ -78,6 +78,16 @@ def may_be_told(system: System, call: CallFacts) -> None:
         raise GiveUp("no_consent", f"{why}; nothing goes to an advertising system without consent on the record")
 
 
+def judge(system: System, work: Work) -> Outcome | None:
+    """Tells the system of a call, where it may be told; what came in between. None: nothing."""
+    try:
+        may_be_told(system, work.call)
+        system.deliver(work)
+    except Outcome as outcome:
+        return outcome
+    return None
+
+
 class Deliverer:
     """Makes claimed deliveries. Any number of threads or greenlets use it at a time."""
 
@@ -116,7 +126,7 @@ class Deliverer:
             journal=CallJournal(self._database, delivery), now=self._clock.now(), is_late=delivery.is_late,
             renewing=self.renewer(system, delivery.agency_id, delivery.integration_id, line),
         )  # fmt: skip
-        verdict = self._judged(system, delivery, work)
+        verdict = self._verdict(delivery, judge(system, work))
         # Others repeat what they were told.
         verdict = replace(verdict, detail=hide(verdict.detail or "", line.secrets))
         return Result(delivery, verdict, [self._sealed(delivery, one, line.secrets) for one in line.exchanges])
@@ -128,26 +138,23 @@ class Deliverer:
             rate=system.rate, timeout_s=self.schedule.timeout_s, secrets=secret_texts(secrets), is_urgent=is_urgent,
         )  # fmt: skip
 
-    def _judged(self, system: System, delivery: Claimed, work: Work) -> Verdict:
-        try:
-            may_be_told(system, work.call)
-            system.deliver(work)
-        except NothingToDo as outcome:
+    def _verdict(self, delivery: Claimed, outcome: Outcome | None) -> Verdict:
+        if outcome is None:
+            return Verdict("done")
+        if isinstance(outcome, NothingToDo):
             return Verdict("done", reason=outcome.word, detail=outcome.detail)
-        except Later as outcome:
+        if isinstance(outcome, Later):
             if outcome.word in _RESTING:
                 self._accounts.rest(delivery.account, outcome.after_s)
             # Those that were put off together do not come back together.
             wait_s = bounded_rest_s(outcome.after_s) * (1 + random.random() / 2)  # noqa: S311
             return Verdict("later", wait_s, outcome.word, outcome.detail)
-        except Retry as outcome:
+        if isinstance(outcome, Retry):
             chance = random.random()  # noqa: S311 (so that many do not come back in the same moment)
             return self.schedule.after(outcome, tries=delivery.tries, chance=chance)
-        except Broken as outcome:
+        if isinstance(outcome, Broken):
             return Verdict("broken", 0.0, outcome.word, outcome.detail)
-        except Outcome as outcome:
-            return Verdict("given_up", reason=outcome.word, detail=outcome.detail)
-        return Verdict("done")
+        return Verdict("given_up", reason=outcome.word, detail=outcome.detail)
 
     def _sealed(self, delivery: Claimed, exchange: Exchange, secrets: Sequence[str]) -> dict[str, Any]:
         """As it is kept: what was said may tell of the caller. Secrets that were new in it are known by now."""

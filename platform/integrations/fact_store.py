@@ -29,12 +29,12 @@ _STANDING = (
     " c.source AS live_source" + _SOURCE
 )
 _CALL = (
-    f"SELECT c.id, c.client_id, c.number, c.caller, c.started_at, c.ended_at{_OVER}"  # noqa: S608 (our own columns)
+    f"SELECT c.id, c.client_id, c.number, n.id AS number_id, c.caller, c.started_at, c.ended_at{_OVER}"  # noqa: S608 (our own columns)
     f" FROM calls c{_JOINS}"
     " WHERE c.agency_id = %s AND c.id = %s AND c.started_at BETWEEN %s AND %s"
 )
 _LIVE = (
-    f"SELECT c.call_id AS id, c.client_id, c.number, c.caller, c.started_at{_STANDING}"  # noqa: S608 (our own columns)
+    f"SELECT c.call_id AS id, c.client_id, c.number, n.id AS number_id, c.caller, c.started_at{_STANDING}"  # noqa: S608 (our own columns)
     f" FROM live_calls c{_JOINS} WHERE c.agency_id = %s AND c.call_id = %s"
 )
 _ATTRIBUTION = (
@@ -42,7 +42,7 @@ _ATTRIBUTION = (
     " WHERE agency_id = %s AND call_id = %s ORDER BY revision DESC LIMIT 1"
 )
 _VISIT = (
-    "SELECT id, started_at, consent, landing_page, referrer, pages, device, click_ids FROM visits"
+    "SELECT id, started_at, consent, landing_page, referrer, pages, device, click_ids, analytics_ids FROM visits"
     " WHERE agency_id = %s AND id = %s AND started_at = %s"
 )
 _WORDS = ("channel", "source", "medium", "campaign", "content", "keyword")
@@ -68,6 +68,7 @@ def read_facts(connection: Connection, agency_id: UUID, call_id: UUID, *, around
         agency_id=agency_id,
         client_id=row["client_id"],
         number=row["number"],
+        number_id=row["number_id"],
         number_label=row["number_label"] or "",
         caller=row["caller"],
         started_at=row["started_at"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 Consent = Literal["given", "refused", "not_asked"]
@@ -40,6 +40,8 @@ class VisitFacts:
     pages: int = 1
     device: str = "other"
     click_ids: Mapping[str, str] = field(default_factory=dict)
+    #: Who the visitor is to analytics systems (sites.analytics_ids).
+    analytics_ids: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class CallFacts:
     client_id: UUID
     number: str
     started_at: datetime
+    number_id: UUID | None = None
     number_label: str = ""
     caller: str | None = None
     ended_at: datetime | None = None

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .bitrix24.deeds import BITRIX24
+from .ga4.deeds import GA4
 from .model import System
 from .telegram.deeds import TELEGRAM
 
-SYSTEMS: Mapping[str, System] = {one.name: one for one in (BITRIX24, TELEGRAM)}
+SYSTEMS: Mapping[str, System] = {one.name: one for one in (BITRIX24, GA4, TELEGRAM)}

@@ -25,7 +25,7 @@ from ..secrets_box.errors import SecretsBoxError
 from ..secrets_box.model import SecretsBox
 from . import store
 from .accounts import account_key, hide
-from .delivering import Deliverer, exchange_purpose, may_be_told, open_secrets, seal_secrets, secret_texts
+from .delivering import Deliverer, exchange_purpose, judge, open_secrets, seal_secrets, secret_texts
 from .errors import (
     CallUnknown,
     DeliveryUnknown,
@@ -222,10 +222,8 @@ class IntegrationService:
             type=type_, call=call, settings=settings, secrets=secrets, line=line, journal=DryJournal(),
             now=self._clock.now(),
         )  # fmt: skip
-        try:
-            may_be_told(kind, call)
-            kind.deliver(work)
-        except Outcome as outcome:
+        outcome = judge(kind, work)
+        if outcome is not None:
             return Preview(outcome.word, outcome.detail, line.planned)
         return Preview("would_send", "", line.planned)
 

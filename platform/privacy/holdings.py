@@ -134,7 +134,7 @@ HOLDINGS: Mapping[str, Held] = {
     "procrastinate_workers": nobody("id last_heartbeat"),
     "privacy_receipts": people("document signature", by="requests", other="agency_id id client_id kind request_id key_id made_at"),
     # No telephone number leads to a visitor until a call is attributed.
-    "visits": people("landing_page referrer click_ids keyword address address_hash visitor_id", by="visits", other="agency_id id started_at client_id site_id channel source medium campaign content classified_by rules_version device region consent pages last_seen_at left_at is_bot is_preview"),
+    "visits": people("landing_page referrer click_ids keyword address address_hash visitor_id analytics_ids", by="visits", other="agency_id id started_at client_id site_id channel source medium campaign content classified_by rules_version device region consent pages last_seen_at left_at is_bot is_preview"),
     "integration_deliveries": people("attempts detail", by="integrations", other="agency_id id client_id integration_id call_id type rank revision occurred_at is_late state reason tries due_at claim claimed_until created_at first_try_at settled_at"),
     # Ids of the other system.
     "integration_objects": nobody("agency_id integration_id call_id name client_id state remote_id data begun_at made_at"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -97,6 +97,8 @@ class Visit:
     left_at: datetime | None = None
     is_bot: bool = False
     is_preview: bool = False
+    #: Who the visitor is to analytics systems (`analytics_ids`); empty without consent.
+    analytics_ids: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,9 @@ lease is over. So nobody waits for it to be written.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -22,7 +24,8 @@ GATHER_S = 1.0
 MOST_WAITING = 50_000
 MOST_AT_ONCE = 1_000
 
-Write = Callable[[UUID, Sequence[UUID]], None]
+Write = Callable[[UUID, Mapping[UUID, Mapping[str, Any]]], None]
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Signs:
@@ -32,18 +35,20 @@ class Signs:
         self._write = write
         self._gather_s = gather_s
         self._most_waiting = most_waiting
-        self._waiting: dict[tuple[UUID, UUID], None] = {}
+        self._waiting: dict[tuple[UUID, UUID], Mapping[str, Any]] = {}
         self._lock = threading.Lock()
         self._came = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, agency_id: UUID, visit_id: UUID) -> None:
-        """Returns at once; beyond the most that may wait a sign is dropped, and counted."""
+    def add(self, agency_id: UUID, visit_id: UUID, known: Mapping[str, Any] = _NOTHING) -> None:
+        """``known``: what it says of who the visitor is to analytics. Returns at once; beyond the most that may wait a
+        sign is dropped, and counted."""
         with self._lock:
             if len(self._waiting) >= self._most_waiting:
                 VISIT_SIGNS.labels("dropped").inc()
                 return
-            self._waiting[agency_id, visit_id] = None
+            before = self._waiting.get((agency_id, visit_id), _NOTHING)
+            self._waiting[agency_id, visit_id] = {**before, **known} if known else before
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="signs of life", daemon=True)
                 self._thread.start()
@@ -58,20 +63,21 @@ class Signs:
         """Writes what waits. What the database does not take is dropped."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        by_agency: dict[UUID, list[UUID]] = {}
-        for agency_id, visit_id in waiting:
-            by_agency.setdefault(agency_id, []).append(visit_id)
-        for agency_id, visit_ids in by_agency.items():
-            for start in range(0, len(visit_ids), MOST_AT_ONCE):
-                self._hand_over(agency_id, visit_ids[start : start + MOST_AT_ONCE])
+        by_agency: dict[UUID, dict[UUID, Mapping[str, Any]]] = {}
+        for (agency_id, visit_id), known in waiting.items():
+            by_agency.setdefault(agency_id, {})[visit_id] = known
+        for agency_id, signs in by_agency.items():
+            left = iter(signs.items())
+            while several := dict(islice(left, MOST_AT_ONCE)):
+                self._hand_over(agency_id, several)
 
-    def _hand_over(self, agency_id: UUID, visit_ids: Sequence[UUID]) -> None:
+    def _hand_over(self, agency_id: UUID, signs: Mapping[UUID, Mapping[str, Any]]) -> None:
         try:
-            self._write(agency_id, visit_ids)
-            VISIT_SIGNS.labels("written").inc(len(visit_ids))
+            self._write(agency_id, signs)
+            VISIT_SIGNS.labels("written").inc(len(signs))
         except DatabaseError as error:
-            VISIT_SIGNS.labels("failed").inc(len(visit_ids))
-            log.warning("signs of life not written", count=len(visit_ids), reason=type(error).__name__)
+            VISIT_SIGNS.labels("failed").inc(len(signs))
+            log.warning("signs of life not written", count=len(signs), reason=type(error).__name__)
 
     def _run(self) -> None:
         while True:

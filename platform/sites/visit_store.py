@@ -5,13 +5,13 @@ for is prepared and takes one exchange with the server; every other function tak
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, tuple_
 
 from ..db.engine import Database
 from ..db.prepared import Prepared, Ready
@@ -34,7 +34,15 @@ _TYPES = {
     **dict.fromkeys(("is_bot", "is_preview"), "boolean"),
     "address_hash": "bytea",
     "click_ids": "jsonb",
+    "analytics_ids": "jsonb",
 }
+
+#: What a sign (`b`) says of who the visitor is to analytics is kept only where the visit's last page had consent, and
+#: not once the visitor was forgotten.
+_KNOWN = (
+    "analytics_ids = CASE WHEN v.consent = 'given' AND v.visitor_id <> v.id"
+    " THEN v.analytics_ids || CAST(b.known AS jsonb) ELSE v.analytics_ids END"
+)
 
 #: A visit's id is its own: it may be said twice.
 INSERT = Prepared(
@@ -58,10 +66,11 @@ CONTINUE = Prepared(
     "dialtrace_visit_continue",
     (
         "uuid", "uuid", "timestamptz", "uuid", "uuid", "timestamptz", "text", "boolean",
-        "text", "text", "text", "text", "jsonb", "timestamptz",
+        "text", "text", "text", "text", "jsonb", "timestamptz", "jsonb",
     ),
     f"""UPDATE visits v SET pages = v.pages + 1, last_seen_at = greatest(v.last_seen_at, $14), left_at = NULL,
-           consent = $7
+           consent = $7,
+           analytics_ids = CASE WHEN $7 = 'given' THEN v.analytics_ids || $15 ELSE '{{}}' END
     WHERE v.agency_id = $1 AND v.id = $2 AND v.started_at = $3 AND v.site_id = $4 AND v.visitor_id = $5
       AND v.last_seen_at > $6
       AND (NOT $8 OR (v.channel, v.source, v.click_ids) = ($9, $10, $13)
@@ -74,7 +83,9 @@ def insertion(visit: Visit) -> Ready:
     """What writes a visit."""
     own = _read_own(visit)
     *said, click_ids, classified_by = _read_source(visit.source)
-    return Ready(INSERT, (*map(str, own[:_IDS]), *own[_IDS:], *said, _document(click_ids), classified_by), INSERT_MANY)
+    # The last of its own is a document.
+    values = (*map(str, own[:_IDS]), *own[_IDS:-1], _document(own[-1]), *said, _document(click_ids), classified_by)
+    return Ready(INSERT, values, INSERT_MANY)
 
 
 def insert_visit(database: Database, visit: Visit) -> None:
@@ -92,6 +103,7 @@ def continue_visit(
     now: datetime,
     idle: timedelta,
     source: Source | None,
+    analytics_ids: Mapping[str, Any],
 ) -> Visit | None:
     """One more page of a visit that is going on; None: it is over, or nobody's, or (``source``, where the page has one
     of its own) somebody came by another way."""
@@ -100,39 +112,49 @@ def continue_visit(
         told = (source.channel, source.source, source.medium, source.campaign, _document(source.click_ids))
     values = (
         str(agency_id), str(visit_id), moment_of(visit_id), str(site_id), str(visitor_id), now - idle, consent,
-        source is not None, *told, now,
+        source is not None, *told, now, _document(analytics_ids),
     )  # fmt: skip
     rows = database.at_once(agency_id, Ready(CONTINUE, values))
     return _visit_of(dict(zip(_COLUMNS, rows[0], strict=True))) if rows else None
 
 
-def _document(click_ids: Mapping[str, str]) -> str:
-    return _encode(dict(click_ids)) if click_ids else "{}"
+def _document(ids: Mapping[str, Any]) -> str:
+    return _encode(dict(ids)) if ids else "{}"
 
 
-def see_visits(connection: Connection, agency_id: UUID, visit_ids: Sequence[UUID], now: datetime) -> None:
-    """Signs of life; of a visit that had left too."""
+def see_visits(connection: Connection, agency_id: UUID, signs: Mapping[UUID, Mapping[str, Any]], now: datetime) -> None:
+    """Signs of life, each with what it says of who the visitor is to analytics; of a visit that had left too."""
     connection.execute(
         text(
-            "UPDATE visits v SET last_seen_at = greatest(v.last_seen_at, :now), left_at = NULL"
-            " FROM unnest(CAST(:ids AS uuid[]), CAST(:moments AS timestamptz[])) b (id, started_at)"
+            f"UPDATE visits v SET last_seen_at = greatest(v.last_seen_at, :now), left_at = NULL, {_KNOWN}"  # noqa: S608
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:moments AS timestamptz[]), CAST(:known AS text[]))"
+            " b (id, started_at, known)"
             " WHERE v.agency_id = :agency AND v.id = b.id AND v.started_at = b.started_at"
         ),
         {
             "agency": agency_id,
-            "ids": [str(one) for one in visit_ids],
-            "moments": [moment_of(one) for one in visit_ids],
+            "ids": [str(one) for one in signs],
+            "moments": [moment_of(one) for one in signs],
+            "known": [_document(known) for known in signs.values()],
             "now": now,
         },
     )
 
 
-def leave_visit(connection: Connection, agency_id: UUID, visit_id: UUID, now: datetime) -> None:
+def leave_visit(
+    connection: Connection, agency_id: UUID, visit_id: UUID, now: datetime, analytics_ids: Mapping[str, Any]
+) -> None:
     connection.execute(
-        update(visits)
-        .where(visits.c.agency_id == agency_id, visits.c.id == visit_id, visits.c.started_at == moment_of(visit_id))
-        .values(left_at=now, last_seen_at=func.greatest(visits.c.last_seen_at, now))
-    )
+        text(
+            f"UPDATE visits v SET left_at = :now, last_seen_at = greatest(v.last_seen_at, :now), {_KNOWN}"  # noqa: S608
+            " FROM (SELECT CAST(:known AS text) AS known) b"
+            " WHERE v.agency_id = :agency AND v.id = :id AND v.started_at = :started_at"
+        ),
+        {
+            "now": now, "known": _document(analytics_ids), "agency": agency_id, "id": visit_id,
+            "started_at": moment_of(visit_id),
+        },
+    )  # fmt: skip
 
 
 def find_visit(connection: Connection, agency_id: UUID, visit_id: UUID) -> Visit | None:
@@ -213,7 +235,7 @@ def forget_visitors(connection: Connection, agency_id: UUID, request_id: UUID, b
     return connection.execute(
         text(
             "UPDATE visits v SET landing_page = '', referrer = NULL, click_ids = '{}', keyword = NULL, address = NULL,"
-            " address_hash = NULL, visitor_id = v.id"
+            " address_hash = NULL, analytics_ids = '{}', visitor_id = v.id"
             " WHERE v.agency_id = :agency AND v.started_at <= :before AND v.visitor_id <> v.id AND v.visitor_id IN ("
             "  SELECT seen.visitor_id FROM subject_calls s"
             "  JOIN attributions a ON a.agency_id = s.agency_id AND a.call_id = s.call_id"

@@ -9,8 +9,8 @@ import hashlib
 import hmac
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -57,6 +57,7 @@ class Arrival:
     region: str | None = None
     touch_points: int = 0
     is_preview: bool = False
+    analytics_ids: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def here(self) -> Address:
@@ -159,18 +160,19 @@ class VisitService:
         (_CONTINUED if unwritten is None else _BEGUN).inc()
         return self._shown(live, visit, arrival, unwritten)
 
-    def see(self, agency_id: UUID, visit_ids: Sequence[UUID]) -> None:
-        """Signs of life of one agency's visits, written together."""
-        wanted = sorted(set(visit_ids))
+    def see(self, agency_id: UUID, signs: Mapping[UUID, Mapping[str, Any]]) -> None:
+        """Signs of life of one agency's visits, written together; each with what it says of who the visitor is to
+        analytics."""
+        wanted = dict(sorted(signs.items()))
         with self._database.tenant(agency_id) as connection:
             visit_store.see_visits(connection, agency_id, wanted, self._clock.now())
-        self._leases.renew(agency_id, wanted)
+        self._leases.renew(agency_id, list(wanted))
 
-    def leave(self, live: LiveSite, visit_id: UUID) -> None:
+    def leave(self, live: LiveSite, visit_id: UUID, analytics_ids: Mapping[str, Any]) -> None:
         """The visitor has closed the page."""
         agency_id = live.site.agency_id
         with self._database.tenant(agency_id, live.site.client_id) as connection:
-            visit_store.leave_visit(connection, agency_id, visit_id, self._clock.now())
+            visit_store.leave_visit(connection, agency_id, visit_id, self._clock.now(), analytics_ids)
         self._leases.end(agency_id, visit_id)
 
     def click(self, live: LiveSite, visit_id: UUID, e164: str | None) -> None:
@@ -282,6 +284,7 @@ class VisitService:
             now=self._clock.now(),
             idle=timedelta(minutes=live.settings.visit_idle_min),
             source=None if came_with.channel == _DIRECT else came_with,
+            analytics_ids=arrival.analytics_ids,
         )
 
     def _visit(self, live: LiveSite, arrival: Arrival, source: Source) -> Visit:
@@ -309,12 +312,15 @@ class VisitService:
             address=address,
             address_hash=address_hash,
             is_preview=arrival.is_preview,
+            analytics_ids=arrival.analytics_ids if arrival.consent == "given" else {},
         )
 
     def _note_bot(self, live: LiveSite, arrival: Arrival) -> None:
         """A robot's visit is kept, so that its share can be told; nothing of its address is."""
         VISIT_PAGES.labels("robot").inc()
-        visit = self._visit(live, replace(arrival, address=None, visitor_id=None), self._source(live, arrival))
+        visit = self._visit(
+            live, replace(arrival, address=None, visitor_id=None, analytics_ids={}), self._source(live, arrival)
+        )
         visit_store.insert_visit(self._database, replace(visit, is_bot=True, device="bot"))
 
     def _key_of(self, agency_id: UUID) -> bytes:

@@ -195,6 +195,36 @@ class TestAVisitThatGoesOn:
         assert rows(services, tenant, "SELECT min(held_until) FROM exposures") > before
         assert say("beat", {"visit": str(uuid4())}).status_code == 422
 
+    def test_given_consent_then_the_ids_of_analytics_are_kept_however_late_they_come_and_go_with_a_refusal(
+        self, say, app, tenant
+    ):
+        def kept():
+            return tenant.client_key.get(f"/v1/visits/{told['visit']}").get_json()["analytics_ids"]
+
+        ga, session, metrica = "_ga=GA1.1.10.20", "_ga_ABC123DEF4=GS1.1.1787209900.3.1", "_ym_uid=1787200000123456789"
+        told = say("visit", {"page": PAGE, "consent": "given", "ids": [ga]}).get_json()
+        assert kept() == {"ga": "10.20"}
+        say("beat", {"visit": told["visit"], "ids": [session]})
+        app.extensions[SIGNS].flush()
+        say("leave", {"visit": told["visit"], "ids": [metrica]})
+        whole = {"ga": "10.20", "ga_sessions": {"ABC123DEF4": "1787209900"}, "ym": "1787200000123456789"}
+        assert kept() == whole
+        known = {"page": PAGE, "visit": told["visit"], "visitor": told["visitor"]}
+        assert say("visit", {**known, "consent": "given", "ids": None}).get_json()["visit"] == told["visit"]
+        assert kept() == whole
+        say("visit", {**known, "consent": "refused"})
+        assert kept() == {}
+        say("beat", {"visit": told["visit"], "ids": [ga]})
+        app.extensions[SIGNS].flush()
+        assert kept() == {}, "whoever refused is not known by what a page says nevertheless"
+
+    def test_given_no_consent_then_ids_that_are_said_all_the_same_are_not_kept(self, say, app, tenant):
+        for consent in ("refused", "not_asked"):
+            visit = say("visit", {"page": PAGE, "consent": consent, "ids": ["_ga=GA1.1.10.20"]}).get_json()["visit"]
+            say("beat", {"visit": visit, "ids": ["_ga=GA1.1.10.20"]})
+            app.extensions[SIGNS].flush()
+            assert tenant.client_key.get(f"/v1/visits/{visit}").get_json()["analytics_ids"] == {}
+
     def test_given_a_page_that_is_left_then_the_visit_says_so_until_it_is_heard_of_again(self, say, app, tenant):
         visit = say("visit", {"page": PAGE}).get_json()["visit"]
         assert say("leave", {"visit": visit}).status_code == 204

@@ -357,6 +357,18 @@ class TestConsent:
         page.wait_for_function("() => !document.cookie")
         assert stage.stored() == ["", 0, 0, 0, 0]
 
+    def test_given_cookies_of_analytics_then_they_are_told_with_consent_only(self, stage):
+        stage.page.add_init_script(
+            "for (const one of ['_ga=GA1.1.10.20', 'secret=1', '_ym_uid=1787200000123']) document.cookie = one"
+        )
+        page = stage.open()
+        show(page, "#call", SHOWN)
+        assert "10.20" not in str([one.post_data for one in stage.asked])
+        page.evaluate("() => dialtrace.consent(true)")
+        page.wait_for_function("() => /_dt=/.test(document.cookie)")
+        told = [one.post_data_json for one in stage.asked if one.post_data][-1]
+        assert told["ids"] == ["_ga=GA1.1.10.20", "_ym_uid=1787200000123"]
+
     def test_given_consent_then_the_next_page_shows_the_number_before_it_has_asked(self, stage):
         stage.settle(consent="assumed")
         page = stage.open()

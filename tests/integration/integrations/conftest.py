@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from dialtrace.calls.live import Batch, LiveCall, LiveEvent, Owner
 from dialtrace.calls.live_rows import LiveRows
@@ -19,6 +19,7 @@ from dialtrace.cdr.model import CallFacts
 from dialtrace.cdr.service import CdrService
 from dialtrace.clock import SystemClock, to_microseconds
 from dialtrace.db.engine import Database
+from dialtrace.db.tables import attributions, visits
 from dialtrace.events.service import sequence
 from dialtrace.ids import new_id
 from dialtrace.integrations.claims import Claims, Result
@@ -90,6 +91,27 @@ class Platform:
             connected = started + timedelta(seconds=3)
             usual |= {"answered_at": connected, "connected_at": connected, "talk_ms": 42_000}
         return CallFacts(**usual | values)
+
+    def attribute(self, call_id: UUID, *, consent: str = "given", **visit: Any) -> UUID:
+        """The call belongs to a visit, which began ten minutes before now."""
+        began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+        visit_id = new_id(now_ms=int(began.timestamp() * 1000))
+        agency = self.client.agency_id
+        own = {
+            "agency_id": agency, "id": visit_id, "started_at": began, "client_id": self.client.id,
+            "site_id": uuid4(), "visitor_id": uuid4(), "landing_page": "https://shop.example/windows",
+            "channel": "paid_search", "source": "google", "classified_by": "click_id", "device": "mobile",
+            "consent": consent, "last_seen_at": began,
+        }  # fmt: skip
+        attribution = {
+            "agency_id": agency, "call_id": call_id, "revision": 1, "client_id": self.client.id,
+            "call_started_at": began, "method": "visit", "visit_id": visit_id, "visit_started_at": began,
+            "channel": "paid_search", "source": "google", "digest": b"",
+        }  # fmt: skip
+        with self.database.tenant(agency) as connection:
+            connection.execute(insert(visits).values(own | visit))
+            connection.execute(insert(attributions).values(attribution))
+        return visit_id
 
     def ring(self, call_id: UUID | None = None, *, is_test: bool = False) -> UUID:
         """A call stands, and rings."""

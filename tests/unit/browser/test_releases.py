@@ -29,6 +29,7 @@ OUT = {
     "1.0.0": "sha384-5TUYM0hoiYoPP1ZpQXjcYhh2QwKSMIVPHTTrsd/6EaP58nxjoZ71oiTNtvFLYmxq",
     "1.1.0": "sha384-PzOXuuHsFUWtaWO/0dEzHay0jV8cuuuzIg+dpqAfMQoEp3FRn3fjcIgA5KRnLiwJ",
     "1.1.1": "sha384-1UrChqWmsH737K5h99DFZSoANikVroOpu+UDRGfXSfWAJrQeb22UzjHB0RvWkGqy",
+    "1.2.0": "sha384-N4CMBcH8akA8Q7cI0a1nlWZZvzzHg9FTpGdFN+fcEUoKyXaAQthvo4Iunyyj6628",
 }
 
 

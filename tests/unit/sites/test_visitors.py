@@ -153,18 +153,20 @@ class TestSigns:
         written, came = [], threading.Event()
 
         def write(agency, visits):
-            written.append((agency, list(visits)))
+            written.append((agency, dict(visits)))
             came.set()
 
         first, second, visit, other = (uuid4() for _ in range(4))
         signs = Signs(write, gather_s=0.05)
-        for _ in range(3):
-            signs.add(first, visit)
+        for known in ({"ga": "1.2"}, {}, {"ym": "1787200000123456789"}):
+            signs.add(first, visit, known)
         signs.add(first, other)
         signs.add(second, visit)
         assert came.wait(5)
         signs.flush()
-        assert sorted(written) == sorted([(first, [visit, other]), (second, [visit])])
+        known = {"ga": "1.2", "ym": "1787200000123456789"}
+        assert dict(written) == {first: {visit: known, other: {}}, second: {visit: {}}}
+        assert len(written) == 2
 
     def test_given_more_than_may_wait_or_a_database_that_is_away_then_they_are_dropped(self):
         def away(agency, visits):

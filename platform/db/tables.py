@@ -806,9 +806,12 @@ integrations = Table(
     stamp("created_at", default_now=True),
     stamp("updated_at", default_now=True),
     Column("version", Integer, nullable=False, server_default="1"),
+    # So many of its deliveries go in one request.
+    Column("most_together", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
     CheckConstraint("state IN ('active', 'paused', 'broken', 'deleted')", name="state"),
+    CheckConstraint("most_together >= 1", name="most_together"),
     CheckConstraint("state <> 'broken' OR reason IS NOT NULL", name="broken_has_reason"),
 )
 

@@ -128,7 +128,7 @@ DO UPDATE SET state = 'made', remote_id = excluded.remote_id, data = excluded.da
 """
 _FORGET = (
     "DELETE FROM integration_objects WHERE agency_id = %(agency)s AND integration_id = %(integration)s"
-    " AND call_id = %(call)s AND name = %(name)s AND state = 'sent'"
+    " AND call_id = %(call)s AND name = %(name)s AND (state = 'sent' OR %(made)s)"
 )
 
 
@@ -170,9 +170,10 @@ class CallJournal:
             connection.exec_driver_sql(_KEEP, values)
         self._kept[name] = Kept(made)
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, *, is_made: bool = False) -> None:
+        """``is_made``: also what was made, for it is to be made anew."""
         with self._database.tenant(self._delivery.agency_id) as connection:
-            connection.exec_driver_sql(_FORGET, self._key(name))
+            connection.exec_driver_sql(_FORGET, self._key(name) | {"made": is_made})
         self._kept.pop(name, None)
 
     def _key(self, name: str) -> dict[str, Any]:

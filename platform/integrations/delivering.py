@@ -31,6 +31,7 @@ from .facts import CallFacts
 from .model import Claimed, Exchange, Schedule, System, Values, Verdict, bounded_rest_s
 from .registry import SYSTEMS
 from .store import lock_secrets
+from .together import gathering_s, tell_together
 from .work import Work
 
 log = structlog.get_logger("integrations")
@@ -78,10 +79,30 @@ def may_be_told(system: System, call: CallFacts) -> None:
         raise GiveUp("no_consent", f"{why}; nothing goes to an advertising system without consent on the record")
 
 
-def judge(system: System, work: Work) -> Outcome | None:
-    """Tells the system of a call, where it may be told; what came in between. None: nothing."""
+def judge(system: System, works: Sequence[Work]) -> list[Outcome | None]:
+    """Tells the system of calls, as far as it may be told; what came in between for each, None: nothing."""
+    outcomes = [_barred(system, one.call) for one in works]
+    free = [at for at, outcome in enumerate(outcomes) if outcome is None]
+    if system.together is not None:
+        told = tell_together(system.together, [works[at] for at in free])
+    else:
+        told = [_told(system, works[at]) for at in free]
+    for at, outcome in zip(free, told, strict=True):
+        outcomes[at] = outcome
+    return outcomes
+
+
+def _barred(system: System, call: CallFacts) -> Outcome | None:
     try:
-        may_be_told(system, work.call)
+        may_be_told(system, call)
+    except Outcome as outcome:
+        return outcome
+    return None
+
+
+def _told(system: System, work: Work) -> Outcome | None:
+    assert system.deliver is not None
+    try:
         system.deliver(work)
     except Outcome as outcome:
         return outcome
@@ -104,32 +125,67 @@ class Deliverer:
         self.schedule = schedule
         self.claims = Claims(database)
 
-    def deliver(self, delivery: Claimed) -> Result:
-        """One try. Raises nothing that the other side or the network does; ClaimLost, and the database's errors."""
-        system = self._systems.get(delivery.system)
+    def groups(self, taken: Sequence[Claimed]) -> list[list[Claimed]]:
+        """What is told together, and each of the others by itself."""
+        groups: dict[UUID, list[Claimed]] = {}
+        for one in taken:
+            system = self._systems.get(one.system)
+            is_alone = system is None or system.together is None
+            groups.setdefault(one.id if is_alone else one.integration_id, []).append(one)
+        return list(groups.values())
+
+    def deliver(self, group: Sequence[Claimed]) -> list[Result]:
+        """One try of a group. Raises nothing that the other side or the network does; ClaimLost, and the database's
+        errors."""
+        first = group[0]
+        system = self._systems.get(first.system)
         if system is None:
-            return Result(delivery, Verdict("broken", reason="unknown_system", detail="this release does not know it"))
+            verdict = Verdict("broken", reason="unknown_system", detail="this release does not know it")
+            return [Result(one, verdict) for one in group]
         try:
-            settings = system.settings.model_validate(delivery.settings)
-            secrets = open_secrets(self._box, system, delivery.integration_id, delivery.sealed)
+            settings = system.settings.model_validate(first.settings)
+            secrets = open_secrets(self._box, system, first.integration_id, first.sealed)
         except (SecretsBoxError, ValidationError) as fault:
-            log.error("an integration cannot be opened", integration=str(delivery.integration_id), fault=str(fault))
+            log.error("an integration cannot be opened", integration=str(first.integration_id), fault=str(fault))
             detail = "its settings or secrets cannot be read by this release: set them anew"
-            return Result(delivery, Verdict("broken", reason="unreadable", detail=detail))
+            return [Result(one, Verdict("broken", reason="unreadable", detail=detail)) for one in group]
+        results, ready, works = [], [], []
+        for delivery in group:
+            work = self._prepared(system, delivery, settings, secrets)
+            if isinstance(work, Work):
+                ready.append(delivery)
+                works.append(work)
+            else:
+                results.append(Result(delivery, work))
+        chances: dict[int, float] = {}
+        for delivery, work, outcome in zip(ready, works, judge(system, works), strict=True):
+            # Those of one request come back together, others do not.
+            chance = chances.setdefault(id(outcome), random.random())  # noqa: S311
+            results.append(self._result(delivery, work, self._verdict(delivery, outcome, chance)))
+        return results
+
+    def _prepared(self, system: System, delivery: Claimed, settings: Values, secrets: Values) -> Work | Verdict:
+        """What it is delivered with; or that there is nothing to deliver, now or at all."""
+        now = self._clock.now()
+        wait_s = gathering_s(system.together, delivery.occurred_at.timestamp(), now.timestamp())
+        if wait_s > 0 and not delivery.is_late:
+            return Verdict("later", wait_s, "gathering", "it is told together with other calls of these minutes")
         with self._database.tenant(delivery.agency_id) as connection:
             call = read_facts(connection, delivery.agency_id, delivery.call_id, around=delivery.occurred_at)
         if call is None:
-            return Result(delivery, Verdict("given_up", reason="no_call", detail="the call is no more"))
+            return Verdict("given_up", reason="no_call", detail="the call is no more")
         line = self.line(system, delivery.account, secrets, is_urgent=delivery.type == "call.ringing")
-        work = Work(
+        return Work(
             type=delivery.type, call=call, settings=settings, secrets=secrets, line=line,
-            journal=CallJournal(self._database, delivery), now=self._clock.now(), is_late=delivery.is_late,
+            journal=CallJournal(self._database, delivery), now=now, is_late=delivery.is_late,
             renewing=self.renewer(system, delivery.agency_id, delivery.integration_id, line),
         )  # fmt: skip
-        verdict = self._verdict(delivery, judge(system, work))
-        # Others repeat what they were told.
-        verdict = replace(verdict, detail=hide(verdict.detail or "", line.secrets))
-        return Result(delivery, verdict, [self._sealed(delivery, one, line.secrets) for one in line.exchanges])
+
+    def _result(self, delivery: Claimed, work: Work, verdict: Verdict) -> Result:
+        """Others repeat what they were told: no secret of ours stands in what is kept."""
+        secrets = work.line.secrets
+        verdict = replace(verdict, detail=hide(verdict.detail or "", secrets))
+        return Result(delivery, verdict, [self._sealed(delivery, one, secrets) for one in work.line.exchanges])
 
     def line(self, system: System, account: str, secrets: Values, *, is_urgent: bool) -> AccountLine:
         """A way to the other side that keeps to its rate."""
@@ -138,7 +194,8 @@ class Deliverer:
             rate=system.rate, timeout_s=self.schedule.timeout_s, secrets=secret_texts(secrets), is_urgent=is_urgent,
         )  # fmt: skip
 
-    def _verdict(self, delivery: Claimed, outcome: Outcome | None) -> Verdict:
+    def _verdict(self, delivery: Claimed, outcome: Outcome | None, chance: float) -> Verdict:
+        """``chance``: 0 to 1, so that many do not come back in the same moment."""
         if outcome is None:
             return Verdict("done")
         if isinstance(outcome, NothingToDo):
@@ -146,11 +203,9 @@ class Deliverer:
         if isinstance(outcome, Later):
             if outcome.word in _RESTING:
                 self._accounts.rest(delivery.account, outcome.after_s)
-            # Those that were put off together do not come back together.
-            wait_s = bounded_rest_s(outcome.after_s) * (1 + random.random() / 2)  # noqa: S311
+            wait_s = bounded_rest_s(outcome.after_s) * (1 + chance / 2)
             return Verdict("later", wait_s, outcome.word, outcome.detail)
         if isinstance(outcome, Retry):
-            chance = random.random()  # noqa: S311 (so that many do not come back in the same moment)
             return self.schedule.after(outcome, tries=delivery.tries, chance=chance)
         if isinstance(outcome, Broken):
             return Verdict("broken", 0.0, outcome.word, outcome.detail)

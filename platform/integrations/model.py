@@ -15,6 +15,7 @@ from ..outgoing.model import read_retry_after
 from .errors import Broken, GiveUp, Later, Retry
 
 if TYPE_CHECKING:
+    from .together import Together
     from .work import Work
 
 DeliveryState = Literal["due", "blocked", "sending", "sent", "done", "given_up"]
@@ -77,11 +78,18 @@ class System:
     rate: Rate
     account: Callable[[Any, Any], str]
     event_types: Callable[[Any], Sequence[str]]
-    deliver: Callable[[Work], None]
     test: Callable[[Work], Sequence[Check]]
     pretend: Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
+    #: How it is told of one call; of many at once it is told by ``together``.
+    deliver: Callable[[Work], None] | None = None
+    together: Together | None = None
     #: Whether it is told of visitors for advertising: then nothing leaves without consent on the record.
     is_advertising: bool = False
+
+    @property
+    def most_together(self) -> int:
+        """Calls that one request tells of at most."""
+        return self.together.most if self.together is not None else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,7 @@ class IntegrationService:
             "sealed": seal_secrets(self._box, integration_id, secrets),
             "account": account_key(kind.name, kind.account(settings, secrets)),
             "event_types": list(kind.event_types(settings)),
+            "most_together": kind.most_together,
         }
 
     def get_integration(self, agency_id: UUID, client_id: UUID | None, integration_id: UUID) -> Integration:
@@ -222,7 +223,7 @@ class IntegrationService:
             type=type_, call=call, settings=settings, secrets=secrets, line=line, journal=DryJournal(),
             now=self._clock.now(),
         )  # fmt: skip
-        outcome = judge(kind, work)
+        (outcome,) = judge(kind, [work])
         if outcome is not None:
             return Preview(outcome.word, outcome.detail, line.planned)
         return Preview("would_send", "", line.planned)

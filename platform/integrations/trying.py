@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from .accounts import hide
-from .model import Answer, Kept, Made, System
+from .model import Answer, Exchange, Kept, Made, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class DryLine:
     system: System
     secrets: Sequence[str]
     planned: list[Planned] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
 
     def ask(self, method: str, url: str, *, what: str, headers: Mapping[str, str], body: bytes) -> Answer:
         text = body.decode("utf-8", "replace")
@@ -61,5 +62,5 @@ class DryJournal:
     def keep(self, name: str, made: Made) -> None:
         self._kept[name] = Kept(made)
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, *, is_made: bool = False) -> None:
         self._kept.pop(name, None)

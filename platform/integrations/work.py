@@ -6,7 +6,7 @@ The same code runs for real and as a dry run: only the line and the journal diff
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,11 +14,14 @@ from urllib.parse import urlencode
 
 from .errors import ClaimLost, Outcome
 from .facts import CallFacts
-from .model import Answer, Kept, Made, Values
+from .model import Answer, Exchange, Kept, Made, Values
 
 
 class Line(Protocol):
-    """A way to one account of the other side."""
+    """A way to one account of the other side; ``exchanges``: what was said on it, without ``secrets``."""
+
+    exchanges: list[Exchange]
+    secrets: Sequence[str]
 
     def ask(
         self, method: str, url: str, *, what: str, headers: Mapping[str, str], body: bytes
@@ -34,7 +37,7 @@ class Journal(Protocol):
 
     def keep(self, name: str, made: Made) -> None: ...  # pragma: no cover (a protocol)
 
-    def forget(self, name: str) -> None: ...  # pragma: no cover (a protocol)
+    def forget(self, name: str, *, is_made: bool = False) -> None: ...  # pragma: no cover (a protocol)
 
 
 @dataclass

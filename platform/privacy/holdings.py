@@ -138,7 +138,7 @@ HOLDINGS: Mapping[str, Held] = {
     "integration_deliveries": people("attempts detail", by="integrations", other="agency_id id client_id integration_id call_id type rank revision occurred_at is_late state reason tries due_at claim claimed_until created_at first_try_at settled_at"),
     # Ids of the other system.
     "integration_objects": nobody("agency_id integration_id call_id name client_id state remote_id data begun_at made_at"),
-    "integrations": tenants("name settings detail", other="agency_id id client_id system sealed account event_types state reason state_at position failing_since last_success_at last_failure_at last_fault created_at updated_at version"),
+    "integrations": tenants("name settings detail", other="agency_id id client_id system sealed account event_types state reason state_at position failing_since last_success_at last_failure_at last_fault created_at updated_at version most_together"),
     "vendor_accounts": nobody("account next_at rest_until"),
     "webhook_deliveries": people("attempts", by="webhooks", other="agency_id id client_id webhook_id message_id type call_id rank revision position occurred_at state tries is_pulled due_at claim claimed_until created_at first_try_at settled_at replays"),
     "webhook_secrets": nobody("agency_id id client_id webhook_id sealed made_at expires_at"),

@@ -92,32 +92,34 @@ class IntegrationWorker:
             self._next.pop("tidy", None)
         free = self._pool.free_count()
         taken = self._claims.claim(free, hold_s=self._hold_s) if free > 0 else []
-        for delivery in taken:
-            self._sending[delivery] = self._pool.spawn(self._one, delivery)
+        for group in self._deliverer.groups(taken):
+            sending = self._pool.spawn(self._tell, group)
+            self._sending |= dict.fromkeys(group, sending)
         INTEGRATION_SENDING.set(len(self._sending))
         return behind and bool(taken)
 
-    def _one(self, delivery: Claimed) -> None:
-        """The top of a greenlet: whatever happens, this one delivery is tried again."""
-        schedule = self._deliverer.schedule
+    def _tell(self, group: list[Claimed]) -> None:
+        """The top of a greenlet: whatever happens, what is delivered in it is tried again."""
+        about = {"integration": str(group[0].integration_id), "system": group[0].system}
         try:
-            with gevent.Timeout(schedule.whole_s):
-                result = self._deliverer.deliver(delivery)
+            with gevent.Timeout(self._deliverer.schedule.whole_s):
+                results = self._deliverer.deliver(group)
         except gevent.Timeout:
-            log.warning("a delivery took too long", integration=str(delivery.integration_id), system=delivery.system)
-            result = self._doubted(delivery, "overrun")
+            log.warning("a delivery took too long", **about)
+            results = [self._doubted(one, "overrun") for one in group]
         except ClaimLost:
             # Another process has it: nothing of it is ours to write down.
             return
         except DatabaseError as fault:
-            log.warning("a delivery waits", integration=str(delivery.integration_id), fault=str(fault))
-            result = self._doubted(delivery, "database")
+            log.warning("a delivery waits", fault=str(fault), **about)
+            results = [self._doubted(one, "database") for one in group]
         except Exception:
-            log.exception("a delivery failed", integration=str(delivery.integration_id), system=delivery.system)
-            result = self._doubted(delivery, "unknown")
+            log.exception("a delivery failed", **about)
+            results = [self._doubted(one, "unknown") for one in group]
         finally:
-            self._sending.pop(delivery, None)
-        self._results.append(result)
+            for one in group:
+                self._sending.pop(one, None)
+        self._results += results
 
     def _doubted(self, delivery: Claimed, word: str) -> Result:
         failed = Retry(word, "it is looked up before anything is made again", in_doubt=True)
@@ -163,7 +165,7 @@ class IntegrationWorker:
     def _end(self) -> None:
         self._pool.join(timeout=STOP_TIMEOUT_S)
         left = dict(self._sending)
-        gevent.killall(list(left.values()), timeout=1.0)
+        gevent.killall(list(set(left.values())), timeout=1.0)
         verdict = Verdict("sent", self._deliverer.schedule.whole_s, "stopped", "the process was told to stop meanwhile")
         self._results += [Result(delivery, verdict) for delivery in left]
         try:

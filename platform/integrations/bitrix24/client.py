@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import Broken, GiveUp, Later, Outcome, Retry
-from ..model import Answer, Values, need_success
+from ..model import Answer, need_success
+from ..tokens import renew_tokens
 from ..work import Work
 
 #: The portal's bucket leaks two requests a second: after so long there is room for ten again.
@@ -39,10 +40,10 @@ def ask(work: Work, method: str, body: Mapping[str, Any]) -> Any:
     """The ``result``. An application's token that is over, or was never given, is renewed once. Raises Outcome; Refused
     for errors of the method itself."""
     if work.secrets.webhook_url is None and not work.secrets.access_token and work.renewing is not None:
-        work.renew(lambda kept: _renewed(work, kept))
+        _renew(work)
     answer = _send(work, method, body)
     if _error(answer) == "expired_token" and work.secrets.webhook_url is None:
-        work.renew(lambda kept: _renewed(work, kept))
+        _renew(work)
         answer = _send(work, method, body)
     return _result(work, answer)
 
@@ -87,30 +88,22 @@ def _result(work: Work, answer: Answer) -> Any:
     raise Refused(code.lower(), detail)
 
 
-def _renewed(work: Work, kept: Values) -> Values:
-    """New tokens for the refresh token that is kept now. Somebody may have been quicker: then its access token is not
-    the one that was refused, and is used."""
-    known: Any = kept
-    if known.access_token and known.access_token != work.secrets.access_token:
-        return kept
-    query = {
-        "grant_type": "refresh_token", "client_id": known.client_id, "client_secret": known.client_secret,
-        "refresh_token": known.refresh_token,
-    }  # fmt: skip
-    answer = work.ask("GET", f"{work.settings.token_url}?{urlencode(query)}", what="oauth.token")
-    code, said = _error(answer), answer.json()
-    if code is not None and answer.status < 500 and answer.status != 429:
-        raise Broken(code.lower(), _SET_UP.get(code, f"the portal renews no token: {code}"))
-    try:
-        need_success(answer, work.now)
-    except Later as outcome:
-        # The token server's limit, not the portal's: nobody who asks the portal rests for it.
-        raise Later("token_limited", outcome.detail, after_s=outcome.after_s) from outcome
-    if not isinstance(said, dict) or not said.get("access_token") or not said.get("refresh_token"):
-        raise Retry("token_odd", "the token server answered without tokens")
-    tokens = {"access_token": said["access_token"], "refresh_token": said["refresh_token"]}
-    fresh: Values = known.model_copy(update=tokens)
-    return fresh
+def _renew(work: Work) -> None:
+    def ask(known: Any) -> Answer:
+        query = {
+            "grant_type": "refresh_token", "client_id": known.client_id, "client_secret": known.client_secret,
+            "refresh_token": known.refresh_token,
+        }  # fmt: skip
+        return work.ask("GET", f"{work.settings.token_url}?{urlencode(query)}", what="oauth.token")
+
+    renew_tokens(work, ask, refused=_token_refusal)
+
+
+def _token_refusal(answer: Answer) -> Broken | None:
+    code = _error(answer)
+    if code is None:
+        return None
+    return Broken(code.lower(), _SET_UP.get(code, f"the portal renews no token: {code}"))
 
 
 def is_refused(outcome: Outcome, *codes: str) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
@@ -49,9 +50,21 @@ def client(database: Database) -> Client:
     return tenancy.create_client(tenancy.create_agency("First").id, "Its client")
 
 
-def deliverer(database: Database, schedule: Schedule = QUICK, **more: Any) -> Deliverer:
+class LaterClock(SystemClock):
+    """It is so much later: what happened has become old."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+def deliverer(
+    database: Database, schedule: Schedule = QUICK, *, ahead: timedelta = timedelta(0), **more: Any
+) -> Deliverer:
     client = OutgoingClient(RULES, most_per_host=32)
-    return Deliverer(database, client, BOX, SystemClock(), schedule, **more)
+    return Deliverer(database, client, BOX, LaterClock(ahead), schedule, **more)
 
 
 class Platform:
@@ -136,7 +149,7 @@ class Platform:
         taken = self.claims.claim(most, hold_s=30, each=most)
         made = made or deliverer(self.database)
         with ThreadPoolExecutor(side_by_side) as pool:
-            results = [one for one in pool.map(lambda delivery: _deliver(made, delivery), taken) if one is not None]
+            results = [one for several in pool.map(partial(_deliver, made), made.groups(taken)) for one in several]
         self.claims.settle(results)
         return results
 
@@ -168,11 +181,11 @@ class Platform:
             return {(row.call_id, row.name): row.state for row in rows}
 
 
-def _deliver(made: Deliverer, delivery: Any) -> Result | None:
+def _deliver(made: Deliverer, group: Sequence[Any]) -> list[Result]:
     try:
-        return made.deliver(delivery)
+        return made.deliver(group)
     except ClaimLost:
-        return None
+        return []
 
 
 @pytest.fixture

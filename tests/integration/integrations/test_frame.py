@@ -244,12 +244,12 @@ def test_given_one_that_never_answers_then_others_are_told_at_once(platform, not
     assert shares == {notices.id: 4, stuck.id: 4}, "each has its own few places"
     patient, until_s = deliverer(platform.database, replace(QUICK, timeout_s=8.0)), time.monotonic() + 7.0
     with ThreadPoolExecutor(16) as pool:
-        running = {pool.submit(patient.deliver, one): one for one in taken}
+        running = {pool.submit(patient.deliver, [one]): one for one in taken}
         while len(telegram.messages) < 30 and time.monotonic() < until_s:
             over = [one for one in running if one.done()]
-            platform.claims.settle([one.result() for one in over])
+            platform.claims.settle([result for one in over for result in one.result()])
             running = {one: held for one, held in running.items() if one not in over}
-            running |= {pool.submit(patient.deliver, one): one for one in platform.claims.claim(256, hold_s=30)}
+            running |= {pool.submit(patient.deliver, [one]): one for one in platform.claims.claim(256, hold_s=30)}
             time.sleep(0.01)
         waiting = [held.integration_id for one, held in running.items() if not one.done()]
         dead.stop()

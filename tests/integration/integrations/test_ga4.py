@@ -131,13 +131,9 @@ def test_given_a_limit_then_it_waits_and_it_is_no_try(platform, analytics, ga4):
     assert analytics.events == []
 
 
-def test_given_a_call_of_last_week_then_it_is_not_told_as_one_of_today(platform, analytics, ga4):
-    began = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
-    call = platform.end_call(
-        started_at=began, answered_at=began, connected_at=began, ended_at=began + timedelta(seconds=45)
-    )  # fmt: skip
-    platform.attribute(call, analytics_ids=IDS)
-    platform.work()
+def test_given_a_call_of_days_ago_then_it_is_not_told_as_one_of_today(platform, analytics, ga4):
+    end_call(platform)
+    platform.work(deliverer(platform.database, ahead=timedelta(hours=73)))
     (entry,) = platform.ledger(ga4)
     assert (entry.state, entry.reason) == ("given_up", "too_old")
     assert analytics.requests == []

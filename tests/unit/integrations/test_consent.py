@@ -18,6 +18,11 @@ ID = UUID("0199a3c2-7d40-7b1e-8f2a-3c5d9e0b1a47")
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 #: Settings and secrets with which every advertising system has something to send.
 SET_UP: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "google_ads": (
+        {"customer_id": "1234567890", "conversion_action_id": "111222333"},
+        {"client_id": "id", "client_secret": "secret", "refresh_token": "refresh"},
+    ),
+    "metrica": ({"counter_id": 90000001}, {"token": "y0_AgAAAAAExampleExampleExample"}),
     "ga4": ({"measurement_id": "G-ABC123DEF4"}, {"api_secret": "hXy3kZ1qT0-ab_CdEfGh12"}),
 }
 IDS = {"ga": "1000000001.1787200000", "ym": "1787200000123456789"}
@@ -53,7 +58,7 @@ def told(name: str, call: CallFacts) -> tuple[str | None, list[Any]]:
         type="call.ended", call=call, settings=system.settings.model_validate(settings),
         secrets=system.secrets.model_validate(secrets), line=line, journal=DryJournal(), now=START + timedelta(hours=1),
     )  # fmt: skip
-    outcome = judge(system, work)
+    (outcome,) = judge(system, [work])
     return outcome.word if outcome is not None else None, line.planned
 
 

@@ -99,4 +99,5 @@ def pretend(method: str, what: str, _body: Mapping[str, Any]) -> dict[str, Any]:
         "leads/unsorted/sip": {"_embedded": {"unsorted": [{"uid": "1"}]}},
         "calls again": {"_embedded": {"calls": [{"id": 1, "entity_id": 1}]}},
     }
-    return told.get(what, {})
+    answer: dict[str, Any] = told.get(what, {})
+    return answer

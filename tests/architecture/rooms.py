@@ -187,6 +187,7 @@ OFFERED = {
     "people": {"errors", "links", "model", "resealing", "service", "signing_in"},
     "sites": {
         "addresses",
+        "analytics_ids",
         "classify",
         "erasure",
         "errors",

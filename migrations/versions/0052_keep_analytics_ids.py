@@ -7,13 +7,13 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0051"
-down_revision = "0050"
+revision = "0052"
+down_revision = "0051"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    text = files("dialtrace.migrations").joinpath("sql", "0051_keep_analytics_ids.sql").read_text(encoding="utf-8")
+    text = files("dialtrace.migrations").joinpath("sql", "0052_keep_analytics_ids.sql").read_text(encoding="utf-8")
     # No parameter is bound, so no character needs escaping.
     op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

@@ -139,8 +139,8 @@ def integration_work_command(begin: Begin, need_database: Callable[[Settings], s
         from .workers.integrations import IntegrationWorker, run_integration_worker
 
         step_back()
-        claims, deliverer = build_integration_work(settings, master_keys(settings))
+        claims, deliverer, reader = build_integration_work(settings, master_keys(settings))
         kept_s = settings["DIALTRACE_INTEGRATION_LOG_DAYS"] * 86_400.0
-        run_integration_worker(lambda: IntegrationWorker(claims, deliverer, kept_s=kept_s))
+        run_integration_worker(lambda: IntegrationWorker(claims, deliverer, reader, kept_s=kept_s))
 
     return integrations

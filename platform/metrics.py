@@ -412,6 +412,13 @@ INTEGRATIONS_STOPPED = Counter(
     "Integrations that stopped because of what the other system said, by why.",
     ["system", "reason"],
 )
+INTEGRATION_READINGS = Counter(
+    "dialtrace_integration_readings_total", "Looks at what changed in other systems, by how they went.",
+    ["system", "outcome"],
+)  # fmt: skip
+INTEGRATION_SALES = Counter(
+    "dialtrace_integration_sales_total", "Sales of calls that deals in other systems set or took back.", ["system"]
+)
 INTEGRATION_PASSES_FAILED = Counter(
     "dialtrace_integration_passes_failed_total", "Looks for deliveries to make that failed."
 )

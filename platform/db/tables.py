@@ -894,6 +894,32 @@ integration_objects = Table(
     ForeignKeyConstraint(["agency_id", "integration_id"], ["integrations.agency_id", "integrations.id"]),
     CheckConstraint("state IN ('sent', 'made')", name="state"),
     Index("ix_integration_objects_call", "agency_id", "call_id"),
+    Index(
+        "ix_integration_objects_origin", "agency_id", "integration_id", "name", "remote_id",
+        postgresql_where=text("state = 'made'"),
+    ),
+)  # fmt: skip
+
+#: Up to where what changed in another system was read, and when it is looked at again.
+integration_readings = Table(
+    "integration_readings",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("integration_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("mark", JSONB, nullable=False),
+    stamp("due_at", default_now=True),
+    Column("claim", Uuid),
+    stamp("claimed_until"),
+    stamp("read_at"),
+    Column("fault", Text),
+    Column("detail", Text),
+    PrimaryKeyConstraint("agency_id", "integration_id"),
+    ForeignKeyConstraint(
+        ["agency_id", "integration_id"], ["integrations.agency_id", "integrations.id"], ondelete="CASCADE"
+    ),
+    CheckConstraint("(claim IS NULL) = (claimed_until IS NULL)", name="claimed"),
+    Index("ix_integration_readings_due", "due_at"),
 )
 
 #: How fast each account of a vendor may be asked, by all processes together; `account` is a hash and tells nothing.
@@ -2773,6 +2799,7 @@ TENANT: dict[str, str | None] = {
     "integrations": "client_id",
     "integration_deliveries": "client_id",
     "integration_objects": "client_id",
+    "integration_readings": "client_id",
     "prompts": None,
     "call_assessments": "client_id",
     "report_settings": "client_id",

@@ -143,8 +143,7 @@ class Deliverer:
             verdict = Verdict("broken", reason="unknown_system", detail="this release does not know it")
             return [Result(one, verdict) for one in group]
         try:
-            settings = system.settings.model_validate(first.settings)
-            secrets = open_secrets(self._box, system, first.integration_id, first.sealed)
+            settings, secrets = self.open(system, first.integration_id, first.settings, first.sealed)
         except (SecretsBoxError, ValidationError) as fault:
             log.error("an integration cannot be opened", integration=str(first.integration_id), fault=str(fault))
             detail = "its settings or secrets cannot be read by this release: set them anew"
@@ -186,6 +185,16 @@ class Deliverer:
         secrets = work.line.secrets
         verdict = replace(verdict, detail=hide(verdict.detail or "", secrets))
         return Result(delivery, verdict, [self._sealed(delivery, one, secrets) for one in work.line.exchanges])
+
+    def system(self, name: str) -> System:
+        """Raises KeyError."""
+        return self._systems[name]
+
+    def open(
+        self, system: System, integration_id: UUID, settings: Mapping[str, Any], sealed: bytes
+    ) -> tuple[Values, Values]:
+        """Settings and secrets, read. Raises the errors of `secrets_box`, ValidationError."""
+        return system.settings.model_validate(settings), open_secrets(self._box, system, integration_id, sealed)
 
     def line(self, system: System, account: str, secrets: Values, *, is_urgent: bool) -> AccountLine:
         """A way to the other side that keeps to its rate."""

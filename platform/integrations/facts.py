@@ -84,3 +84,8 @@ class CallFacts:
         """Whether anything of it may be told to an advertising system: only where the visitor's consent is on the
         record, and never where nobody knows the visit."""
         return self.visit is not None and self.visit.consent == "given"
+
+
+def nobody(agency_id: UUID, client_id: UUID, call_id: UUID, now: datetime) -> CallFacts:
+    """A call that never was, where the other side is asked and told of none."""
+    return CallFacts(id=call_id, agency_id=agency_id, client_id=client_id, number="", started_at=now, is_test=True)

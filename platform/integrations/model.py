@@ -15,6 +15,7 @@ from ..outgoing.model import read_retry_after
 from .errors import Broken, GiveUp, Later, Retry
 
 if TYPE_CHECKING:
+    from .returning import Deal, Mark
     from .together import Together
     from .work import Work
 
@@ -83,6 +84,8 @@ class System:
     #: How it is told of one call; of many at once it is told by ``together``.
     deliver: Callable[[Work], None] | None = None
     together: Together | None = None
+    #: What changed there at a mark or later, a page of it, the oldest change first; and whether that was the last.
+    read: Callable[[Work, Mark], tuple[Sequence[Deal], bool]] | None = None
     #: Whether it is told of visitors for advertising: then nothing leaves without consent on the record.
     is_advertising: bool = False
 

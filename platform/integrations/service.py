@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
-from ..clock import Clock
+from ..clock import Clock, moment_text
 from ..db.engine import Database
 from ..events import service as log
 from ..ids import new_id
@@ -37,7 +37,7 @@ from .errors import (
     VersionMismatch,
 )
 from .fact_store import moment_of_call, read_facts
-from .facts import CallFacts
+from .facts import nobody
 from .model import (
     LONGEST_NAME,
     MOST_BACKFILLED,
@@ -102,7 +102,17 @@ class IntegrationService:
                 "agency_id": agency_id, "id": integration_id, "client_id": client_id, "system": system,
                 "position": log.last_position(connection, agency_id),
             }  # fmt: skip
-            return store.insert_integration(connection, own | values)
+            made = store.insert_integration(connection, own | values)
+            self._keep_reading(connection, kind, made, read_settings)
+            return made
+
+    def _keep_reading(self, connection: Connection, kind: System, integration: Integration, settings: Values) -> None:
+        """What changes there from now on is looked at, if the settings want it."""
+        if kind.read is not None and getattr(settings, "read_sales", False):
+            mark = {"since": moment_text(self._clock.now()), "skip": 0}
+            store.begin_reading(connection, integration, mark)
+        else:
+            store.end_reading(connection, integration)
 
     def _columns(
         self, kind: System, integration_id: UUID, name: str, settings: Values, secrets: Values
@@ -146,14 +156,16 @@ class IntegrationService:
                 raise VersionMismatch(before.version)
             kind = self.systems[before.system]
             old = self._kept_secrets(kind, before)
+            new = _read(kind.settings, _merged(before.settings, settings), "settings")
             values = self._columns(
                 kind,
                 before.id,
                 _checked_name(name) if name is not None else before.name,
-                _read(kind.settings, _merged(before.settings, settings), "settings"),
+                new,
                 _read(kind.secrets, _merged(old, secrets), "secrets"),
             )
             values |= {"updated_at": self._clock.now(), "version": before.version + 1}
+            self._keep_reading(connection, kind, before, new)
             return store.change_integration(connection, before, values)
 
     def _kept_secrets(self, kind: System, integration: Integration) -> Mapping[str, Any]:
@@ -168,6 +180,7 @@ class IntegrationService:
         IntegrationUnknown."""
         with self._database.tenant(agency_id, client_id) as connection:
             before = _found(store.find_integration(connection, agency_id, integration_id, lock=True))
+            store.end_reading(connection, before)
             store.change_integration(connection, before, {"state": "deleted", "sealed": b"", "settings": {}})
 
     def pause_integration(self, agency_id: UUID, client_id: UUID | None, integration_id: UUID) -> Integration:
@@ -194,9 +207,10 @@ class IntegrationService:
         IntegrationUnknown, and the errors of `secrets_box`."""
         integration, kind, settings, secrets = self._opened(agency_id, client_id, integration_id)
         line = self._deliverer.line(kind, integration.account, secrets, is_urgent=True)
+        now = self._clock.now()
         work = Work(
-            type="test", call=self._nobody(integration), settings=settings, secrets=secrets, line=line,
-            journal=DryJournal(), now=self._clock.now(),
+            type="test", call=nobody(agency_id, integration.client_id, integration.id, now), settings=settings,
+            secrets=secrets, line=line, journal=DryJournal(), now=now,
             renewing=self._deliverer.renewer(kind, agency_id, integration.id, line),
         )  # fmt: skip
         try:
@@ -235,13 +249,6 @@ class IntegrationService:
         kind = self.systems[integration.system]
         settings = kind.settings.model_validate(integration.settings)
         return integration, kind, settings, open_secrets(self._box, kind, integration.id, integration.sealed)
-
-    def _nobody(self, integration: Integration) -> CallFacts:
-        """A call that never was: a test asks about the other side only."""
-        return CallFacts(
-            id=integration.id, agency_id=integration.agency_id, client_id=integration.client_id, number="",
-            started_at=self._clock.now(), is_test=True,
-        )  # fmt: skip
 
     # --- Deliveries. ---
 

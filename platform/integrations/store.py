@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select, text, tuple_, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from ..db.tables import integration_deliveries, integrations
+from ..db.tables import integration_deliveries, integration_readings, integrations
 from .errors import OwnerUnknown
 from .model import Delivery, DeliveryFilters, Integration
+from .returning import Origin
 
 _I, _D = integrations.c, integration_deliveries.c
 
@@ -76,6 +78,42 @@ def lock_secrets(connection: Connection, integration_id: UUID, *, wait: bool) ->
         return True
     taken = connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", lock)
     return bool(taken.scalar_one())
+
+
+def begin_reading(connection: Connection, integration: Integration, mark: Mapping[str, Any]) -> None:
+    """What changes there is looked at, from a mark on; where it was begun it goes on."""
+    own = {"agency_id": integration.agency_id, "integration_id": integration.id, "client_id": integration.client_id}
+    connection.execute(upsert(integration_readings).values(**own, mark=mark).on_conflict_do_nothing())
+
+
+def end_reading(connection: Connection, integration: Integration) -> None:
+    columns = integration_readings.c
+    theirs = and_(columns.agency_id == integration.agency_id, columns.integration_id == integration.id)
+    connection.execute(delete(integration_readings).where(theirs))
+
+
+_BY_ID = "SELECT id, started_at FROM calls WHERE agency_id = %s AND client_id = %s AND id = %s AND NOT is_test"
+_BY_ORIGIN = """
+SELECT c.id, c.started_at FROM integration_objects o JOIN calls c ON c.agency_id = o.agency_id AND c.id = o.call_id
+WHERE o.agency_id = %s AND o.integration_id = %s AND o.name = %s AND o.remote_id = %s AND o.state = 'made'
+  AND (%s::text IS NULL OR o.data ->> 'type' = %s) AND coalesce((o.data ->> 'is_new')::boolean, true)
+ORDER BY c.started_at LIMIT 1
+"""
+
+
+def find_call_of(
+    connection: Connection, agency_id: UUID, client_id: UUID, integration_id: UUID, call_id: UUID | None,
+    origins: Sequence[Origin],
+) -> tuple[UUID, datetime] | None:  # fmt: skip
+    """The call by its id, or for which one of these was made; and when it began. None: it is of none of ours."""
+    row = None
+    if call_id is not None:
+        row = connection.exec_driver_sql(_BY_ID, (agency_id, client_id, call_id)).first()
+    for origin in origins:
+        if row is None:
+            values = (agency_id, integration_id, origin.name, origin.remote_id, origin.kind, origin.kind)
+            row = connection.exec_driver_sql(_BY_ORIGIN, values).first()
+    return (row.id, row.started_at) if row is not None else None
 
 
 # --- Deliveries. ---

@@ -136,6 +136,8 @@ HOLDINGS: Mapping[str, Held] = {
     # No telephone number leads to a visitor until a call is attributed.
     "visits": people("landing_page referrer click_ids keyword address address_hash visitor_id analytics_ids", by="visits", other="agency_id id started_at client_id site_id channel source medium campaign content classified_by rules_version device region consent pages last_seen_at left_at is_bot is_preview"),
     "integration_deliveries": people("attempts detail", by="integrations", other="agency_id id client_id integration_id call_id type rank revision occurred_at is_late state reason tries due_at claim claimed_until created_at first_try_at settled_at"),
+    # What the other side said of a refusal.
+    "integration_readings": tenants("detail", other="agency_id integration_id client_id mark due_at claim claimed_until read_at fault"),
     # Ids of the other system.
     "integration_objects": nobody("agency_id integration_id call_id name client_id state remote_id data begun_at made_at"),
     "integrations": tenants("name settings detail", other="agency_id id client_id system sealed account event_types state reason state_at position failing_since last_success_at last_failure_at last_fault created_at updated_at version most_together"),

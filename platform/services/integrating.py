@@ -8,6 +8,7 @@ from ..db.engine import Database
 from ..integrations.claims import OF_A_SYSTEM, Claims
 from ..integrations.delivering import Deliverer
 from ..integrations.model import Schedule
+from ..integrations.reading import Reader
 from ..integrations.service import IntegrationService
 from ..secrets_box.master_keys import parse_master_keys
 from ..secrets_box.model import SecretsBox
@@ -32,10 +33,11 @@ def _deliverer(settings: Settings, database: Database, box: SecretsBox) -> Deliv
     return Deliverer(database, client, box, SystemClock(), _schedule(settings))
 
 
-def build_integration_work(settings: Settings, master_keys: str) -> tuple[Claims, Deliverer]:
-    """What makes deliveries. ``master_keys`` as they stand in the settings, or were kept."""
+def build_integration_work(settings: Settings, master_keys: str) -> tuple[Claims, Deliverer, Reader]:
+    """What makes deliveries, and reads back. ``master_keys`` as they stand in the settings, or were kept."""
     database = build_database(settings, pool_size=8)
-    return Claims(database), _deliverer(settings, database, SecretsBox(parse_master_keys(master_keys)))
+    deliverer = _deliverer(settings, database, SecretsBox(parse_master_keys(master_keys)))
+    return Claims(database), deliverer, Reader(database, SystemClock(), deliverer)
 
 
 def build_integrations(settings: Settings, database: Database, box: SecretsBox) -> IntegrationService:

@@ -21,6 +21,7 @@ from ..integrations.claims import Claims, Result
 from ..integrations.delivering import Deliverer
 from ..integrations.errors import ClaimLost, Retry
 from ..integrations.model import Claimed, Verdict
+from ..integrations.reading import Look, Reader
 from ..metrics import (
     INTEGRATION_BACKLOG,
     INTEGRATION_DELAY_SECONDS,
@@ -40,6 +41,9 @@ MOST_AT_A_TIME = 256
 LOOK_EVERY_S = 0.15
 COUNT_EVERY_S = 10.0
 TIDY_EVERY_S = 60.0
+#: So often it is asked whose time to be looked at has come; so many looks at a time.
+READ_EVERY_S = 5.0
+MOST_LOOKS = 8
 #: After the database failed.
 REST_S = 1.0
 #: Told to stop: so long for answers that are on their way; what is left is in doubt, and looked up by the next process.
@@ -50,9 +54,13 @@ TIDY_AT_A_TIME = 2_000
 class IntegrationWorker:
     """Claims deliveries, makes them side by side, and writes down in batches what became of them."""
 
-    def __init__(self, claims: Claims, deliverer: Deliverer, *, kept_s: float, most: int = MOST_AT_A_TIME) -> None:
+    def __init__(
+        self, claims: Claims, deliverer: Deliverer, reader: Reader, *, kept_s: float, most: int = MOST_AT_A_TIME
+    ) -> None:
         self._claims = claims
         self._deliverer = deliverer
+        self._reader = reader
+        self._looking = Pool(MOST_LOOKS)
         self._kept_s = kept_s
         # A claim outlives whatever its holder may be doing, by enough to write it down.
         self._hold_s = round(deliverer.schedule.whole_s) + 20
@@ -96,6 +104,9 @@ class IntegrationWorker:
             sending = self._pool.spawn(self._tell, group)
             self._sending |= dict.fromkeys(group, sending)
         INTEGRATION_SENDING.set(len(self._sending))
+        if self._is_time("read", READ_EVERY_S) and self._looking.free_count() > 0:
+            for one in self._reader.take(self._looking.free_count(), hold_s=self._hold_s):
+                self._looking.spawn(self._read, one)
         return behind and bool(taken)
 
     def _tell(self, group: list[Claimed]) -> None:
@@ -120,6 +131,19 @@ class IntegrationWorker:
             for one in group:
                 self._sending.pop(one, None)
         self._results += results
+
+    def _read(self, look: Look) -> None:
+        """The top of a greenlet: whatever happens, the look is taken again when its claim is over."""
+        about = {"integration": str(look.integration_id), "system": look.system}
+        try:
+            with gevent.Timeout(self._deliverer.schedule.whole_s):
+                self._reader.look(look)
+        except gevent.Timeout:
+            log.warning("a look at what changed took too long", **about)
+        except (ClaimLost, DatabaseError) as fault:
+            log.warning("a look at what changed waits", fault=str(fault), **about)
+        except Exception:
+            log.exception("a look at what changed failed", **about)
 
     def _doubted(self, delivery: Claimed, word: str) -> Result:
         failed = Retry(word, "it is looked up before anything is made again", in_doubt=True)
@@ -163,6 +187,7 @@ class IntegrationWorker:
         return True
 
     def _end(self) -> None:
+        self._looking.kill(timeout=1.0)
         self._pool.join(timeout=STOP_TIMEOUT_S)
         left = dict(self._sending)
         gevent.killall(list(set(left.values())), timeout=1.0)

@@ -213,6 +213,7 @@ OFFERED = {
         "erasure",
         "errors",
         "model",
+        "reading",
         "registry",
         "resealing",
         "service",

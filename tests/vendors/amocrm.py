@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ class AmocrmServer(VendorServer):
         return Said(200, {"token_type": "Bearer", "expires_in": 86400, **tokens})
 
     def _get_account(self, _query: Mapping[str, str]) -> Said:
-        return Said(200, {"id": 1, "name": "Shop"})
+        return Said(200, {"id": 1, "name": "Shop", "currency": "RUB"})
 
     def _get_leads_pipelines(self, query: Mapping[str, str]) -> Said:
         return listed("pipelines", [{"id": 11}, {"id": 12}], query)
@@ -114,11 +115,20 @@ class AmocrmServer(VendorServer):
             if item.get("pipeline_id") not in {None, 11, 12}:
                 return problem(400, "Request validation failed", [(item, "pipeline_id", "Not found")])
             contact = self.know(phone_of(item["_embedded"]["contacts"][0]))
-            self.leads.append({**item, "id": len(self.leads) + 1, "contact_id": contact})
+            self.leads.append({**item, "id": len(self.leads) + 1, "contact_id": contact, "updated_at": _now()})
             made.append(
                 {"id": self.leads[-1]["id"], "contact_id": contact, "request_id": [item.get("request_id")]}
             )  # fmt: skip
         return Said(200, made)
+
+    def change(self, lead_id: int, **values: Any) -> None:
+        """Somebody changes a lead."""
+        self.leads[lead_id - 1] |= {**values, "updated_at": _now()}
+
+    def _get_leads(self, query: Mapping[str, str]) -> Said:
+        since = int(query.get("filter[updated_at][from]", 0))
+        rows = [{"price": 0, "status_id": 1, **one} for one in self.leads if one["updated_at"] >= since]
+        return listed("leads", sorted(rows, key=lambda one: one["updated_at"]), query)
 
     def _post_leads_unsorted_sip(self, items: list[dict[str, Any]]) -> Said:
         for item in items:
@@ -130,6 +140,10 @@ class AmocrmServer(VendorServer):
 
     def _get_leads_unsorted(self, query: Mapping[str, str]) -> Said:
         return listed("unsorted", self.unsorted[::-1], query)
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def same(one: str, other: str) -> bool:

@@ -8,6 +8,7 @@ False), lists have pages of 50.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from .server import Asked, Said, VendorServer
@@ -16,6 +17,13 @@ SECRET = "abcdefgh12345678"
 #: The same registration gives the same call for so long (externalCall.register, "Dedup rule").
 SAME_WITHIN_S = 1800.0
 _SAME = ("PHONE_NUMBER", "TYPE", "USER_ID", "LINE_NUMBER", "EXTERNAL_CALL_ID")
+
+
+def _holds(item: dict[str, Any], name: str, value: Any) -> bool:
+    if name.startswith(">="):
+        found = item.get(name[2:])
+        return found is not None and datetime.fromisoformat(found) >= datetime.fromisoformat(value)
+    return bool(item.get(name) == value)
 
 
 class Bitrix24Server(VendorServer):
@@ -86,9 +94,23 @@ class Bitrix24Server(VendorServer):
     def _crm_item_list(self, body: dict[str, Any]) -> Any:
         rows = [
             item for item in self.items[body["entityTypeId"]]
-            if all(item.get(name) == value for name, value in body["filter"].items())
+            if all(_holds(item, name, value) for name, value in body["filter"].items())
         ]  # fmt: skip
+        for name in reversed(body.get("order", {})):
+            rows.sort(key=lambda item, name=name: item[name])
         return {"items": rows[body.get("start", 0) :][:50]}
+
+    def turn_into_deal(self, lead_id: int, **values: Any) -> dict[str, Any]:
+        """Somebody takes the lead on: it is a deal from now on."""
+        fields = {"leadId": lead_id, "opportunity": 0, "currencyId": "RUB", "stageId": "NEW", **values}
+        item: dict[str, Any] = self._crm_item_add({"entityTypeId": 2, "fields": fields})["item"]
+        return self.move(item)
+
+    def move(self, deal: dict[str, Any], **values: Any) -> dict[str, Any]:
+        """Somebody changes a deal."""
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        deal |= {**values, "updatedTime": moment, "movedTime": moment}
+        return deal
 
     def _crm_lead_add(self, body: dict[str, Any]) -> Any:
         fields = body["fields"]

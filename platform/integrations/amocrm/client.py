@@ -58,13 +58,18 @@ def each(work: Work, path: str, query: Mapping[str, Any], name: str) -> Sequence
     """What a list has, its first pages. Raises Outcome."""
     found: list[Mapping[str, Any]] = []
     for page in range(1, MOST_PAGES + 1):
-        answer = send(work, "GET", path, query={**query, "limit": PAGE, "page": page})
-        _need(work, answer)
-        rows = embedded(answer.json(), name)
+        rows = read_page(work, path, query, name, page=page)
         found += rows
         if len(rows) < PAGE:
             break
     return found
+
+
+def read_page(work: Work, path: str, query: Mapping[str, Any], name: str, *, page: int) -> Sequence[Mapping[str, Any]]:
+    """One page of a list, the first being 1. Raises Outcome."""
+    answer = send(work, "GET", path, query={**query, "limit": PAGE, "page": page})
+    _need(work, answer)
+    return embedded(answer.json(), name)
 
 
 def make(work: Work, path: str, item: Mapping[str, Any]) -> Any:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from ..errors import GiveUp, NothingToDo, Outcome, Retry
 from ..model import Check, Made, Rate, System
+from ..returning import Deal, Mark
 from ..work import Work
-from .client import NoContact, Refused, add_call, each, find_call, make, read_account
-from .mapping import UTM_CODES, call_item, embedded, lead_item, pretend, unsorted_item
+from .client import PAGE, NoContact, Refused, add_call, each, find_call, make, read_account, read_page
+from .mapping import UTM_CODES, call_item, deal_of, embedded, lead_item, pretend, unsorted_item
 from .settings import AmocrmSecrets, AmocrmSettings
 
 
@@ -104,6 +105,16 @@ def _find_unsorted(work: Work) -> Made | None:
     return None
 
 
+def _read(work: Work, mark: Mark) -> tuple[list[Deal], bool]:
+    query = {"filter[updated_at][from]": int(mark.since.timestamp()), "order[updated_at]": "asc"}
+    # A page's number is all that the account takes: of what is skipped a part may be read again.
+    rows = read_page(work, "leads", query, "leads", page=mark.skip // PAGE + 1)
+    if not rows:
+        return [], True
+    currency = str(read_account(work).get("currency") or "")
+    return [deal_of(row, currency) for row in rows], len(rows) < PAGE
+
+
 def _test(work: Work) -> list[Check]:
     checks = [Check("account", True, str(read_account(work).get("name", "")))]
     if work.settings.pipeline_id is None:
@@ -131,4 +142,5 @@ AMOCRM = System(
     deliver=_deliver,
     test=_test,
     pretend=pretend,
+    read=_read,
 )

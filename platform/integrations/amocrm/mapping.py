@@ -7,9 +7,12 @@ callers by the last ten digits (developers.kommo.com, "Calls", "Leads", "Incomin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from ..facts import CallFacts
+from ..returning import Deal, Origin
 from .settings import AmocrmSettings
 
 #: call_status: 1 voice mail, 3 not available, 4 conversation, 5 wrong number, 6 no answer, 7 busy.
@@ -17,6 +20,8 @@ _STATUSES: Mapping[str, int] = {
     "answered": 4, "voicemail": 1, "no_answer": 6, "busy": 7, "unallocated": 5, "rejected": 3, "unavailable": 3,
     "network_failure": 3,
 }  # fmt: skip
+#: The status of a lead that was won, in every pipeline of every account.
+WON = 142
 #: Of the fields that every account has, by our word.
 UTM_CODES: Mapping[str, str] = {
     "source": "UTM_SOURCE", "medium": "UTM_MEDIUM", "campaign": "UTM_CAMPAIGN", "content": "UTM_CONTENT",
@@ -87,6 +92,18 @@ def embedded(answer: Any, name: str) -> Sequence[Mapping[str, Any]]:
     """The objects of a list; an empty one is answered with nothing at all."""
     found = (answer.get("_embedded") or {}).get(name) if isinstance(answer, dict) else None
     return found if isinstance(found, list) else []
+
+
+def deal_of(row: Mapping[str, Any], currency: str) -> Deal:
+    """A lead of GET /api/v4/leads. Its price is a whole number of the account's currency."""
+    changed_at = datetime.fromtimestamp(int(row["updated_at"]), UTC)
+    closed = row.get("closed_at")
+    return Deal(
+        reference=f"amocrm lead {row['id']}", changed_at=changed_at, stage=str(row.get("status_id", "")),
+        is_won=row.get("status_id") == WON, amount=Decimal(str(row.get("price") or 0)), currency=currency,
+        sold_at=datetime.fromtimestamp(int(closed), UTC) if closed else changed_at,
+        origins=[Origin("lead", str(row["id"]))],
+    )  # fmt: skip
 
 
 def pretend(method: str, what: str, _body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..model import Values
+from ..returning import SalesSettings
 
 Id = Annotated[int, Field(ge=1, examples=[11])]
 
 
-class AmocrmSettings(Values):
-    """What the account is told, and who is responsible there."""
+class AmocrmSettings(SalesSettings):
+    """What the account is told, who is responsible there, and what comes back."""
 
     account_url: Annotated[
         str,

@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 from ..errors import Broken, GiveUp, NothingToDo, Outcome
 from ..model import Check, Made, Rate, System
+from ..returning import Deal, Mark
 from ..work import Work
 from .client import Refused, ask, is_refused
 from .mapping import (
     ENTITY_TYPES,
     ORIGINATOR,
     comment,
+    deal_of,
     finishing,
     first_found,
     item_fields,
@@ -33,6 +35,11 @@ from .settings import Bitrix24Secrets, Bitrix24Settings
 
 #: The portal gives the same call for the same registration within 30 minutes; later it would be another.
 REGISTER_AGAIN = timedelta(minutes=25)
+#: Lists have pages of so many.
+PAGE = 50
+DEAL_FIELDS = [
+    "id", "stageId", "opportunity", "currencyId", "leadId", "originatorId", "originId", "updatedTime", "movedTime",
+]  # fmt: skip
 _UNKNOWN_METHOD = ("ERROR_METHOD_NOT_FOUND",)
 
 
@@ -220,6 +227,18 @@ def _task(work: Work, entity: Mapping[str, Any] | None) -> None:
     work.once("task", make, find=find, look_first=work.is_late)
 
 
+# --- What comes back. ---
+
+
+def _read(work: Work, mark: Mark) -> tuple[list[Deal], bool]:
+    body = {
+        "entityTypeId": ENTITY_TYPES["deal"], "filter": {">=updatedTime": mark.since.isoformat(timespec="seconds")},
+        "order": {"updatedTime": "ASC", "id": "ASC"}, "select": DEAL_FIELDS, "start": mark.skip,
+    }  # fmt: skip
+    rows = ask(work, "crm.item.list", body)["items"]
+    return [deal_of(row) for row in rows], len(rows) < PAGE
+
+
 # --- Whether it could be. ---
 
 
@@ -261,4 +280,5 @@ BITRIX24 = System(
     deliver=_deliver,
     test=_test,
     pretend=pretend,
+    read=_read,
 )

@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from ..facts import CallFacts
+from ..returning import Deal, Origin
 from .settings import Bitrix24Settings
 
 ORIGINATOR = "dialtrace"
@@ -137,6 +142,23 @@ def first_found(result: Any) -> dict[str, Any] | None:
         if found.get(kind):
             return {"type": kind.lower(), "id": int(found[kind][0]), "is_new": False}
     return None
+
+
+def deal_of(row: Mapping[str, Any]) -> Deal:
+    """A deal of crm.item.list. Of a pipeline of one's own a stage is `C<pipeline>:WON`."""
+    stage = str(row.get("stageId", ""))
+    call_id = None
+    if row.get("originatorId") == ORIGINATOR:
+        with suppress(ValueError):
+            call_id = UUID(str(row.get("originId")))
+    return Deal(
+        reference=f"bitrix24 deal {row['id']}", changed_at=datetime.fromisoformat(row["updatedTime"]), stage=stage,
+        is_won=stage.rpartition(":")[2] == "WON", amount=Decimal(str(row.get("opportunity") or 0)),
+        currency=str(row.get("currencyId") or ""),
+        sold_at=datetime.fromisoformat(row.get("movedTime") or row["updatedTime"]), call_id=call_id,
+        # What a lead was turned into names it.
+        origins=[Origin("entity", str(row["leadId"]), "lead")] if row.get("leadId") else [],
+    )  # fmt: skip
 
 
 def pretend(_method: str, what: str, _body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..model import Values
+from ..returning import SalesSettings
 
 UserId = Annotated[int, Field(ge=1, description="A user of the portal.", examples=[1])]
 
 
-class Bitrix24Settings(Values):
-    """What the portal is told, and who is responsible there."""
+class Bitrix24Settings(SalesSettings):
+    """What the portal is told, who is responsible there, and what comes back."""
 
     mode: Annotated[
         Literal["auto", "crm"],

@@ -238,7 +238,8 @@ class IntegrationService:
             now=self._clock.now(),
         )  # fmt: skip
         (outcome,) = judge(kind, [work])
-        if outcome is not None:
+        # What was taken and is worked on was sent.
+        if outcome is not None and outcome.word != "processing":
             return Preview(outcome.word, outcome.detail, line.planned)
         return Preview("would_send", "", line.planned)
 

@@ -242,5 +242,6 @@ def test_given_a_connection_test_then_it_says_whether_visits_of_21_days_are_join
 def test_given_a_dry_run_then_it_shows_the_file(platform, counter, metrica):
     (call,) = end_calls(platform, 1)
     shown = platform.integrations.preview_call(metrica.agency_id, None, metrica.id, call, "call.ended")
+    assert shown.outcome == "would_send"
     assert "1787200000123456789" in shown.requests[0].body
     assert counter.requests == []

@@ -22,6 +22,7 @@ SET_UP: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"customer_id": "1234567890", "conversion_action_id": "111222333"},
         {"client_id": "id", "client_secret": "secret", "refresh_token": "refresh"},
     ),
+    "meta": ({"dataset_id": "123456789012345"}, {"access_token": "EAAB-access-token-of-a-system-user"}),
     "metrica": ({"counter_id": 90000001}, {"token": "y0_AgAAAAAExampleExampleExample"}),
     "ga4": ({"measurement_id": "G-ABC123DEF4"}, {"api_secret": "hXy3kZ1qT0-ab_CdEfGh12"}),
 }

@@ -7,13 +7,13 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0053"
-down_revision = "0052"
+revision = "0054"
+down_revision = "0053"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    text = files("dialtrace.migrations").joinpath("sql", "0053_read_back.sql").read_text(encoding="utf-8")
+    text = files("dialtrace.migrations").joinpath("sql", "0054_read_back.sql").read_text(encoding="utf-8")
     # No parameter is bound, so no character needs escaping.
     op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

@@ -145,7 +145,8 @@ class Reader:
             except AssessmentError as fault:
                 log.warning("a deal is not said of its call", call=str(call_id), fault=str(fault))
                 return
-            INTEGRATION_SALES.labels(look.system).inc("sale" in patch)
+            if "sale" in patch:
+                INTEGRATION_SALES.labels(look.system).inc()
             return
 
     def _settle_fault(self, look: Look, outcome: Outcome) -> None:

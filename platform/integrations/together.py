@@ -2,7 +2,7 @@
 
 The other side refuses all of them for one that is wrong: then they are halved until the wrong one stands alone. Each
 request has an id of ours, kept with every call of it before it leaves; where its answer was lost it is looked up by
-that id, or sent again under it. What became of it there is asked for later. Must not know any system.
+that id before its calls are sent again. What became of it there is asked for later. Must not know any system.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ class _Telling:
             self._halve([at for at in group if self.read(at) is not None])
 
     def again(self, batch: str, group: Sequence[int]) -> None:
-        """Looks for what may have been sent; sends it under the same id where it was not."""
+        """Looks for what may have been sent, and sends it where it is not there: under an id of its own, for not all
+        of the calls that the first one had may be at hand."""
         first, find = self._works[group[0]], self._together.find
         found: list[Made] = []
 
@@ -117,16 +118,17 @@ class _Telling:
         if found:
             self._keep(group, found[0])
             return
-        readable = [at for at in group if self.read(at) is not None]
-        if readable:
-            self._send(batch, readable, in_doubt=True)
+        for at in group:
+            self._works[at].journal.forget(NAME)
+        self.send([at for at in group if self.read(at) is not None])
 
     def send(self, group: Sequence[int]) -> None:
         """In as many requests as they need."""
         for start in range(0, len(group), self._together.most):
-            self._send(str(new_id()), group[start : start + self._together.most], in_doubt=False)
+            self._send(group[start : start + self._together.most])
 
-    def _send(self, batch: str, group: Sequence[int], *, in_doubt: bool) -> None:
+    def _send(self, group: Sequence[int]) -> None:
+        batch = str(new_id())
         for at in group:
             self._works[at].journal.begin(NAME, {"batch": batch})
         first, rows, made = self._works[group[0]], [self._rows[at] for at in group], list[Made]()
@@ -134,15 +136,11 @@ class _Telling:
             self._keep(group, made[0])
             return
         outcome = self.outcomes[group[0]]
-        is_refused = isinstance(outcome, GiveUp)
-        # Of an earlier try with the same rows it was looked whether it is there, or it does no harm: a refusal ends it.
-        if outcome.in_doubt or (in_doubt and not is_refused):
-            return
-        if is_refused and len(group) > 1:
+        if isinstance(outcome, GiveUp) and len(group) > 1:
             self._halve(group)
-            return
-        for at in group:
-            self._works[at].journal.forget(NAME)
+        elif not outcome.in_doubt:
+            for at in group:
+                self._works[at].journal.forget(NAME)
 
     def _halve(self, group: Sequence[int]) -> None:
         for half in (group[: len(group) // 2], group[len(group) // 2 :]):
@@ -150,7 +148,7 @@ class _Telling:
                 self.outcomes.pop(at, None)
                 self._works[at].journal.forget(NAME, is_made=True)
             if half:
-                self._send(str(new_id()), half, in_doubt=False)
+                self._send(half)
 
     def _keep(self, group: Iterable[int], made: Made) -> None:
         for at in group:

@@ -119,17 +119,18 @@ def test_given_a_file_whose_answer_is_lost_then_it_is_found_by_our_id_and_not_se
     assert states(platform, metrica) == [("due", "processing")]
 
 
-def test_given_a_file_that_was_never_taken_and_nobody_knows_then_it_is_sent_under_the_same_id(
+def test_given_a_file_that_was_never_taken_and_nobody_knows_then_it_is_looked_for_and_sent_again(
     platform, counter, metrica
 ):
     counter.misbehave(Fault("refuse", 504, refused(504, "timeout", "Query was timed out").body))
     end_calls(platform, 3)
     platform.turn(telling(platform))
     assert states(platform, metrica) == [("sent", "status_504")]
-    look_for = [one for one in counter.requests if one.path.endswith("upload_calls")]
+    (first,) = (one.query["comment"] for one in counter.requests)
     platform.turn(telling(platform))
+    assert [one.path.rpartition("/")[2] for one in counter.requests[1:]] == ["calls_uploadings", "upload_calls"]
     (upload,) = counter.uploads
-    assert upload["comment"] == look_for[0].query["comment"]
+    assert upload["comment"] != first, "not all of the first file's calls may be at hand"
     assert len(upload["lines"]) == 3
 
 

@@ -24,8 +24,11 @@ from .dashboards import DASHBOARDS, Dashboard, Panel
 POINTS = 80
 WIDE, HIGH, GAP, TOP = 1200, 190, 12, 46
 #: Told apart on white and, roughly, by whoever sees few colours (Okabe and Ito).
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f")
-MOST_LINES = 8
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f", "#882255", "#44aa99",
+    "#999933", "#332288",
+)  # fmt: skip
+MOST_LINES = 12
 
 
 @dataclass(frozen=True)

@@ -334,6 +334,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Where CSV files of telephone numbers lie that carriers with the adapter `inventory` offer; empty: `inventory` "
         "in the data folder.",
     ),
+    Setting(
+        "DIALTRACE_NUMBER_REST_DAYS",
+        _whole,
+        "7",
+        "Days for which a released number stays here before the carrier that it came from gets it back; 0: at once.",
+    ),
     Setting("DIALTRACE_API_WORKERS", _positive, "1", "API processes."),
     Setting("DIALTRACE_API_THREADS", _positive, "8", "Requests that one API process answers at a time."),
     Setting(

@@ -124,6 +124,12 @@ POOL_RESIZED = Counter("dialtrace_pool_resized_numbers_total", "Numbers that poo
 POOL_PASSES_FAILED = Counter("dialtrace_pool_passes_failed_total", "Passes of the pool manager that failed.", ["what"])
 POOL_MANAGER_TURN = Gauge("dialtrace_pool_manager_turn", "1: this process looks after the pools; 0: another one does.")
 NUMBERS_PLACED = Counter("dialtrace_numbers_placed_total", "Numbers that got another list of nodes.")
+NUMBER_RETURNS = Counter(
+    "dialtrace_number_returns_total",
+    "Released numbers that were to go back to their carriers, by what came of it: `given_back`, `refused` by the "
+    "carrier, `put_off` (it did not answer, or the number is still seen or talked over), `kept` (in service again).",
+    ["outcome"],
+)
 NUMBERS_JUDGED = Counter("dialtrace_numbers_judged_total", "Numbers whose state a rule has changed.", ["to", "why"])
 
 # --- edge ---

@@ -18,6 +18,7 @@ AREAS = {
     "audit": "audit",
     "numbers": "numbers",
     "number_orders": "numbers",
+    "number_returns": "numbers",
     "pools": "numbers",
     "pool_forecasts": "numbers",
     "pool_leases": "numbers",

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Flask, Response, current_app, g, request
@@ -19,9 +20,9 @@ from werkzeug.exceptions import HTTPException
 
 from ..db.floor import confined
 from .auth import EVERYBODY, Asked
-from .endpoint import Endpoint, endpoint
+from .endpoint import WHOLE_REQUESTS, Endpoint, endpoint
 from .errors import Fault, Problem
-from .fields import EXAMPLE_ID, AgencyId, Answer, Body
+from .fields import EXAMPLE_ID, Answer, Body
 from .problems import document_of, validation_problem
 
 blueprint = APIBlueprint("bulk", __name__, tag="Bulk")
@@ -91,7 +92,14 @@ class BulkBody(Body):
         }
     )
 
-    agency_id: AgencyId
+    agency_id: Annotated[
+        UUID | None,
+        Field(
+            default=None,
+            description="Only the operator needs it: the agency that rows act for which name none themselves.",
+            examples=[EXAMPLE_ID],
+        ),
+    ]
     dry_run: Annotated[
         bool, Field(default=False, description="Do it all, answer what came of it, and undo it: ids do not last.")
     ]
@@ -218,6 +226,7 @@ def _answered(asked: Asked, index: int, row: RowBody, path: str, body: Any) -> R
     headers["X-Request-Id"] = f"{g.request_id}.{index}"
     if row.if_match is not None:
         headers["If-Match"] = row.if_match
+    standing = {"REMOTE_ADDR": request.remote_addr, WHOLE_REQUESTS: asked.agency_id}
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     response = Response(status=500)
     try:
@@ -227,9 +236,7 @@ def _answered(asked: Asked, index: int, row: RowBody, path: str, body: Any) -> R
             confined(None),
             # A context of its own: what the request keeps in `g` is not the row's.
             app.app_context(),
-            app.test_request_context(
-                path, method=row.method, headers=headers, json=body, environ_base={"REMOTE_ADDR": request.remote_addr}
-            ),
+            app.test_request_context(path, method=row.method, headers=headers, json=body, environ_base=standing),
         ):
             response = app.full_dispatch_request()
             if response.status_code >= 400:

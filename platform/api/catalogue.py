@@ -56,6 +56,8 @@ CATALOGUE: Mapping[str, Kind] = {
         409, "Key is in use", "It is the current one, or recordings are under it: make a new one and rewrap first."
     ),
     "no_draft": Kind(409, "There is no draft", "The site's rules are as they were published last. Draft some first."),
+    "number_leaving": Kind(409, "Number is being given back", "Its carrier is being asked to take it."),
+    "return_over": Kind(409, "Nothing to give back", "Its carrier has it, or it is in service again."),
     "carrier_name_taken": Kind(409, "Carrier name is in use", "Each carrier has a name of its own."),
     "carrier_refuses": Kind(409, "Carrier refuses", "It does not do what was asked; the detail says what it answered."),
     "order_not_open": Kind(409, "Order does not allow it", "Not in its state; the detail says which that is."),

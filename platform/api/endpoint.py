@@ -43,6 +43,8 @@ H = TypeVar("H", bound=Handler)
 
 #: Where create_app puts the services.
 EXTENSION = "dialtrace"
+#: Where a row of a bulk finds the agency that the whole of it acts for. No header gets in there.
+WHOLE_REQUESTS = "dialtrace.agency_id"
 #: Problems of whatever takes a body, and of everything.
 _BODY_PROBLEMS = ("malformed_request", "body_too_large", "unsupported_media_type", "validation_failed")
 _ALWAYS_PROBLEMS = ("internal_error", "temporarily_unavailable")
@@ -202,7 +204,8 @@ def _within_tenant(made: Endpoint, view: Handler) -> Handler:
 
     @wraps(view)
     def within(*, principal: Principal, query: Body, body: Body | None = None, **values: Any) -> Any:
-        agency_id = _named("agency_id", values.get("agency_id"), query, body)
+        named = _named("agency_id", values.get("agency_id"), query, body)
+        agency_id = named or request.environ.get(WHOLE_REQUESTS)
         asked = tenant_of(services(), principal, agency_id, _named("client_id", None, query, body))
         given = values | ({"body": body} if made.body is not None else {})
 

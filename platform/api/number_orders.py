@@ -174,7 +174,7 @@ def search_numbers(asked: Asked, query: AvailableQuery) -> OfferList:
 
 @endpoint(
     blueprint, "POST", "/v1/number-orders", roles=AGENCY, body=NewOrder, answer=OrderAnswer, status=202,
-    problems=("number_taken", "carrier_refuses", "carrier_away"),
+    problems=("number_taken", "number_leaving", "carrier_refuses", "carrier_away"),
 )  # fmt: skip
 def order_number(asked: Asked, body: NewOrder) -> Any:
     """Order a number, or bring one over
@@ -245,7 +245,7 @@ def cancel_order(asked: Asked, order_id: UUID) -> Any:
 
 @endpoint(
     blueprint, "POST", "/v1/number-orders/<uuid:order_id>/state", roles=OPERATOR, body=OrderState, answer=OrderAnswer,
-    problems=("order_not_open", "number_taken"),
+    problems=("order_not_open", "number_taken", "number_leaving"),
 )  # fmt: skip
 def tell_order_state(asked: Asked, order_id: UUID, body: OrderState) -> OrderAnswer:
     """Say what has become of an order

@@ -148,6 +148,7 @@ class NumberAnswer(Answer):
     state: Annotated[State, Field(description="Where it stands in the inventory.", examples=["static"])]
     state_at: Annotated[Moment | None, Field(description="Since when.")]
     state_reason: Annotated[str | None, Field(examples=[None])]
+    carrier_id: Annotated[UUID | None, Field(description="The carrier that it came from.", examples=[None])]
     free_from: Annotated[Moment | None, Field(description="Of one that soaks or rests: not before that.")]
     created_at: Moment
     updated_at: Moment
@@ -187,7 +188,7 @@ def show(number: Number) -> NumberAnswer:
     body=NewNumber,
     answer=NumberAnswer,
     status=201,
-    problems=("number_taken",),
+    problems=("number_taken", "number_leaving"),
 )
 def add_number(asked: Asked, body: NewNumber) -> Reply[NumberAnswer]:
     """Add a number
@@ -314,7 +315,8 @@ def assign_number(asked: Asked, number_id: UUID, body: Assignment) -> Reply[Numb
 def release_number(asked: Asked, number_id: UUID) -> Reply[NumberAnswer]:
     """Release a number
 
-    Calls to it are refused from now on; its history stays. Releasing again changes nothing. `If-Match` may be sent.
+    Calls to it are refused from now on; its history stays. The carrier that it came from gets it after a rest
+    (`GET /v1/number-returns`). Releasing again changes nothing. `If-Match` may be sent.
     """
     numbers = asked.services.numbers
     before = numbers.get_number(asked.agency_id, number_id, client_id=asked.client_id)

@@ -17,6 +17,7 @@ from ..brands.service import BrandService
 from ..calls.nodes import NodeDirectory
 from ..calls.schedules import ScheduleService
 from ..calls.service import CallFlowService
+from ..carriers.returning import NumberReturns
 from ..carriers.service import CarrierService
 from ..cdr.service import CdrService
 from ..clock import Clock, SystemClock
@@ -57,6 +58,7 @@ class ApiServices:
     admission: AdmissionService
     trunks: TrunkService
     carriers: CarrierService
+    returns: NumberReturns
     numbers: NumberService
     sites: SiteService
     pools: PoolService

@@ -50,6 +50,8 @@ from ..carriers.errors import (
     ClientOfOrderUnknown,
     OrderNotOpen,
     OrderUnknown,
+    ReturnOver,
+    ReturnUnknown,
 )
 from ..carriers.errors import ValueRefused as CarrierValueRefused
 from ..carriers.errors import VersionMismatch as CarrierVersionMismatch
@@ -72,7 +74,15 @@ from ..integrations.errors import OwnerUnknown as IntegrationOwnerUnknown
 from ..integrations.errors import ValueRefused as IntegrationValueRefused
 from ..integrations.errors import VersionMismatch as IntegrationVersionMismatch
 from ..messages.errors import EventUnknown
-from ..numbers.errors import FlowUnknown, HolderUnknown, NumberReleased, NumberTaken, NumberUnknown, VersionMismatch
+from ..numbers.errors import (
+    FlowUnknown,
+    HolderUnknown,
+    NumberLeaving,
+    NumberReleased,
+    NumberTaken,
+    NumberUnknown,
+    VersionMismatch,
+)
 from ..numbers.errors import ValueRefused as NumberValueRefused
 from ..objectstore.errors import StoreRefuses, StoreUnavailable
 from ..people.errors import (
@@ -307,6 +317,8 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     CarrierRefuses: lambda error: Problem("carrier_refuses", f"{error}."),
     CarrierAway: lambda error: Problem("carrier_away", f"{error}.", headers={"Retry-After": "10"}),
     OrderUnknown: _not_there("order"),
+    ReturnUnknown: _not_there("number on its way back"),
+    ReturnOver: lambda error: Problem("return_over", f"The number does not go back: {error}."),
     OrderNotOpen: lambda error: Problem("order_not_open", f"{error}."),
     ClientOfOrderUnknown: _not_there("client, or it has no such flow"),
     AssessmentVersionMismatch: _mismatch,
@@ -314,6 +326,9 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     NumberUnknown: _not_there("number"),
     HolderUnknown: _not_there("client"),
     FlowUnknown: _flow_unknown,
+    NumberLeaving: lambda _: Problem(
+        "number_leaving", "Its carrier is being asked to take it back. Order it there again once it is there."
+    ),
     NumberTaken: lambda _: Problem("number_taken", "The number is in use already."),
     PoolUnknown: _not_there("pool"),
     PoolHolderUnknown: _not_there("client"),

@@ -30,6 +30,17 @@ class OrderNotOpen(CarrierError):
         super().__init__(f"it is {state}; that is no way to {wanted}")
 
 
+class ReturnUnknown(CarrierError):
+    """No such number is on its way back to a carrier."""
+
+
+class ReturnOver(CarrierError):
+    """The number is with its carrier, or in service again."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"it is {state}")
+
+
 class ValueRefused(CarrierError):
     """A value that cannot be taken; ``field`` names it."""
 

@@ -61,12 +61,19 @@ class HttpCarrier:
     def cancel(self, reference: str) -> Progress:
         return _progress(self._asked("DELETE", f"/orders/{quote(reference, safe='')}"))
 
-    def release(self, e164: str) -> None:
-        self._asked("DELETE", f"/numbers/{quote(e164, safe='')}", is_gone_fine=True)
+    def release(self, e164: str) -> bool:
+        answer = self._answered("DELETE", f"/numbers/{quote(e164, safe='')}")
+        if answer.status in _GONE:
+            return False
+        _check(answer)
+        return True
 
-    def _asked(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None, is_gone_fine: bool = False
-    ) -> dict[str, Any]:
+    def _asked(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> dict[str, Any]:
+        answer = self._answered(method, path, body, key=key)
+        _check(answer)
+        return _document(answer)
+
+    def _answered(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
         headers = {"Accept": "application/json"}
         headers |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
         headers |= {"Idempotency-Key": f'"{key}"'} if key else {}
@@ -74,16 +81,17 @@ class HttpCarrier:
         content = json.dumps(body).encode() if body is not None else b""
         request = Request(method=method, url=self._base_url + path, headers=headers, body=content, timeout_s=TIMEOUT_S)
         try:
-            answer = self._client.send(request, use="carrier")
+            return self._client.send(request, use="carrier")
         except OutgoingError as error:
             raise CarrierAway(str(error)) from error
-        if answer.status in _GONE and is_gone_fine:
-            return {}
-        if answer.status in {408, 409, 425, 429} or answer.status >= 500:
-            raise CarrierAway(f"the carrier answered {answer.status}")
-        if answer.status >= 300:
-            raise CarrierRefuses(f"the carrier answered {answer.status}")
-        return _document(answer)
+
+
+def _check(answer: Answer) -> None:
+    """Raises CarrierAway, CarrierRefuses."""
+    if answer.status in {408, 409, 425, 429} or answer.status >= 500:
+        raise CarrierAway(f"the carrier answered {answer.status}")
+    if answer.status >= 300:
+        raise CarrierRefuses(f"the carrier answered {answer.status}")
 
 
 def _document(answer: Answer) -> dict[str, Any]:

@@ -52,8 +52,9 @@ class InventoryFile:
     def cancel(self, reference: str) -> Progress:
         return Progress("cancelled", reference)
 
-    def release(self, e164: str) -> None:
+    def release(self, e164: str) -> bool:
         """It is there for the next one as soon as nobody has it."""
+        return True
 
     def _offers(self) -> list[Offer]:
         try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeGuard
 from uuid import UUID
 
@@ -37,6 +37,22 @@ STATES: Mapping[State, frozenset[State]] = {
 }
 #: With the carrier: asked after now and then.
 WAITING: frozenset[State] = frozenset({"requested", "submitted", "accepted", "scheduled"})
+
+#: What becomes of a released number that came from a carrier::
+#:
+#:     resting -> leaving -> given_back
+#:                leaving -> refused -> resting (whoever wants it tried again)
+#:     resting, refused -> kept (somebody has it in service again)
+#:
+#: ``leaving``: the carrier is being asked, or may have done it though no answer came. Nobody may add the number then:
+#: it would be taken away from under its calls.
+ReturnState = Literal["resting", "leaving", "given_back", "refused", "kept"]
+#: Still to be done by a job.
+RETURNING: frozenset[ReturnState] = frozenset({"resting", "leaving"})
+#: Who still sees a number, or talks over it, is looked for again after this.
+STILL_USED = timedelta(hours=1)
+_FIRST_PAUSE = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(hours=6)
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _FILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.csv")
@@ -119,6 +135,26 @@ class Order:
     version: int = 1
 
 
+@dataclass(frozen=True)
+class NumberReturn:
+    """A released number on its way back to its carrier. ``due_at``: the carrier is not asked before; ``tries``: how
+    often it was asked in vain."""
+
+    agency_id: UUID
+    number_id: UUID
+    client_id: UUID
+    carrier_id: UUID
+    e164: str
+    state: ReturnState
+    reason: str | None
+    due_at: datetime
+    tries: int
+    given_back_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
 class CarrierAdapter(Protocol):
     """How a carrier is talked to. Each call is harmless when made twice: ``reference`` is the order's own id, under
     which a carrier that has it already answers as before. Raises CarrierRefuses, CarrierAway."""
@@ -138,8 +174,8 @@ class CarrierAdapter(Protocol):
     def cancel(self, reference: str) -> Progress:
         """Take an order back."""
 
-    def release(self, e164: str) -> None:
-        """Give a number back."""
+    def release(self, e164: str) -> bool:
+        """Give a number back. False: the carrier had it no longer."""
 
 
 def check_carrier(values: CarrierValues) -> None:
@@ -161,3 +197,8 @@ def check_move(order: Order, state: State) -> None:
     """Raises OrderNotOpen."""
     if state != order.state and state not in STATES[order.state]:
         raise OrderNotOpen(order.state, state)
+
+
+def pause_after(tries: int) -> timedelta:
+    """Until a carrier that did not answer, so many times by now, is asked again to take a number back."""
+    return min(_FIRST_PAUSE * 2 ** min(tries - 1, 16), _LONGEST_PAUSE)

@@ -284,6 +284,7 @@ class CarrierService:
                 kind=order.number_kind,
                 flow_id=order.flow_id,
                 label=order.label,
+                carrier_id=order.carrier_id,
             )
             changes["number_id"] = added.id
         if all(getattr(order, name) == value for name, value in changes.items()):
@@ -320,7 +321,7 @@ class CarrierService:
 
     def _follow(self, order: Order, adapter: CarrierAdapter) -> None:
         if order.state == "cancelled" and order.reference is not None:
-            adapter.cancel(order.reference)
+            self._take_back(order, adapter, order.reference)
         elif order.state in WAITING:
             self._keep(order, adapter)
 
@@ -341,7 +342,13 @@ class CarrierService:
             if not self._is_taken_back(order, progress.reference):
                 raise
             if order.reference is None and progress.reference is not None:
-                adapter.cancel(progress.reference)
+                self._take_back(order, adapter, progress.reference)
+
+    def _take_back(self, order: Order, adapter: CarrierAdapter, reference: str) -> None:
+        """A carrier that was quicker has made it ours by then: it gets the number back at once, which nobody was ever
+        shown. Unless it is in service here by another order. Raises CarrierAway, CarrierRefuses."""
+        if adapter.cancel(reference).state == "active" and not self._taken([order.e164]):
+            adapter.release(order.e164)
 
     def _come(self, order: Order, progress: Progress) -> None:
         try:

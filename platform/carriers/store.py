@@ -11,13 +11,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from ..db.tables import OPERATOR_AGENCY, carriers, number_orders
+from ..db.tables import OPERATOR_AGENCY, carriers, exposures, live_calls, number_orders, number_returns
 from .errors import CarrierNameTaken, ClientOfOrderUnknown
-from .model import WAITING, Carrier, Order
+from .model import RETURNING, WAITING, Carrier, NumberReturn, Order
 
 _OPERATOR = UUID(OPERATOR_AGENCY)
 _OURS = carriers.c.agency_id == _OPERATOR
 _CARRIER = tuple(carriers.c[one.name] for one in fields(Carrier))
+_RETURN = tuple(number_returns.c[one.name] for one in fields(NumberReturn))
 _ORDER = tuple(number_orders.c[one.name] for one in fields(Order))
 
 
@@ -138,6 +139,62 @@ def waiting_orders(connection: Connection, *, before: datetime, limit: int) -> l
     columns = number_orders.c
     query = select(columns.agency_id, columns.id).where(columns.state.in_(sorted(WAITING)), columns.updated_at < before)
     return [(row.agency_id, row.id) for row in connection.execute(query.order_by(columns.updated_at).limit(limit))]
+
+
+# --- Numbers on their way back. ---
+
+
+def find_return(connection: Connection, agency_id: UUID, number_id: UUID, *, lock: bool = False) -> NumberReturn | None:
+    query = _returns_of(agency_id).where(number_returns.c.number_id == number_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return _return(row) if row else None
+
+
+def find_returns(
+    connection: Connection, agency_id: UUID, wanted: Mapping[str, Any], *, limit: int, after: UUID | None
+) -> list[NumberReturn]:
+    """In the order in which their numbers were added. ``wanted``: column → value."""
+    query = _returns_of(agency_id).order_by(number_returns.c.number_id).limit(limit)
+    for column, value in wanted.items():
+        query = query.where(number_returns.c[column] == value)
+    if after is not None:
+        query = query.where(number_returns.c.number_id > after)
+    return [_return(row) for row in connection.execute(query)]
+
+
+def change_return(
+    connection: Connection, agency_id: UUID, number_id: UUID, values: Mapping[str, Any], now: datetime
+) -> NumberReturn:
+    """A new version of one that was locked before."""
+    columns = number_returns.c
+    statement = update(number_returns).where(columns.agency_id == agency_id, columns.number_id == number_id)
+    changed = statement.values(**values, updated_at=now, version=columns.version + 1)
+    return _return(connection.execute(changed.returning(*_RETURN)).one())
+
+
+def due_returns(connection: Connection, *, now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Agency and number of what is to go back by now, of all tenants; a system read."""
+    columns = number_returns.c
+    query = select(columns.agency_id, columns.number_id).where(
+        columns.state.in_(sorted(RETURNING)), columns.due_at <= now
+    )
+    return [(row.agency_id, row.number_id) for row in connection.execute(query.order_by(columns.due_at).limit(limit))]
+
+
+def is_used(connection: Connection, agency_id: UUID, number_id: UUID, now: datetime) -> bool:
+    """Whether a visitor still sees the number, or somebody talks over it."""
+    seen, live = exposures.c, live_calls.c
+    held = select(seen.id).where(seen.agency_id == agency_id, seen.number_id == number_id, seen.held_until > now)
+    talks = select(live.call_id).where(live.agency_id == agency_id, live.number_id == number_id)
+    return any(connection.execute(query.limit(1)).first() is not None for query in (held, talks))
+
+
+def _returns_of(agency_id: UUID) -> Select[Any]:
+    return select(*_RETURN).where(number_returns.c.agency_id == agency_id)
+
+
+def _return(row: Row[Any]) -> NumberReturn:
+    return NumberReturn(**row._mapping)
 
 
 def _orders_of(agency_id: UUID) -> Select[Any]:

@@ -51,6 +51,9 @@ def upgrade(url: str, *, wait_s: float = 60.0) -> MigrationStatus:
         connection.commit()
         connection.exec_driver_sql(f"SET ROLE {OWNER_ROLE}")
         connection.exec_driver_sql("SET search_path = public")
+        # Of a Citus cluster; elsewhere a word that nobody reads. A migration is sent in one piece, and all of it would
+        # be sent on to the other nodes for the sake of one `SET LOCAL` in it.
+        connection.exec_driver_sql("SET citus.propagate_set_commands = 'none'")
         connection.exec_driver_sql(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
         connection.exec_driver_sql(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
         connection.commit()

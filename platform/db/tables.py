@@ -193,6 +193,8 @@ numbers = Table(
     Column("campaign", Text),
     Column("content", Text),
     Column("keyword", Text),
+    # Which carrier it came from; empty: of no carrier that the platform knows.
+    Column("carrier_id", Uuid),
     PrimaryKeyConstraint("agency_id", "id"),
     ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
     ForeignKeyConstraint(["agency_id", "client_id", "flow_id"], ["flows.agency_id", "flows.client_id", "flows.id"]),
@@ -1260,6 +1262,33 @@ number_orders = Table(
         "state IN ('requested', 'submitted', 'accepted', 'scheduled')"
     )),
 )  # fmt: skip
+
+#: Released numbers on their way back to their carriers (carriers.returning).
+number_returns = Table(
+    "number_returns",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("number_id", Uuid, nullable=False),
+    Column("client_id", Uuid, nullable=False),
+    Column("carrier_id", Uuid, nullable=False),
+    Column("e164", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="resting"),
+    Column("reason", Text),
+    # The carrier is not asked before that.
+    stamp("due_at", nullable=False),
+    # How often it was asked in vain, one time after another.
+    Column("tries", Integer, nullable=False, server_default="0"),
+    stamp("given_back_at"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "number_id"),
+    ForeignKeyConstraint(["agency_id", "number_id"], ["numbers.agency_id", "numbers.id"]),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("state IN ('resting', 'leaving', 'given_back', 'refused', 'kept')", name="state"),
+    Index("ix_number_returns_due_at", "due_at", postgresql_where=text("state IN ('resting', 'leaving')")),
+    Index("ix_number_returns_e164", "e164", postgresql_where=text("state IN ('resting', 'leaving', 'refused')")),
+)
 
 #: Who carries calls to telephone numbers. Every row is the operator's; a password stands here sealed only.
 trunks = Table(
@@ -2809,6 +2838,7 @@ TENANT: dict[str, str | None] = {
     "report_sums": "client_id",
     "report_callers": "client_id",
     "number_orders": "client_id",
+    "number_returns": "client_id",
     "carriers": None,
     "request_windows": None,
     "idempotency_keys": None,
@@ -2915,6 +2945,7 @@ SYSTEM_READS = frozenset(
         "nodes",
         "number_orders",
         "number_proofs",
+        "number_returns",
         "pools",
         "prompts",
         "queue_entries",

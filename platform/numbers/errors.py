@@ -17,6 +17,10 @@ class NumberTaken(NumberError):
     """The number is in use already."""
 
 
+class NumberLeaving(NumberError):
+    """The number's carrier is being asked to take it back: once that is over it can be had again."""
+
+
 class NumberReleased(NumberError):
     """The number was released and cannot be changed any more; add it again to use it."""
 

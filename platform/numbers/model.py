@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ..phone import parse_e164
@@ -18,6 +18,9 @@ LABEL_LENGTH = 200
 #: What a static number may stand for.
 SOURCE_FIELDS = ("channel", "source", "medium", "campaign", "content", "keyword")
 SOURCE_LENGTH = 300
+#: How long a released number rests before its carrier gets it back: whoever saw or saved it calls for days, and whoever
+#: released it by mistake wants it again.
+REST = timedelta(days=7)
 #: Where a number stands in the inventory. `soaking` and `resting`: its calls are counted, nobody is shown it.
 STATES = ("free", "soaking", "in_pool", "static", "resting", "quarantined", "released")
 
@@ -104,6 +107,7 @@ class Number:
     campaign: str | None = None
     content: str | None = None
     keyword: str | None = None
+    carrier_id: UUID | None = None
     last_proven_at: datetime | None = None
     last_proof: Proof | None = None
 

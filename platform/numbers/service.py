@@ -20,6 +20,7 @@ from ..phone import parse_e164
 from . import store
 from .errors import NumberReleased, NumberUnknown, ValueRefused, VersionMismatch
 from .model import (
+    REST,
     SOURCE_FIELDS,
     UNCHANGED,
     InService,
@@ -44,11 +45,13 @@ def _id(value: UUID | str) -> UUID:
 
 
 class NumberService:
-    """The numbers in one database. ``client_id`` None stands for the whole agency wherever it may be left out."""
+    """The numbers in one database. ``client_id`` None stands for the whole agency wherever it may be left out.
+    ``rest``: how long a released number stays here before its carrier gets it back."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, rest: timedelta = REST) -> None:
         self._database = database
         self._clock = clock
+        self._rest = rest
 
     def add_number(
         self,
@@ -62,9 +65,11 @@ class NumberService:
         region: str | None = None,
         source: Mapping[str, str | None] | None = None,
         inventory: Inventory | None = None,
+        carrier_id: UUID | None = None,
     ) -> Number:
         """``number`` in any form that `phone.parse_e164` reads (``region``: how to read one without country code);
-        ``source``: what a static one stands for (`model.SOURCE_FIELDS`). Raises ValueRefused, NumberTaken,
+        ``source``: what a static one stands for (`model.SOURCE_FIELDS`); ``carrier_id``: where it comes from, or
+        where it was to go back to, if it was on its way there. Raises ValueRefused, NumberTaken, NumberLeaving,
         HolderUnknown, FlowUnknown."""
         values = {
             "agency_id": _id(agency_id),
@@ -78,7 +83,8 @@ class NumberService:
             **self._standing(kind, inventory or Inventory()),
         }
         with store.naming_refusals(), self._database.tenant(agency_id, client_id) as connection:
-            added = store.insert_number(connection, values)
+            before = store.keep_number(connection, values["e164"])
+            added = store.insert_number(connection, {**values, "carrier_id": carrier_id or before})
             store.put_in_directory(connection, added)
         return added
 
@@ -167,7 +173,8 @@ class NumberService:
             before = self.get_number(agency_id, number_id)
             if before.status == "released":
                 raise NumberReleased
-            self.release_number(agency_id, number_id, version=version)
+            # It stays on the platform: its carrier is not told.
+            self._release(agency_id, number_id, None, version)
             return self.add_number(
                 agency_id,
                 to_client_id,
@@ -176,6 +183,7 @@ class NumberService:
                 flow_id=flow_id,
                 label=before.label,
                 inventory=Inventory(region=before.region),
+                carrier_id=before.carrier_id,
             )
 
     def release_number(
@@ -186,14 +194,25 @@ class NumberService:
         client_id: UUID | str | None = None,
         version: int | None = None,
     ) -> Number:
-        """Give it back: its callers are refused as `released` until somebody adds it again. Doing it twice changes
-        nothing. Raises NumberUnknown, VersionMismatch."""
-        now = self._clock.now()
-        changes = {"status": "released", "released_at": now, "state": "released", "state_at": now, "pool_id": None}
+        """Give it back: its callers are refused as `released` until somebody adds it again. The carrier that it came
+        from gets it after a rest (carriers.returning), unless somebody does. Doing it twice changes nothing. Raises
+        NumberUnknown, VersionMismatch."""
         try:
-            return self._change(agency_id, number_id, client_id, version, changes)
+            with self._database.whole():
+                released = self._release(agency_id, number_id, client_id, version)
+                if released.carrier_id is not None:
+                    with self._database.tenant(agency_id, client_id) as connection:
+                        store.insert_return(connection, released, due_at=self._clock.now() + self._rest)
+                return released
         except NumberReleased:
             return self.get_number(agency_id, number_id, client_id=client_id)
+
+    def _release(
+        self, agency_id: UUID | str, number_id: UUID | str, client_id: UUID | str | None, version: int | None
+    ) -> Number:
+        now = self._clock.now()
+        changes = {"status": "released", "released_at": now, "state": "released", "state_at": now, "pool_id": None}
+        return self._change(agency_id, number_id, client_id, version, changes)
 
     def _change(
         self,

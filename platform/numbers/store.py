@@ -13,12 +13,13 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
-from ..db.tables import nodes, number_proofs, numbers, pool_numbers
-from .errors import FlowUnknown, HolderUnknown, NumberTaken
+from ..db.tables import nodes, number_proofs, number_returns, numbers, pool_numbers
+from .errors import FlowUnknown, HolderUnknown, NumberLeaving, NumberTaken
 from .model import InService, LastProof, Number, Proof, ProofStep
 
 _BY_CONSTRAINT = {
     "pk_directory": NumberTaken,
+    "ck_number_returns_leaving": NumberLeaving,
     "fk_numbers_agency_id_client_id": HolderUnknown,
     "fk_numbers_agency_id_client_id_flow_id": FlowUnknown,
 }
@@ -115,6 +116,21 @@ def put_in_directory(connection: Connection, number: Number) -> None:
     connection.execute(
         text("SELECT dialtrace_directory_put(:agency, :number)"), {"agency": number.agency_id, "number": number.id}
     )
+
+
+# --- Carriers. ---
+
+
+def keep_number(connection: Connection, e164: str) -> UUID | None:
+    """Nobody gives it back that had it before; the carrier that it came from, if it was on its way there."""
+    return connection.execute(text("SELECT dialtrace_number_keep(:e164)"), {"e164": e164}).scalar()
+
+
+def insert_return(connection: Connection, number: Number, *, due_at: datetime) -> None:
+    """A released number goes back to its carrier, then."""
+    row = {"agency_id": number.agency_id, "number_id": number.id, "client_id": number.client_id}
+    told = {"carrier_id": number.carrier_id, "e164": number.e164, "due_at": due_at}
+    connection.execute(insert(number_returns).values(**row, **told))
 
 
 # --- Proofs. ---

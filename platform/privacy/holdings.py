@@ -123,8 +123,9 @@ HOLDINGS: Mapping[str, Held] = {
     "watch_notes": nobody("data name told_at"),
     "nodes": nobody("name sip_address kind state core_uuid switch_version sessions max_sessions weight last_seen_at created_at drain_asked_at waits"),
     "number_orders": tenants("label details reason", other="agency_id id client_id carrier_id kind e164 state number_kind flow_id reference scheduled_for number_id created_at updated_at version"),
+    "number_returns": tenants("reason", other="agency_id number_id client_id carrier_id e164 state due_at tries given_back_at created_at updated_at version"),
     "number_proofs": nobody("agency_id number_id client_id outcome tried_at proven_at call_id node total_ms steps"),
-    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version pool_id region state state_at state_reason free_from channel source medium campaign content keyword"),
+    "numbers": tenants("label", other="agency_id id client_id e164 kind status flow_id created_at updated_at released_at version pool_id region state state_at state_reason free_from carrier_id channel source medium campaign content keyword"),
     # A job's arguments are ids, dates and short words; jobs.model refuses what looks like a person's.
     "procrastinate_events": nobody("at id job_id type"),
     "procrastinate_jobs": nobody(

@@ -23,7 +23,6 @@ from ..exports.service import ExportService
 from ..jobs.service import JobQueue
 from ..live.service import LiveService
 from ..messages.service import MessageService
-from ..numbers.service import NumberService
 from ..outgoing.model import parse_networks
 from ..people.links import LinkService
 from ..people.service import PeopleService
@@ -46,7 +45,7 @@ from ..webhooks.service import WebhookService
 from .alerts import build_alerts
 from .brands import build_brands
 from .call_plane import build_prompts, build_target_hosts
-from .carriers import build_carriers
+from .carriers import build_carriers, build_numbers, build_returns
 from .databases import build_database
 from .integrating import build_integrations
 from .outside import build_guard, build_rules
@@ -61,17 +60,18 @@ def build_api_services(settings: Settings) -> ApiServices:
     """Everything that the API's resources use."""
     database = build_database(settings, pool_size=settings["DIALTRACE_API_THREADS"])
     clock, store, queue = SystemClock(), build_store(settings), JobQueue(database)
-    sign_in = SignInService(
-        database, clock, build_secrets_box(settings), hash_key=settings["DIALTRACE_SECRET_KEY"].encode()
-    )
+    secret = settings["DIALTRACE_SECRET_KEY"].encode()
+    sign_in = SignInService(database, clock, build_secrets_box(settings), hash_key=secret)
     prompts, reports = build_prompts(settings, database), ReportService(database, clock)
+    carriers = build_carriers(settings, database)
     return ApiServices(
         database=database,
         tenancy=TenancyService(database, clock),
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock, build_secrets_box(settings)),
-        carriers=build_carriers(settings, database),
-        numbers=NumberService(database, clock),
+        carriers=carriers,
+        returns=build_returns(database, carriers),
+        numbers=build_numbers(settings, database),
         sites=SiteService(database, clock),
         pools=PoolService(database, clock),
         leases=Pools(database, clock),
@@ -101,7 +101,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         exports=ExportService(database, clock, JobQueue(database), export_places(settings, database)),
         billing=BillingService(database, clock, JobQueue(database)),
         price_books=PriceBooks(database, clock),
-        export_schedules=ExportSchedules(database, clock, JobQueue(database)),
+        export_schedules=ExportSchedules(database, clock, queue),
         hook_secrets=HookSecrets(database, clock),
         privacy=PrivacyService(database, clock, store, jobs=JobQueue(database)),
         webhooks=WebhookService(database, build_secrets_box(settings), build_rules(settings), clock),

@@ -8,6 +8,7 @@ from ..attribution.teaching import LEARN, Teacher
 from ..billing.closing import CLOSE, ENFORCE, Closer
 from ..billing.rating import RATE, RERATE, Rater
 from ..calls.whisper_sounds import RENDER, WhisperSounds
+from ..carriers.returning import GIVE_BACK, GIVE_BACK_ALL
 from ..carriers.service import FOLLOW, FOLLOW_ALL
 from ..clock import SystemClock
 from ..config import Settings
@@ -22,7 +23,7 @@ from ..reports.rolling import CHECK as CHECK_REPORTS
 from ..reports.rolling import ROLL_UP, Roller
 from .archive import build_archive
 from .call_plane import build_prompts
-from .carriers import build_carriers
+from .carriers import build_carriers, build_returns
 from .databases import build_database
 from .mail import build_link_sender
 from .persons import build_privacy_work
@@ -35,6 +36,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="delete-due", cron="41 * * * *", job="privacy.delete_due", lane=LONG),
     Schedule(name="begin-due-exports", cron="* * * * *", job=DUE),
     Schedule(name="follow-orders", cron="*/5 * * * *", job=FOLLOW_ALL),
+    Schedule(name="give-numbers-back", cron="*/5 * * * *", job=GIVE_BACK_ALL),
     Schedule(name="attribute-late-calls", cron="* * * * *", job=CATCH_UP),
     Schedule(name="rate-calls", cron="* * * * *", job=RATE),
     Schedule(name="close-months", cron="7 * * * *", job=CLOSE, lane=LONG),
@@ -57,9 +59,12 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
     rater, closer = Rater(patient, SystemClock()), Closer(patient, SystemClock())
     roller = Roller(patient, SystemClock())
     carriers = build_carriers(settings, database)
+    returns = build_returns(database, carriers)
     return (
         Kind(name=FOLLOW_ALL, handler=carriers.follow_all),
         Kind(name=FOLLOW, handler=carriers.follow),
+        Kind(name=GIVE_BACK_ALL, handler=returns.give_back_all),
+        Kind(name=GIVE_BACK, handler=returns.give_back),
         Kind(name="jobs.tidy", handler=queue.tidy),
         Kind(name=CARRY_OUT, handler=privacy.requests.carry_out, longest_run_s=3600),
         Kind(name="privacy.delete_due", handler=privacy.retention.delete_due, longest_run_s=3600),

@@ -182,7 +182,7 @@ OFFERED = {
         "visiting",
     },
     "trunks": {"errors", "gateways", "model", "service"},
-    "carriers": {"errors", "model", "resealing", "service"},
+    "carriers": {"errors", "model", "resealing", "returning", "service"},
     "tenancy": {"errors", "model", "permissions", "service", "store"},
     "people": {"errors", "links", "model", "resealing", "service", "signing_in"},
     "sites": {
@@ -266,6 +266,7 @@ LIBRARIES = {
         "*/store",
         "*/service",
         "cdr/explain_store",
+        "carriers/returning",
         "integrations/fact_store",
         "attribution/comparing",
         "attribution/following",

@@ -36,6 +36,7 @@ from dialtrace.brands.service import BrandService
 from dialtrace.calls.nodes import NodeDirectory
 from dialtrace.calls.schedules import ScheduleService
 from dialtrace.calls.service import CallFlowService
+from dialtrace.carriers.returning import NumberReturns
 from dialtrace.carriers.service import CarrierService
 from dialtrace.cdr.service import CdrService
 from dialtrace.clock import SystemClock
@@ -90,6 +91,15 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
     clock = SystemClock()
     objects = open_store(str(tmp_path / "objects"))
     queue = JobQueue(database)
+    carriers = CarrierService(
+        database,
+        clock,
+        box=SecretsBox([b"k" * 32]),
+        numbers=NumberService(database, clock),
+        jobs=JobQueue(database),
+        client=OutgoingClient(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
+        inventory_dir=tmp_path / "inventory",
+    )
     # The cheapest parameters: what they protect here is nothing.
     passwords = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     sign_in = SignInService(database, clock, SecretsBox([b"k" * 32]), hash_key=b"only for tests", passwords=passwords)
@@ -99,15 +109,8 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         tenancy=TenancyService(database, clock),
         admission=AdmissionService(database),
         trunks=TrunkService(database, clock, SecretsBox([b"k" * 32])),
-        carriers=CarrierService(
-            database,
-            clock,
-            box=SecretsBox([b"k" * 32]),
-            numbers=NumberService(database, clock),
-            jobs=JobQueue(database),
-            client=OutgoingClient(Rules(private_networks=(ip_network("127.0.0.0/8"),))),
-            inventory_dir=tmp_path / "inventory",
-        ),
+        carriers=carriers,
+        returns=NumberReturns(database, clock, carriers=carriers, jobs=queue),
         numbers=NumberService(database, clock),
         sites=SiteService(database, clock),
         pools=PoolService(database, clock),

@@ -91,6 +91,21 @@ def test_given_rows_that_build_on_another_when_sent_then_a_client_is_made_in_one
     assert bad["results"][0]["body"]["errors"][0]["code"] == "reference_unknown"
 
 
+def test_given_the_operator_who_names_an_agency_when_rows_name_none_then_they_act_for_it(
+    tenant: Tenant, make_tenant: Callable[[str], Tenant], operator: Asker
+) -> None:
+    other = make_tenant("South")
+    rename = {"method": "PATCH", "path": f"/v1/targets/{tenant.target['id']}", "body": {"name": "Its"}, "if_match": "*"}
+    own_word = target(other, "Named", agency_id=other.agency["id"])
+    rows = [target(tenant, "Inherited"), rename, own_word, target(other, "Nobody's")]
+    found = sent(operator, rows, agency_id=tenant.agency["id"])
+    assert [row["status"] for row in found["results"]] == [201, 200, 201, 404]
+    assert (names_of(tenant.agency_key), names_of(other.agency_key)) == (["Its", "Inherited"], ["South desk", "Named"])
+    # A header that is called alike is no such word.
+    forged = operator.post("/v1/targets", rows[0]["body"], dialtrace_agency_id=tenant.agency["id"])
+    assert_problem(forged, 404, "not_found")
+
+
 def test_given_a_row_for_somebody_elses_thing_when_sent_then_it_is_not_there(
     tenant: Tenant, make_tenant: Callable[[str], Tenant]
 ) -> None:

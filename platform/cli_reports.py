@@ -70,6 +70,8 @@ def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDataba
         report.add_command(_named_command(begin, api_client, kind))
     for command in advice_commands(begin, api_client):
         report.add_command(command)
+    for command in (_subscribe_command, _subscriptions_command, _unsubscribe_command):
+        report.add_command(command(begin, api_client))
     if any_database is not None:
         report.add_command(_check_command(begin, any_database))
     return report
@@ -114,6 +116,55 @@ def _named_command(begin: Begin, api_client: MakeClient, kind: str) -> click.Com
                 click.echo(f"{one['caller']}  {one['calls']} calls, the last {one['last_at']} to {one['number']}")
 
     return named
+
+
+def _subscribe_command(begin: Begin, api_client: MakeClient) -> click.Command:
+    @click.command("subscribe")
+    @click.argument("kind", type=click.Choice(["daily", "weekly", "monthly"]))
+    @click.option("--user", required=True, type=click.UUID, help="Who gets it.")
+    @click.option("--client", type=click.UUID, help="Of this client.  [default: all of the agency]")
+    @click.option("--agency", type=click.UUID, help="Whose; only the operator's key needs it.")
+    @click.option("--hour", type=click.IntRange(0, 23), default=8, show_default=True, help="Where the person is.")
+    @click.option("--time-zone", default="UTC", show_default=True, help="Of the hour: an IANA name.")
+    @click.option("--language", type=click.Choice(["en", "ru"]), help="[default: the person's own]")
+    @click.option("--file", "files", multiple=True, type=click.Choice(["pdf", "xlsx"]), help="Attached too.")
+    def subscribe(
+        kind: str, user: Any, client: Any, agency: Any, hour: int, time_zone: str, language: str | None,
+        files: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        """Send somebody a report by e-mail whenever its days are over."""
+        body = {
+            "kind": kind, "user_id": str(user), "client_id": str(client) if client else None, "hour": hour,
+            "time_zone": time_zone, "language": language, "files": list(files),
+        } | ({"agency_id": str(agency)} if agency else {})  # fmt: skip
+        click.echo(json.dumps(api_client(begin("report")).post("/v1/report-subscriptions", body), indent=2))
+
+    return subscribe
+
+
+def _subscriptions_command(begin: Begin, api_client: MakeClient) -> click.Command:
+    @click.command("subscriptions")
+    @click.option("--agency", type=click.UUID, help="Whose; only the operator's key needs it.")
+    def subscriptions(agency: Any) -> None:
+        """Who gets which report, a line of JSON each."""
+        query = {"agency_id": str(agency)} if agency else {}
+        for one in api_client(begin("report")).read_all("/v1/report-subscriptions", **query):
+            click.echo(json.dumps(one, ensure_ascii=False))
+
+    return subscriptions
+
+
+def _unsubscribe_command(begin: Begin, api_client: MakeClient) -> click.Command:
+    @click.command("unsubscribe")
+    @click.argument("subscription", type=click.UUID)
+    @click.option("--agency", type=click.UUID, help="Whose; only the operator's key needs it.")
+    def unsubscribe(subscription: Any, agency: Any) -> None:
+        """Remove a subscription."""
+        query = {"agency_id": str(agency)} if agency else {}
+        api_client(begin("report")).delete(f"/v1/report-subscriptions/{subscription}", **query)
+        click.echo("removed")
+
+    return unsubscribe
 
 
 def _filters(where: tuple[str, ...]) -> dict[str, str]:

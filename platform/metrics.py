@@ -539,6 +539,11 @@ REPORT_COVERAGE_AGE = Gauge(
 )
 REPORT_CHANGES = Gauge("dialtrace_report_changes", "Spans that changed since they were summed up.")
 REPORT_CHANGES_OLDEST = Gauge("dialtrace_report_changes_oldest_seconds", "For how long the first of them waits.")
+REPORT_LETTERS = Counter(
+    "dialtrace_report_letters_total",
+    "Subscribed reports by what became of the letter: sent, retried, refused (never taken), not_wanted.",
+    ["outcome"],
+)
 REPORT_DAYS_MADE = Counter("dialtrace_report_days_made_total", "Days of clients that were summed up for reports.")
 REPORT_DAYS_WRONG = Counter(
     "dialtrace_report_days_wrong_total", "Days whose sums were not what the records said; they were made anew."

@@ -48,6 +48,7 @@ AREAS = {
     "named_reports": "calls",
     "reports": "calls",
     "report_settings": "tenants",
+    "report_subscriptions": "calls",
     "spend": "calls",
     "events": "events",
     "webhooks": "webhooks",

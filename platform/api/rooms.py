@@ -41,6 +41,7 @@ from ..privacy.service import PrivacyService
 from ..prompts.service import PromptService
 from ..recording.service import RecordingService
 from ..reports.service import ReportService
+from ..reports.subscribing import ReportSubscriptions
 from ..sites.service import SiteService
 from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
@@ -74,6 +75,7 @@ class ApiServices:
     assessments: AssessmentService
     reports: ReportService
     advice: AdviceService
+    report_subscriptions: ReportSubscriptions
     live: LiveService
     messages: MessageService
     webhooks: WebhookService

@@ -124,7 +124,15 @@ from ..recording.errors import (
     StoreSettingsFaulty,
 )
 from ..recording.errors import KeyUnknown as RecordingKeyUnknown
-from ..reports.errors import QuestionRefused, SettingsRefused, SpendRefused
+from ..reports.errors import LinkInvalid as ReportLinkInvalid
+from ..reports.errors import (
+    QuestionRefused,
+    SettingsRefused,
+    SpendRefused,
+    SubscriptionChanged,
+    SubscriptionRefused,
+    SubscriptionUnknown,
+)
 from ..reports.errors import VersionMismatch as ReportVersionMismatch
 from ..sites.errors import NoDraft, SiteFaulty, SiteUnknown, VisitUnknown
 from ..sites.errors import OwnerUnknown as SiteOwnerUnknown
@@ -309,6 +317,10 @@ TABLE: dict[type[DialtraceError], Callable[[Any], Problem]] = {
     AdviceRefused: _question,
     SpendRefused: _spend,
     SettingsRefused: _refused,
+    SubscriptionRefused: _refused,
+    SubscriptionUnknown: _not_there("report subscription"),
+    SubscriptionChanged: _mismatch,
+    ReportLinkInvalid: lambda _: Problem("link_invalid"),
     ReportVersionMismatch: _mismatch,
     CarrierUnknown: _not_there("carrier"),
     CarrierNameTaken: lambda _: Problem("carrier_name_taken"),

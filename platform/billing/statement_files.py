@@ -7,10 +7,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal
 
 from ..spreadsheets import guarded
+from ..typefaces import load_faces
 from .errors import FontMissing
 from .months import minutes_text, name_of
 
@@ -20,9 +20,6 @@ COLUMNS = (
     "month", "item", "meter", "direction", "prefix", "count", "quantity", "free", "price", "amount", "currency",
 )  # fmt: skip
 
-#: Where Debian's fonts-dejavu-core has its faces: Latin, Cyrillic and Greek are all in them.
-FONTS = Path("/usr/share/fonts/truetype/dejavu")
-_FACES = {"Dialtrace": "DejaVuSans.ttf", "Dialtrace-Bold": "DejaVuSans-Bold.ttf"}
 
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -87,7 +84,7 @@ def make_pdf(document: Mapping[str, Any], language: str) -> bytes:
     from reportlab.lib.units import mm
     from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-    _load_faces()
+    load_faces(FontMissing)
     texts = _TEXTS[language]
     plain = ParagraphStyle("plain", fontName="Dialtrace", fontSize=9, leading=12)
     title = ParagraphStyle("title", parent=plain, fontName="Dialtrace-Bold", fontSize=16, leading=22)
@@ -150,16 +147,3 @@ def _rows(document: Mapping[str, Any], texts: Mapping[str, str], language: str) 
 def _markup(text: str) -> str:
     """As a paragraph takes it: no character of it is markup."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _load_faces() -> None:
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFError, TTFont
-
-    known = pdfmetrics.getRegisteredFontNames()
-    for name, file in _FACES.items():
-        if name not in known:
-            try:
-                pdfmetrics.registerFont(TTFont(name, str(FONTS / file)))
-            except TTFError as error:
-                raise FontMissing(f"{FONTS / file}: {FontMissing.__doc__}") from error

@@ -2602,6 +2602,36 @@ report_callers = Table(
     CheckConstraint("previous_span IN ('day', 'month')", name="previous_span"),
 )
 
+#: Who gets which report by e-mail.
+report_subscriptions = Table(
+    "report_subscriptions",
+    metadata,
+    Column("agency_id", Uuid, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    # Empty: of all clients of the agency.
+    Column("client_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("hour", SmallInteger, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("language", Text),
+    Column("files", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    # Stands in every letter and opens nothing but the way out.
+    Column("secret", Text, nullable=False),
+    stamp("next_at", nullable=False),
+    stamp("last_sent_at"),
+    stamp("created_at", default_now=True),
+    stamp("updated_at", default_now=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("agency_id", "id"),
+    ForeignKeyConstraint(["agency_id", "user_id"], ["users.agency_id", "users.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+    CheckConstraint("kind IN ('daily', 'weekly', 'monthly')", name="kind"),
+    CheckConstraint("hour BETWEEN 0 AND 23", name="hour"),
+    Index("ix_report_subscriptions_next_at", "next_at", postgresql_where=text("enabled")),
+)
+
 promo_codes = Table(
     "promo_codes",
     metadata,
@@ -2837,6 +2867,7 @@ TENANT: dict[str, str | None] = {
     "report_changes": "client_id",
     "report_sums": "client_id",
     "report_callers": "client_id",
+    "report_subscriptions": "client_id",
     "number_orders": "client_id",
     "number_returns": "client_id",
     "carriers": None,
@@ -2951,5 +2982,6 @@ SYSTEM_READS = frozenset(
         "queue_entries",
         "rating_places",
         "recordings",
+        "report_subscriptions",
     }
 )

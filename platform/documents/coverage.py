@@ -61,6 +61,7 @@ LEFT_OUT: Mapping[str, str] = {
     "report_settings": "how a client's reports are read, not how its calls go; its own resource tells and sets it",
     "flow_notices": _DERIVED,
     "package_use": _DERIVED,
+    "report_subscriptions": _PERSON,
     **dict.fromkeys(("report_coverage", "report_changes", "report_sums", "report_callers"), _DERIVED),
     **dict.fromkeys(
         (

@@ -47,6 +47,11 @@ def _translated(error: sqlalchemy.exc.IntegrityError) -> Exception:
     return _CONSTRAINTS.get(name, OwnerUnknown)()
 
 
+def find_person(connection: Connection, agency_id: UUID, user_id: UUID) -> User | None:
+    """Somebody who signs in, for rooms that tell people something; within their transaction."""
+    return store.find_user(connection, agency_id, user_id)
+
+
 class PeopleService:
     """Users and roles in one database."""
 

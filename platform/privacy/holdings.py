@@ -86,6 +86,7 @@ HOLDINGS: Mapping[str, Held] = {
     # Its days are summed up anew when the records behind them change; what a keyword may tell is taken out at once.
     "report_sums": people("keyword", by="mentions", other="agency_id client_id cut span day family place hour channel source medium campaign content number flow target outcome sale_currency calls first_calls repeat_calls answered missed blocked answer_ms slow_answers talk_ms target_calls leads sales revenue spam_calls confident_calls visits"),
     "report_callers": nobody("agency_id client_id cut span day place channel source previous_span previous_day callers"),
+    "report_subscriptions": nobody("secret agency_id id user_id client_id kind hour time_zone language files enabled next_at last_sent_at created_at updated_at version"),
     "report_changes": nobody("agency_id id client_id from_at until_at noted_at"),
     "report_coverage": nobody("agency_id client_id edition time_zone settings_version covered_until archived_until updated_at"),
     "report_settings": nobody("agency_id client_id target_answered target_min_talk_s target_min_score target_tags_any target_tags_none target_without_spam answer_norm_s confidence spam_from currency version updated_at"),

@@ -23,6 +23,34 @@ class SpendRefused(ReportError):
         self.place, self.field, self.reason = place, field, reason
 
 
+class SubscriptionRefused(ReportError):
+    """A subscription cannot be so; ``field`` names the value."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} {reason}")
+        self.field, self.reason = field, reason
+
+
+class SubscriptionUnknown(ReportError):
+    """There is no such subscription."""
+
+
+class SubscriptionChanged(ReportError):
+    """It was changed meanwhile."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"it was changed: it is at version {current}")
+        self.current = current
+
+
+class LinkInvalid(ReportError):
+    """The link is none of ours, or was removed."""
+
+
+class FontMissing(ReportError):
+    """No font is installed that has every letter (Debian: fonts-dejavu-core)."""
+
+
 class SettingsRefused(ReportError):
     """A setting cannot be taken; ``field`` names it."""
 

@@ -34,6 +34,7 @@ from ..pool.visiting import VisitLeases
 from ..privacy.service import PrivacyService
 from ..recording.service import RecordingService
 from ..reports.service import ReportService
+from ..reports.subscribing import ReportSubscriptions
 from ..sites.service import SiteService
 from ..sites.visits import VisitService
 from ..tenancy.service import TenancyService
@@ -91,6 +92,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         assessments=AssessmentService(database, clock),
         reports=reports,
         advice=AdviceService(reports),
+        report_subscriptions=ReportSubscriptions(database, clock, JobQueue(database)),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

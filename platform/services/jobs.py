@@ -21,11 +21,15 @@ from ..people.service import SEND_LINK
 from ..privacy.service import CARRY_OUT
 from ..reports.rolling import CHECK as CHECK_REPORTS
 from ..reports.rolling import ROLL_UP, Roller
+from ..reports.subscribing import BEGIN_DUE as BEGIN_REPORTS
+from ..reports.subscribing import SEND as SEND_REPORT
+from ..reports.subscribing import SEND_TRIES as REPORT_TRIES
+from ..reports.subscribing import ReportSubscriptions
 from .archive import build_archive
 from .call_plane import build_prompts
 from .carriers import build_carriers, build_returns
 from .databases import build_database
-from .mail import build_link_sender
+from .mail import build_link_sender, build_report_sender
 from .persons import build_privacy_work
 from .stores import export_places
 
@@ -45,6 +49,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Schedule(name="render-whispers", cron="* * * * *", job=RENDER),
     Schedule(name="roll-up-reports", cron="*/5 * * * *", job=ROLL_UP, lane=LONG),
     Schedule(name="check-reports", cron="11 4 * * *", job=CHECK_REPORTS, lane=LONG),
+    Schedule(name="begin-due-reports", cron="* * * * *", job=BEGIN_REPORTS),
     Schedule(name="care-for-partitions", cron="23 2 * * *", job=CARE, lane=LONG),
 )
 
@@ -80,5 +85,12 @@ def build_jobs(settings: Settings, database: Database, queue: JobQueue) -> tuple
         Kind(name=LEARN, handler=Teacher(database, SystemClock()).learn_all, tries=3, longest_run_s=6 * 3600.0),
         Kind(name=ROLL_UP, handler=roller.roll_up, tries=3, longest_run_s=6 * 3600.0),
         Kind(name=CHECK_REPORTS, handler=roller.check_all, tries=3, longest_run_s=6 * 3600.0),
+        Kind(name=BEGIN_REPORTS, handler=ReportSubscriptions(database, SystemClock(), queue).begin_due),
+        Kind(
+            name=SEND_REPORT,
+            handler=build_report_sender(settings, database).send,
+            tries=REPORT_TRIES,
+            longest_run_s=600,
+        ),
         Kind(name=MAKE, handler=maker.make, tries=MAKE_TRIES, longest_run_s=6 * 3600.0),
     )

@@ -72,6 +72,7 @@ from dialtrace.prompts.speech import open_speech
 from dialtrace.recording.guard import EndpointGuard
 from dialtrace.recording.service import RecordingService
 from dialtrace.reports.service import ReportService
+from dialtrace.reports.subscribing import ReportSubscriptions
 from dialtrace.secrets_box.model import SecretsBox
 from dialtrace.sites.service import SiteService
 from dialtrace.sites.visits import VisitService
@@ -128,6 +129,7 @@ def services(database: Database, tmp_path: Path) -> ApiServices:
         assessments=AssessmentService(database, clock),
         reports=reports,
         advice=AdviceService(reports),
+        report_subscriptions=ReportSubscriptions(database, clock, JobQueue(database)),
         live=LiveService(database),
         messages=MessageService(database),
         recordings=RecordingService(

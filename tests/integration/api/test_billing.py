@@ -15,10 +15,10 @@ from sqlalchemy import Engine, text
 
 from dialtrace.api.app import ApiServices
 from dialtrace.billing.rating import Rater
-from dialtrace.billing.statement_files import FONTS
 from dialtrace.cli_billing import billing_group
 from dialtrace.events.service import sequence
 from dialtrace.jobs.model import Done, Job
+from dialtrace.typefaces import FONTS
 
 from .conftest import Asker, Tenant
 from .records import store_call

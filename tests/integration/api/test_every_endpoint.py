@@ -40,7 +40,13 @@ NOT_HERE = {
     "GET /v1/calls/live": "told without a page",
 }
 #: Members that follow from another one.
-FOLLOWS = {("PATCH /v1/users/<uuid:user_id>", name): {"permissions", "role", "role_id"} for name in ("role", "role_id")}
+FOLLOWS = {
+    **{("PATCH /v1/users/<uuid:user_id>", name): {"permissions", "role", "role_id"} for name in ("role", "role_id")},
+    **{
+        ("PATCH /v1/report-subscriptions/<uuid:subscription_id>", name): {"next_at"}
+        for name in ("kind", "hour", "time_zone")
+    },
+}
 
 
 def all_endpoints(app: APIFlask, *methods: str) -> Iterator[tuple[str, Endpoint]]:

@@ -175,6 +175,10 @@ BODIES: dict[str, list[Body]] = {
         }
     ],
     "PATCH /v1/export-schedules/<uuid:schedule_id>": [lambda _: {"hour": 7}],
+    "POST /v1/report-subscriptions": [
+        lambda other: {"user_id": other["user"], "client_id": other["client"], "kind": "daily"}
+    ],
+    "PATCH /v1/report-subscriptions/<uuid:subscription_id>": [lambda _: {"hour": 7}],
     "PATCH /v1/clients/<uuid:client_id>": [
         lambda _: {"name": "taken over"},
         lambda other: {"backup_target_id": other["target"]},
@@ -277,11 +281,13 @@ IDS = {
     "integration_id": "integration", "integration_delivery_id": "integration_delivery",
     "book_id": "book", "rerating_id": "rerating",
     "export_id": "export", "schedule_id": "schedule", "site_id": "site", "pool_id": "pool", "visit_id": "visit",
-    "open_schedule_id": "hours",
+    "open_schedule_id": "hours", "subscription_id": "subscription",
     "user_id": "user", "role_id": "role", "session_id": "session",
 }  # fmt: skip
 #: Every endpoint; `list` gives what is the asker's own, the others are for one thing or make one.
 ROWS = {
+    # Before the person's: it goes with him.
+    "DELETE /v1/report-subscriptions/<uuid:subscription_id>": "one",
     "GET /v1/permissions": "list", "GET /v1/users": "list", "GET /v1/users/<uuid:user_id>": "one",
     "DELETE /v1/users/<uuid:user_id>": "one", "POST /v1/users/<uuid:user_id>/invitation": "one",
     "GET /v1/roles": "list", "GET /v1/roles/<uuid:role_id>": "one", "DELETE /v1/roles/<uuid:role_id>": "one",
@@ -316,6 +322,8 @@ ROWS = {
     "GET /v1/reports/dictionary": "list", "GET /v1/reports/figures": "list", "GET /v1/reports/missed": "list",
     "GET /v1/reports/daily": "list", "GET /v1/reports/weekly": "list", "GET /v1/reports/monthly": "list",
     "GET /v1/reports/calls": "list",
+    "GET /v1/report-subscriptions": "list", "GET /v1/report-subscriptions/<uuid:subscription_id>": "one",
+    "POST /v1/report-subscriptions/<uuid:subscription_id>/send": "one",
     "GET /v1/clients/<uuid:client_id>/report-settings": "one",
     "GET /v1/clients/<uuid:client_id>/advice": "one", "GET /v1/clients/<uuid:client_id>/negative-keywords": "one",
     "GET /v1/clients/<uuid:client_id>/negative-keywords/file": "one",
@@ -404,6 +412,7 @@ PUBLIC_ROWS = {
     "/v1/oauth/token",
     "/v1/brand",
     "/v1/brand/logo",
+    "/v1/report-subscriptions/way-out",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -519,10 +528,11 @@ def owned(services: ApiServices, make_tenant: Callable[[str], Tenant], tmp_path:
         UUID(agency), UUID(client), email="victim@victimname.example", name="Victimname", role="owner", role_id=None,
         language=None, held=ALL,
     )  # fmt: skip
+    subscription = victim.client_key.made("/v1/report-subscriptions", {"user_id": str(user.id), "kind": "daily"})["id"]
     watcher = signed_in(services, victim.client_key.app, agency, client, email="w@victimname.example", role="owner")
     session = watcher.get("/v1/sessions").get_json()["data"][0]["id"]
     ids = {
-        "hours": opened, "user": str(user.id), "role": str(role.id), "session": session,
+        "subscription": subscription, "hours": opened, "user": str(user.id), "role": str(role.id), "session": session,
         "carrier": str(carrier.id), "order": str(order.id), "return": str(leaving.id),
         "site": site["id"], "pool": pool, "visit": str(visit.id),
         "export": export, "schedule": schedule, "book": book, "rerating": rerating,

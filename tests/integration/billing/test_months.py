@@ -22,8 +22,9 @@ from dialtrace.billing.errors import ReferenceTaken, StatementUnknown
 from dialtrace.billing.model import Package, Rate
 from dialtrace.billing.rating import Rater
 from dialtrace.billing.service import BillingService, Usage
-from dialtrace.billing.statement_files import FONTS, make_csv, make_pdf
+from dialtrace.billing.statement_files import make_csv, make_pdf
 from dialtrace.jobs.model import Done, Job
+from dialtrace.typefaces import FONTS
 
 from .books import AGENCY, CLIENTS, Made, put_calls, rows, some_calls
 from .conftest import SetClock

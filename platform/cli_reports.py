@@ -70,8 +70,8 @@ def report_command(begin: Begin, api_client: MakeClient, any_database: AnyDataba
         report.add_command(_named_command(begin, api_client, kind))
     for command in advice_commands(begin, api_client):
         report.add_command(command)
-    for command in (_subscribe_command, _subscriptions_command, _unsubscribe_command):
-        report.add_command(command(begin, api_client))
+    for make in (_subscribe_command, _subscriptions_command, _unsubscribe_command):
+        report.add_command(make(begin, api_client))
     if any_database is not None:
         report.add_command(_check_command(begin, any_database))
     return report

@@ -77,12 +77,7 @@ def build_api_services(settings: Settings) -> ApiServices:
         pools=PoolService(database, clock),
         leases=Pools(database, clock),
         pool_rounds=PoolRounds(database, clock),
-        visits=VisitService(
-            database,
-            clock,
-            VisitLeases(Pools(database, clock)),
-            hash_key=settings["DIALTRACE_SECRET_KEY"].encode(),
-        ),
+        visits=VisitService(database, clock, VisitLeases(Pools(database, clock)), hash_key=secret),
         nodes=NodeDirectory(database),
         flows=CallFlowService(database, clock, prompts=prompts, hosts=build_target_hosts(settings)),
         schedules=ScheduleService(database, clock),

@@ -54,6 +54,7 @@ OTHERWISE = {
     "POST /v1/sessions": (401, "nobody here has that password"),
     "POST /v1/invitations/accept": (404, "a link comes by letter"),
     "POST /v1/password-resets/complete": (404, "a link comes by letter"),
+    "POST /v1/report-subscriptions/way-out": (404, "a link comes by letter"),
     "GET /v1/brand/logo": (404, "the operator has no logo"),
     "GET /v1/agencies/{agency_id}/brand/logo": (404, "the agency has no logo"),
     "POST /v1/agencies/{agency_id}/recording-store/test": (404, "the agency has no store of its own"),
@@ -214,6 +215,11 @@ class Ground:
             found["PRICE_BOOK_ID"] = self._wholesale(found["AGENCY_ID"])
         if (entry.method, entry.path) in ACCOUNT_FREE:
             found["CLIENT_ID"] = own.made("/v1/clients", {"name": "Not rated yet"})["id"]
+        if (entry.method, entry.path) == ("DELETE", "/v1/report-subscriptions/{subscription_id}"):
+            # The one of the world has gone with its person by now.
+            person = {"email": "late@victimname.example", "name": "x", "role": "owner", "client_id": client}
+            wish = {"user_id": own.made("/v1/users", person)["id"], "kind": "daily"}
+            found["SUBSCRIPTION_ID"] = self._victim.client_key.made("/v1/report-subscriptions", wish)["id"]
         if "{recording_key_id}" in entry.path:
             path = f"/v1/agencies/{self._ids['agency']}/recording-keys"
             found["RECORDING_KEY_ID"] = own.made(path, {})["id"]

@@ -223,6 +223,7 @@ def ask_way_out() -> Response:
     summary="End a subscription by the link of a letter",
     answers={200: "Nothing is sent any more.", 404: "The link is none of ours."},
     media_types=("text/html",),
+    refusals="text/html",
 )
 def take_way_out() -> Response:
     try:

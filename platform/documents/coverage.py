@@ -70,7 +70,7 @@ LEFT_OUT: Mapping[str, str] = {
             "pool_hours", "attributions", "touches", "corrections", "impressions", "attribution_fits",
             "ledger_entries", "call_charges", "usage_records", "statements", "reratings", "rating_places",
             "number_orders", "number_returns", "call_assessments", "ad_spend", "integration_deliveries",
-            "integration_objects",
+            "integration_objects", "integration_readings",
         ),
         _RECORD,
     ),

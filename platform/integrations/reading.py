@@ -86,6 +86,9 @@ class Reader:
         """Takes one. Raises nothing that the other side or the network does; the database's errors, ClaimLost."""
         try:
             deals, mark, is_last = self._read(look)
+            settings = self._settings(look)
+            for deal in deals:
+                self._say(look, settings, deal)
         except Outcome as outcome:
             self._settle_fault(look, outcome)
             return
@@ -94,9 +97,6 @@ class Reader:
             detail = "its settings or secrets cannot be read by this release: set them anew"
             self._settle_fault(look, Broken("unreadable", detail))
             return
-        settings = self._settings(look)
-        for deal in deals:
-            self._say(look, settings, deal)
         kept = {"since": moment_text(mark.since), "skip": mark.skip}
         self._settle(look, mark=kept, after_s=self._every_s if is_last else 0.0)
         INTEGRATION_READINGS.labels(look.system, "done").inc()
@@ -121,7 +121,8 @@ class Reader:
         return deals, next_mark(mark, deals, is_last=is_last), is_last
 
     def _say(self, look: Look, settings: SalesSettings, deal: Deal) -> None:
-        """Of the call that the deal came from; one that is of none of ours is passed over."""
+        """Of the call that the deal came from; one that is of none of ours is passed over. Raises Later where somebody
+        else changes what is said of the call all the time: the whole is read again, so that no sale is passed over."""
         with self._database.tenant(look.agency_id, look.client_id) as connection:
             call = store.find_call_of(
                 connection, look.agency_id, look.client_id, look.integration_id, deal.call_id, deal.origins
@@ -148,6 +149,8 @@ class Reader:
             if "sale" in patch:
                 INTEGRATION_SALES.labels(look.system).inc()
             return
+        detail = f"somebody else changed what is said of the call {call_id} at the same moment, {MOST_TRIES} times"
+        raise Later("changed_meanwhile", detail, after_s=AGAIN_S)
 
     def _settle_fault(self, look: Look, outcome: Outcome) -> None:
         INTEGRATION_READINGS.labels(look.system, "failed").inc()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..model import Values
+from ..worth import check_worth
 
 #: Names that Google keeps for itself, by how they begin.
 RESERVED = ("google_", "ga_", "firebase_", "gtag.", "_")
@@ -73,8 +74,7 @@ class Ga4Settings(Values):
 
     @model_validator(mode="after")
     def _worth(self) -> Self:
-        if (self.value is None) != (self.currency is None):
-            raise ValueError("value and currency belong together: give both or neither")
+        check_worth(self.value, self.currency)
         if self.event_name.startswith(RESERVED):
             raise ValueError(
                 f"event_name must not begin with {', '.join(RESERVED)}: Google keeps such names for itself"

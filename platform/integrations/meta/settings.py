@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..model import Values
+from ..worth import Worth, WorthCurrency, check_worth
 
 
 class MetaSettings(Values):
@@ -27,11 +28,8 @@ class MetaSettings(Values):
     min_talk_s: Annotated[
         int, Field(default=0, ge=0, le=86_400, description="Only calls that talked so long at least are told.")
     ]
-    value: Annotated[float | None, Field(default=None, ge=0, le=1e9, description="What a call is worth.")]
-    currency: Annotated[
-        str | None,
-        Field(default=None, pattern=r"^[A-Z]{3}$", description="Of the value, by ISO 4217.", examples=["EUR"]),
-    ]
+    value: Worth
+    currency: WorthCurrency
     tell_caller: Annotated[
         bool, Field(default=False, description="Whether the caller's number is told too, hashed (SHA-256).")
     ]
@@ -52,8 +50,7 @@ class MetaSettings(Values):
 
     @model_validator(mode="after")
     def _worth(self) -> Self:
-        if (self.value is None) != (self.currency is None):
-            raise ValueError("value and currency belong together: give both or neither")
+        check_worth(self.value, self.currency)
         return self
 
 

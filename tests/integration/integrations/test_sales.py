@@ -8,6 +8,7 @@ import pytest
 
 from dialtrace.assessments.service import AssessmentService
 from dialtrace.clock import SystemClock
+from dialtrace.integrations import reading
 from dialtrace.integrations.model import Rate
 from dialtrace.integrations.reading import Reader
 from dialtrace.integrations.registry import SYSTEMS
@@ -108,6 +109,32 @@ def test_given_a_sale_that_somebody_has_set_then_a_deal_does_not_touch_it(platfo
     portal.turn_into_deal(portal.items[1][0]["id"], stageId="C2:WON", opportunity=10)
     look(platform, owner_engine)
     assert said(platform, call).sale.reference == "order-1"
+
+
+def test_given_somebody_who_changes_the_call_at_every_moment_then_no_sale_is_passed_over(
+    platform, portal, bitrix, owner_engine, monkeypatch
+):
+    class Hurried(AssessmentService):
+        """Between reading and writing somebody else writes."""
+
+        def find(self, agency_id, client_id, calls):
+            found = super().find(agency_id, client_id, calls)
+            for call in calls:
+                score = found[call].score + 1 if call in found else 1
+                super().change(agency_id, call, {"score": score}, client_id=client_id, started_at=datetime.now(UTC))
+            return found
+
+    call = platform.end_call()
+    platform.work(telling(platform))
+    portal.turn_into_deal(portal.items[1][0]["id"], stageId="WON", opportunity=10)
+    with monkeypatch.context() as patched:
+        patched.setattr(reading, "AssessmentService", Hurried)
+        look(platform, owner_engine)
+    assert row(owner_engine, "fault") == "changed_meanwhile"
+    assert said(platform, call).sale is None
+    look(platform, owner_engine)
+    assert row(owner_engine, "fault") is None
+    assert said(platform, call).sale.amount == 10
 
 
 def test_given_more_deals_than_a_page_and_deals_of_nobody_then_all_of_ours_are_read(

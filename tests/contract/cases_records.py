@@ -74,7 +74,7 @@ def moved_by_target(stage: Stage) -> dict[str, Any]:
     target.media.silence()
     colleague.start(target.media.peer)
     call.wait(lambda: COLLEAGUE_HZ in call.media.tones()[-1:], "the colleague's voice")
-    gevent.sleep(0.5)
+    call.wait(lambda: CALLER_TONE_HZ in colleague.tones(), "the caller's voice at the colleague's")
     call.hang_up()
     heard = colleague.tones()
     colleague.stop()
